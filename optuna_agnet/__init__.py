@@ -1,0 +1,1 @@
+"""AG-Net: neural architecture search for Optuna."""

@@ -1,0 +1,129 @@
+"""How a generator learns from graphs: one loop for query-free pretraining and for rank-weighted retraining.
+
+Letters as in `network`; N graphs to learn from, M latent vectors a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from optuna_agnet.generator.network import Generator, Scores, log_likelihood, reconstruction_loss
+from optuna_agnet.spaces.base import Graphs
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """One round of training.
+
+    Args:
+        steps: Gradient steps a round ...
+        epochs: ... plus so many times the data, in batches.
+        batch_size: Graphs a step.
+        learning_rate: Of Adam.
+        betas: Of Adam.
+        latents: M. Each graph trains the one latent vector of M under which it is most likely (implicit maximum
+            likelihood, Li and Malik 2018), so that z comes to mean something. 0: a latent vector of its own each, as in
+            the paper; the generator then learns to ignore z (RELEASED_CODE sec. 3).
+        weigh_loss: Whether a graph's weight also multiplies its loss (sec. 3.1 of the paper) and not only its chance to
+            be drawn.
+        alpha: Eq. 2, share of the surrogate's loss; 0 without a surrogate that learns end to end.
+    """
+
+    steps: int = 8
+    epochs: int = 0
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    latents: int = 64
+    weigh_loss: bool = False
+    alpha: float = 0.0
+
+    @classmethod
+    def paper(cls) -> TrainingConfig:
+        """Table 14, with the 30 epochs of NAS-Bench-201."""
+        return cls(steps=0, epochs=30, betas=(0.5, 0.999), latents=0, weigh_loss=True, alpha=0.9)
+
+    def num_steps(self, size: int) -> int:
+        """Gradient steps of a round on ``size`` graphs."""
+        return self.steps + self.epochs * -(-size // self.batch_size)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Graphs ``types`` (N, n), ``edges`` (N, E); their ``weights`` (N,) and, for a surrogate, ``targets`` (N,)."""
+
+    types: Tensor
+    edges: Tensor
+    weights: Tensor
+    targets: Tensor
+
+    @classmethod
+    def of(cls, graphs: Graphs, device: torch.device, weights: Tensor | None = None, targets: Tensor | None = None) -> TrainingData:
+        """Graphs on a device; all weights 1 and all targets 0 unless given."""
+        size = len(graphs.types)
+        return cls(
+            torch.from_numpy(graphs.types.copy()).to(device),
+            torch.from_numpy(graphs.edges.copy()).to(device, torch.float32),
+            (torch.ones(size) if weights is None else weights.float()).to(device),
+            (torch.zeros(size) if targets is None else targets.float()).to(device),
+        )
+
+
+class Trainer:
+    """A generator, optionally a surrogate that reads its raw output, and one Adam over both.
+
+    Neither weights nor optimizer are reset between rounds (RELEASED_CODE sec. 5).
+
+    Args:
+        generator: Trained in place.
+        config: The rounds.
+        head: Maps flat scores (B, n A + E) to predictions (B,); trained end to end with share ``config.alpha``.
+    """
+
+    def __init__(self, generator: Generator, config: TrainingConfig, head: nn.Module | None = None) -> None:
+        self.generator, self.config, self.head = generator, config, head
+        parameters = [*generator.parameters(), *(head.parameters() if head is not None else ())]
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=config.betas)
+
+    def round(self, data: TrainingData, rng: torch.Generator) -> None:
+        """One round on data drawn in proportion to their weights, with replacement (Alg. 1, l. 11)."""
+        steps = self.config.num_steps(len(data.types))
+        chance = data.weights.cpu()
+        drawn = torch.multinomial(chance, steps * self.config.batch_size, replacement=True, generator=rng)
+        self.fit(data, drawn.view(steps, self.config.batch_size), rng)
+
+    def fit(
+        self, data: TrainingData, batches: Iterable[Tensor], rng: torch.Generator, after: Callable[[int], None] | None = None
+    ) -> None:
+        """One gradient step a batch of row numbers; ``after(step)`` is called behind each."""
+        for step, rows in enumerate(batches):
+            rows = rows.to(self.generator.device)
+            loss = self.loss(data, rows, rng)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            if after is not None:
+                after(step)
+
+    def loss(self, data: TrainingData, rows: Tensor, rng: torch.Generator) -> Tensor:
+        """Eq. 2 over the rows of a batch, a scalar."""
+        types, edges = data.types[rows], data.edges[rows]
+        scores = self._scores(types, edges, rng)
+        loss = reconstruction_loss(scores, types, edges)
+        if self.head is not None:
+            error = (self.head(scores.flat()) - data.targets[rows]) ** 2
+            loss = (1 - self.config.alpha) * loss + self.config.alpha * error
+        return (loss * data.weights[rows]).mean() if self.config.weigh_loss else loss.mean()
+
+    def _scores(self, types: Tensor, edges: Tensor, rng: torch.Generator) -> Scores:
+        latents = self.config.latents or len(types)
+        scores = self.generator(self.generator.latents(latents, rng))
+        if not self.config.latents:
+            return scores  # type: ignore[no-any-return]
+        with torch.no_grad():
+            nearest = log_likelihood(scores, types, edges).argmax(0)
+        return scores.take(nearest)  # type: ignore[no-any-return]

@@ -1,0 +1,55 @@
+"""What all macro skeletons share: their size, and the classifier at their end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from torch import nn
+
+from optuna_agnet.spaces.base import check_count
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSize:
+    """How large a network around a cell is.
+
+    Args:
+        channels: Channels after the stem; every later stage has twice those of the one before.
+        cells_per_stage: Cells in a stage.
+        stages: Stages; height and width are halved between them.
+        num_classes: Outputs of the classifier.
+        in_channels: Channels of the images.
+
+    Raises:
+        ValueError: A field is no positive integer.
+
+    Example:
+        >>> NetworkSize(channels=16, cells_per_stage=5, stages=3).widths
+        (16, 32, 64)
+    """
+
+    channels: int
+    cells_per_stage: int
+    stages: int
+    num_classes: int = 10
+    in_channels: int = 3
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_count(field.name, getattr(self, field.name), 1)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each stage."""
+        return tuple(self.channels * 2**stage for stage in range(self.stages))
+
+
+def classifier(channels: int, num_classes: int) -> nn.Sequential:
+    """Global average pooling and a linear layer: (B, channels, H, W) -> (B, num_classes) logits.
+
+    Example:
+        >>> import torch
+        >>> classifier(8, 10)(torch.zeros(2, 8, 4, 4)).shape
+        torch.Size([2, 10])
+    """
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes))

@@ -1,0 +1,178 @@
+"""The operations of a cell: the benchmarks' own, and the user's builders beside them.
+
+Letters: B images, C channels, H and W height and width; every feature map is (B, C, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+from torch import Tensor, nn
+
+OperationBuilder: TypeAlias = Callable[[int, int], nn.Module]
+"""``builder(c_in, c_out)`` gives a module (B, c_in, H, W) -> (B, c_out, H, W)."""
+
+
+class ReLUConvBN(nn.Sequential):
+    """ReLU, convolution, batch normalisation: NAS-Bench-201's order (Dong & Yang 2020).
+
+    Args:
+        c_in: Input channels.
+        c_out: Output channels.
+        kernel: Side of the odd square kernel, in pixels.
+        stride: Step of the kernel, in pixels.
+
+    Example:
+        >>> import torch
+        >>> ReLUConvBN(4, 8, kernel=3)(torch.zeros(2, 4, 5, 5)).shape
+        torch.Size([2, 8, 5, 5])
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.ReLU(),  # not in place: a node's value has several readers
+            nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(c_out),
+        )
+
+
+class ConvBNReLU(nn.Sequential):
+    """Convolution, batch normalisation, ReLU: NAS-Bench-101's order (Ying et al. 2019).
+
+    Args:
+        c_in: Input channels.
+        c_out: Output channels.
+        kernel: Side of the odd square kernel, in pixels.
+
+    Example:
+        >>> import torch
+        >>> ConvBNReLU(4, 8, kernel=1)(torch.zeros(2, 4, 5, 5)).shape
+        torch.Size([2, 8, 5, 5])
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int) -> None:
+        super().__init__(
+            nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(c_out),
+            nn.ReLU(),
+        )
+
+
+class Zero(nn.Module):
+    """Zeros of the input's shape; the operation ``none``.
+
+    A product, as in the NAS-Bench-201 code, so that parameters before it get gradients of zero
+    rather than none at all (`DistributedDataParallel` refuses the latter).
+
+    Example:
+        >>> import torch
+        >>> float(Zero()(torch.ones(1, 1, 2, 2)).sum())
+        0.0
+    """
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
+        """Zeros with the shape, type and device of ``x``."""
+        return x * 0.0
+
+
+BUILT_IN: Mapping[str, OperationBuilder] = MappingProxyType(
+    {
+        # NAS-Bench-201
+        "none": lambda c_in, c_out: Zero(),
+        "skip_connect": lambda c_in, c_out: nn.Identity(),
+        "nor_conv_1x1": lambda c_in, c_out: ReLUConvBN(c_in, c_out, 1),
+        "nor_conv_3x3": lambda c_in, c_out: ReLUConvBN(c_in, c_out, 3),
+        "avg_pool_3x3": lambda c_in, c_out: nn.AvgPool2d(3, 1, 1, count_include_pad=False),
+        # NAS-Bench-101
+        "conv1x1-bn-relu": lambda c_in, c_out: ConvBNReLU(c_in, c_out, 1),
+        "conv3x3-bn-relu": lambda c_in, c_out: ConvBNReLU(c_in, c_out, 3),
+        "maxpool3x3": lambda c_in, c_out: nn.MaxPool2d(3, 1, 1),
+    }
+)
+"""Operations that need no builder from the user; those without weights need c_in == c_out."""
+
+
+def operation_builders(
+    names: Iterable[str], ops: Mapping[str, OperationBuilder] | None = None
+) -> dict[str, OperationBuilder]:
+    """A builder for every operation of a space; the user's go before the built-in ones.
+
+    Args:
+        names: The space's operations.
+        ops: The user's builders, ``{name: builder}``.
+
+    Returns:
+        ``{name: builder}`` in the order of ``names``.
+
+    Raises:
+        ValueError: An operation has no builder, or a builder no operation.
+        TypeError: A builder cannot be called.
+
+    Example:
+        >>> list(operation_builders(["none", "wide"], {"wide": lambda i, o: ReLUConvBN(i, o, 7)}))
+        ['none', 'wide']
+    """
+    names, given = tuple(names), dict(ops or {})
+    for name, builder in given.items():
+        if name not in names:
+            raise ValueError(
+                f"ops={{{name!r}: ...}} names no operation of the space; it has {', '.join(names)}"
+            )
+        if not callable(builder):
+            raise TypeError(f"ops[{name!r}]={builder!r} must be a callable (c_in, c_out) -> Module")
+    known = {**BUILT_IN, **given}
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"unknown operation {name!r}: known are {', '.join(known)}; give build_model a "
+                f"builder for it, ops={{{name!r}: lambda c_in, c_out: ...}}"
+            )
+    return {name: known[name] for name in names}
+
+
+def build_operation(
+    builders: Mapping[str, OperationBuilder], name: str, channels: int
+) -> nn.Module:
+    """The module of operation ``name`` from ``channels`` to ``channels`` channels.
+
+    Raises:
+        TypeError: The builder gave something other than a module.
+
+    Example:
+        >>> build_operation(BUILT_IN, "maxpool3x3", 4).kernel_size
+        3
+    """
+    module = builders[name](channels, channels)
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"the builder of operation {name!r} gave {module!r}, not a torch.nn.Module")
+    return module
+
+
+def apply_operation(name: str, operation: nn.Module, x: Tensor) -> Tensor:
+    """``operation(x)``, checked: a wrong shape would broadcast silently where values are summed.
+
+    Args:
+        name: The operation's name, for the message.
+        operation: Its module.
+        x: (B, C, H, W).
+
+    Returns:
+        (B, C, H, W).
+
+    Raises:
+        ValueError: The result has another shape than ``x``.
+
+    Example:
+        >>> import torch
+        >>> apply_operation("none", Zero(), torch.ones(1, 2, 3, 3)).shape
+        torch.Size([1, 2, 3, 3])
+    """
+    y: Tensor = operation(x)
+    if y.shape != x.shape:
+        raise ValueError(
+            f"operation {name!r} turned shape {tuple(x.shape)} into {tuple(y.shape)}; an operation "
+            "must give c_out channels and keep height and width (stride 1, padding kernel // 2)"
+        )
+    return y

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from optuna_agnet.modules.operations import (
+    BUILT_IN,
+    Zero,
+    apply_operation,
+    build_operation,
+    operation_builders,
+)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_operations_keep_the_shape(name: str) -> None:
+    x = torch.randn(2, 6, 5, 7)
+    assert apply_operation(name, build_operation(BUILT_IN, name, 6), x).shape == x.shape
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_operations_leave_their_input_alone(name: str) -> None:
+    x = torch.randn(2, 6, 5, 5)
+    before = x.clone()
+    build_operation(BUILT_IN, name, 6)(x)
+    assert torch.equal(x, before)
+
+
+def test_average_pooling_counts_only_pixels_of_the_image() -> None:
+    ones = torch.ones(1, 1, 4, 4)
+    assert torch.equal(build_operation(BUILT_IN, "avg_pool_3x3", 1)(ones), ones)
+
+
+def test_none_gives_zeros_and_zero_gradients() -> None:
+    x = torch.ones(1, 2, 3, 3, requires_grad=True)
+    y = Zero()(x)
+    y.sum().backward()
+    assert not y.any()
+    assert x.grad is not None
+    assert not x.grad.any()
+
+
+def test_own_builders_go_before_built_in_ones() -> None:
+    builders = operation_builders(["none"], {"none": lambda c_in, c_out: nn.Identity()})
+    assert isinstance(build_operation(builders, "none", 3), nn.Identity)
+
+
+def test_unknown_operation_is_named_with_the_known_ones_and_the_way_out() -> None:
+    with pytest.raises(ValueError, match=r"'swish'.*skip_connect.*mine.*ops=\{'swish': ") as error:
+        operation_builders(["none", "mine", "swish"], {"mine": nn.Identity})
+    assert "maxpool3x3" in str(error.value)
+
+
+def test_builder_without_operation_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'nor_conv3x3'.*none, nor_conv_3x3"):
+        operation_builders(["none", "nor_conv_3x3"], {"nor_conv3x3": nn.Identity})
+
+
+def test_builder_must_be_callable() -> None:
+    with pytest.raises(TypeError, match=r"'mine'.*callable"):
+        operation_builders(["mine"], {"mine": nn.Identity()._modules})  # type: ignore[dict-item]
+
+
+def test_builder_must_give_a_module() -> None:
+    with pytest.raises(TypeError, match=r"'mine' gave 7"):
+        build_operation({"mine": lambda c_in, c_out: 7}, "mine", 4)  # type: ignore[dict-item,return-value]
+
+
+@pytest.mark.parametrize(
+    "module", [nn.Conv2d(4, 1, 1), nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3)]
+)
+def test_a_wrong_shape_is_refused_with_the_operation_name(module: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"'mine' turned shape \(2, 4, 8, 8\)"):
+        apply_operation("mine", module, torch.zeros(2, 4, 8, 8))
