@@ -1,1 +1,53 @@
-"""AG-Net: neural architecture search for Optuna."""
+"""AG-Net: neural architecture search as an Optuna sampler and an ask/tell optimizer.
+
+What needs torch is imported on first use, so that ``import optuna_agnet`` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from optuna_agnet import spaces
+from optuna_agnet.architecture import Architecture
+
+if TYPE_CHECKING:
+    from optuna_agnet import visualization
+    from optuna_agnet.generator import load_generator, pretrain
+    from optuna_agnet.modules import build_model
+    from optuna_agnet.sampler import AGNetSampler
+    from optuna_agnet.search import AGNet, AGNetConfig
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "AGNet": "optuna_agnet.search",
+    "AGNetConfig": "optuna_agnet.search",
+    "AGNetSampler": "optuna_agnet.sampler",
+    "build_model": "optuna_agnet.modules",
+    "load_generator": "optuna_agnet.generator",
+    "pretrain": "optuna_agnet.generator",
+    "visualization": "",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'optuna_agnet' has no attribute '{name}'")
+    home = _LAZY[name]
+    return getattr(import_module(home), name) if home else import_module(f"optuna_agnet.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])
+
+
+__all__ = [
+    "AGNet",
+    "AGNetConfig",
+    "AGNetSampler",
+    "Architecture",
+    "build_model",
+    "load_generator",
+    "pretrain",
+    "spaces",
+    "visualization",
+]

@@ -192,7 +192,7 @@ class Generator(nn.Module):
             self.update: _FullUpdate | _NewNodeUpdate = (
                 _FullUpdate(width, layers) if layers else _NewNodeUpdate(width)
             )
-        _initialise(self, seed)
+        initialise(self, seed)
 
     def _allowed(self) -> Tensor:
         allowed = torch.from_numpy(self.space.allowed_types)
@@ -255,7 +255,7 @@ class Generator(nn.Module):
         return z.to(self.device)
 
 
-def _initialise(module: nn.Module, seed: int) -> None:
+def initialise(module: nn.Module, seed: int) -> None:
     """torch's default initialisation from a generator of our own."""
     rng = torch.Generator().manual_seed(seed)
     for part in module.modules():

@@ -1,0 +1,1 @@
+"""Searches on real tables, every rival in the same harness."""

@@ -1,0 +1,109 @@
+"""AGNetConfig: everything that can be chosen about a search, with two presets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from optuna_agnet.generator.network import GeneratorConfig
+from optuna_agnet.generator.training import TrainingConfig
+
+Source = Literal["generator", "neighbors", "random"]
+
+
+@dataclass(frozen=True, slots=True)
+class AGNetConfig:
+    """Settings of `AGNet` and `AGNetSampler`. ``AGNetConfig()`` is the recommended default.
+
+    Args:
+        n_startup: Random architectures before the first model (Alg. 1, l. 2: 16).
+        round_size: Proposals that share one model and one pool of candidates; 1 refits the surrogate for each.
+        retrain_every: Told results between two rounds of generator training, and at least a 1/16 of all told.
+        generator: Its shape.
+        training: A round of its training.
+        weight_factor: k of Eq. 3; infinity weighs all architectures alike (the paper's "without LSO").
+        sources: Where candidates come from, one source a proposal, in turn. Never mixed in one pool: expected
+            improvement would always prefer the neighbours.
+        draws: Generator samples of one attempt after the other, until ``pool_size`` new candidates are there.
+        pool_size: Most candidates of a pool.
+        uniform_latents: Whether candidates come from z ~ U[-3, 3] (Alg. 1, l. 15) instead of N(0, 1).
+        surrogate: "gp" (exact, on true encodings) or "mlp" (the paper's, on the generator's raw output).
+        acquisition: "ei", expected improvement over the best posterior mean, or "mean".
+        dedup: What counts as the same architecture: "graph" (isomorphic ones) or "encoding" (equal decisions).
+        allow_duplicates: Whether an architecture may be proposed again, for noisy objectives.
+        device: Where generator and MLP are trained.
+
+    Raises:
+        ValueError: A number is out of range or a name unknown.
+
+    Example:
+        >>> AGNetConfig().round_size, AGNetConfig.paper().round_size
+        (1, 16)
+    """
+
+    n_startup: int = 16
+    round_size: int = 1
+    retrain_every: int = 8
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    weight_factor: float = 0.01  # k = 10e-3, Table 14
+    sources: tuple[Source, ...] = ("generator", "generator", "generator", "neighbors")
+    draws: tuple[int, ...] = (512,)
+    pool_size: int = 512
+    uniform_latents: bool = False
+    surrogate: Literal["gp", "mlp"] = "gp"
+    acquisition: Literal["ei", "mean"] = "ei"
+    dedup: Literal["graph", "encoding"] = "graph"
+    allow_duplicates: bool = False
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("n_startup", "round_size", "retrain_every", "pool_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be at least 1")
+        if not self.weight_factor > 0:
+            raise ValueError(f"weight_factor={self.weight_factor!r} must be positive")
+        known = {
+            "surrogate": ("gp", "mlp"),
+            "acquisition": ("ei", "mean"),
+            "dedup": ("graph", "encoding"),
+        }
+        for name, choices in known.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {list(choices)}")
+        unknown = set(self.sources) - {"generator", "neighbors", "random"}
+        if unknown or not self.sources:
+            raise ValueError(f"sources={self.sources!r} must name generator, neighbors or random")
+
+    @classmethod
+    def paper(cls, **changes: Any) -> AGNetConfig:
+        """The paper: Algorithm 1, Tables 13 and 14; rounds of 16, the MLP surrogate on the generator's raw output."""
+        paper: dict[str, Any] = {
+            "round_size": 16,
+            "retrain_every": 16,
+            "generator": GeneratorConfig.paper(),
+            "training": TrainingConfig.paper(),
+            "sources": ("generator",),
+            "draws": tuple(range(100, 1000, 100)),  # RELEASED_CODE sec. 5, step 4
+            "pool_size": 100,
+            "uniform_latents": True,
+            "surrogate": "mlp",
+            "acquisition": "mean",
+        }
+        return cls(**{**paper, **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> AGNetConfig:
+        """The reverse of `to_dict`, also after a round trip through JSON."""
+        training = dict(values["training"], betas=tuple(values["training"]["betas"]))
+        parts = {
+            "generator": GeneratorConfig(**values["generator"]),
+            "training": TrainingConfig(**training),
+            "sources": tuple(values["sources"]),
+            "draws": tuple(values["draws"]),
+        }
+        return cls(**{**values, **parts})
