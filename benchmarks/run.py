@@ -38,7 +38,9 @@ def agnet(problem: nb201.Problem, seed: int, config: AGNetConfig) -> tuple[Ask, 
     return ask, lambda arch, value: search.tell(arch, value)
 
 
-def optuna_sampler(problem: nb201.Problem, sampler: optuna.samplers.BaseSampler) -> tuple[Ask, Tell]:
+def optuna_sampler(
+    problem: nb201.Problem, sampler: optuna.samplers.BaseSampler
+) -> tuple[Ask, Tell]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=sampler)
 
@@ -98,7 +100,9 @@ def finished(path: Path) -> set[tuple[str, str, int, int]]:
             result = json.loads(line)
             done.add((result["problem"], result["method"], result["seed"], result["budget"]))
         except (ValueError, KeyError) as error:
-            raise SystemExit(f"{path}:{number} is no result line ({error}): mend or remove it") from None
+            raise SystemExit(
+                f"{path}:{number} is no result line ({error}): mend or remove it"
+            ) from None
     return done
 
 
@@ -111,13 +115,23 @@ def names(text: str, known: dict, what: str) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problem", default="nb201-c100", help=f"one or more of {', '.join(PROBLEMS)}")
-    parser.add_argument("--method", default=",".join(METHODS), help=f"one or more of {', '.join(METHODS)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--problem", default="nb201-c100", help=f"one or more of {', '.join(PROBLEMS)}"
+    )
+    parser.add_argument(
+        "--method", default=",".join(METHODS), help=f"one or more of {', '.join(METHODS)}"
+    )
     parser.add_argument("--seeds", default="0:10", help="first:last+1")
-    parser.add_argument("--budget", type=int, default=192, help="evaluations a search (default: %(default)s)")
+    parser.add_argument(
+        "--budget", type=int, default=192, help="evaluations a search (default: %(default)s)"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=RESULTS / "nb201.jsonl", help="file that results are added to")
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS / "nb201.jsonl", help="file that results are added to"
+    )
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
     done = set() if arguments.again else finished(arguments.out)

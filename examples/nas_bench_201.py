@@ -21,7 +21,8 @@ def load_table() -> dict[str, float]:
     rows = NASBench201("cifar100")._dataset  # its public call draws one of the seeds at random
     keys = sorted(rows)  # a digit an operation, in the order of the space's decisions
     cells = SPACE.architectures(np.array([list(key) for key in keys], dtype=np.int64))
-    return {str(cell): float(np.mean(rows[key]["val_acc"])) for cell, key in zip(cells, keys)}
+    means = [float(np.mean(rows[key]["val_acc"])) for key in keys]
+    return dict(zip(map(str, cells), means, strict=True))
 
 
 def search(

@@ -25,7 +25,7 @@ def data(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     rng = torch.Generator().manual_seed(seed)
     images, labels = torch.randn(384, 1, 8, 8, generator=rng), torch.arange(384) % 3
     places = torch.randint(8, (384,), generator=rng)
-    for image, label, k in zip(images[:, 0], labels, places):
+    for image, label, k in zip(images[:, 0], labels, places, strict=True):
         bar = (image[:, k], image[k], image.diagonal(int(k) - 4))[int(label)]
         bar += 1.5
     return images, labels

@@ -81,7 +81,7 @@ class Architecture:
         return graph
 
     def to_pyg(self, labels: tuple[str, ...]) -> Any:
-        """The graph as `torch_geometric.data.Data`: ``x`` one-hot over ``labels`` (n, len(labels)), ``edge_index`` (2, E).
+        """The graph as `torch_geometric.data.Data`: ``x`` (n, len(labels)) one-hot, ``edge_index`` (2, E).
 
         Args:
             labels: All labels in the order of the one-hot columns, e.g. ``space.node_types``.
@@ -93,7 +93,9 @@ class Architecture:
         try:
             from torch_geometric.data import Data
         except ImportError as error:
-            raise ImportError("to_pyg needs torch-geometric: pip install 'optuna-agnet[gnn]'") from error
+            raise ImportError(
+                "to_pyg needs torch-geometric: pip install 'optuna-agnet[gnn]'"
+            ) from error
         import torch
 
         unknown = sorted(set(self.nodes) - set(labels))
@@ -114,7 +116,9 @@ _OUTPUT_HASH = np.uint64(_label_hash(OUTPUT))
 
 def label_hashes(labels: tuple[str, ...]) -> _HashArray:
     """64-bit hashes of labels, equal on every machine; 0 stands for `NONE`."""
-    return np.array([0 if label == NONE else _label_hash(label) for label in labels], dtype=np.uint64)
+    return np.array(
+        [0 if label == NONE else _label_hash(label) for label in labels], dtype=np.uint64
+    )
 
 
 def live_nodes(labels: _HashArray, adjacency: _BoolArray) -> _BoolArray:
@@ -127,14 +131,16 @@ def live_nodes(labels: _HashArray, adjacency: _BoolArray) -> _BoolArray:
         forward[:, j] = usable[:, j] & (adjacency[:, :j, j] & forward[:, :j]).any(1)
     for i in range(n - 2, -1, -1):
         backward[:, i] |= usable[:, i] & (adjacency[:, i, i + 1 :] & backward[:, i + 1 :]).any(1)
-    return forward & backward
+    live: _BoolArray = forward & backward
+    return live
 
 
 def _mix(x: _HashArray) -> _HashArray:
     """The finaliser of splitmix64 (Steele et al. 2014): spreads every input bit over the output."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    x = x ^ (x >> np.uint64(31))
+    return x
 
 
 def refine(labels: _HashArray, adjacency: _BoolArray, rounds: int) -> list[_HashArray]:
@@ -167,4 +173,5 @@ def graph_keys(labels: _HashArray, adjacency: _BoolArray) -> _HashArray:
     history = np.stack(refine(labels, adjacency, labels.shape[1]))  # (n + 1, B, n)
     size = (history[0] != 0).sum(1)
     final = history[size, np.arange(len(labels))]
-    return _mix(final).sum(1, where=final != 0, dtype=np.uint64)
+    keys: _HashArray = _mix(final).sum(1, where=final != 0, dtype=np.uint64)
+    return keys

@@ -17,6 +17,8 @@ _COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#C
 _GREY = "#B0B0B0"
 _LAYER_WIDTH = 150  # pixels
 _ROW_HEIGHT = 95
+_SWEEPS = 8  # of the layout, at most
+_REACH = 10  # quarter rows above and below the middle
 
 
 def plot_architecture(arch: Architecture) -> go.Figure:
@@ -61,6 +63,18 @@ def plot_architecture(arch: Architecture) -> go.Figure:
             standoff=18,
             startstandoff=18,
         )
+    for i, op in nodes.items():  # after the arrows, so that these don't cross the words
+        x, y = places[i]
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=op,
+            showarrow=False,
+            yshift=-27,
+            bgcolor="rgba(255, 255, 255, 0.85)",
+            borderpad=1,
+            font={"size": 13},
+        )
     return _framed(figure, str(arch), places)
 
 
@@ -81,65 +95,50 @@ def _live_graph(arch: Architecture) -> tuple[dict[int, str], list[tuple[int, int
 
 
 def _places(nodes: dict[int, str], edges: list[tuple[int, int]]) -> dict[int, tuple[float, float]]:
-    """Column and row of each node: the longest path from the input says the column.
-
-    An edge over several columns gets a row of its own in the columns that it passes, so that no arrow runs through a
-    node of another path.
-    """
+    """Column and row of each node: the longest path from the input says the column, `_cost` the row."""
     layer = dict.fromkeys(nodes, 0)
     for i, j in sorted(edges, key=lambda edge: edge[1]):
         layer[j] = max(layer[j], layer[i] + 1)
-    last = max(nodes)
-    layer[last] = max(1, *layer.values())
-    columns: list[list[float]] = [[] for _ in range(layer[last] + 1)]
-    for node, column in layer.items():
-        columns[column].append(node)
-    places: dict[int, tuple[float, float]] = {}
-    for column, members in enumerate(columns):
-        members.sort(key=lambda node: (_mean_source_row(int(node), edges, places), node))
-        for row, node in enumerate(members):
-            # a slope and a shift: straight edges over a column miss its middle node
-            places[int(node)] = (column, (len(members) - 1) / 2 - row)
-    return _bowed(places, edges)
+    layer[max(nodes)] = max(1, *layer.values())
+    start: dict[int, tuple[float, float]] = {}
+    for node, x in layer.items():
+        above = sum(other == x for k, other in layer.items() if k < node)
+        start[node] = (x, (list(layer.values()).count(x) - 1) / 2 - above)
+    inner = sorted(set(nodes) - {min(nodes), max(nodes)})
+    layouts = []
+    for bend in (0, 1, -1, 2, -2):  # all inner nodes start above or below the direct way
+        bent = {i: (x, y + bend * (i in inner)) for i, (x, y) in start.items()}
+        layouts.append(_settled(bent, inner, edges))
+    return min(layouts, key=lambda layout: _cost(layout, edges))
 
 
-def _mean_source_row(
-    node: int, edges: list[tuple[int, int]], places: dict[int, tuple[float, float]]
-) -> float:
-    rows = [-places[i][1] for i, j in edges if j == node and i in places]
-    return sum(rows) / len(rows) if rows else 0.0
-
-
-def _bowed(
-    places: dict[int, tuple[float, float]], edges: list[tuple[int, int]]
+def _settled(
+    places: dict[int, tuple[float, float]], inner: list[int], edges: list[tuple[int, int]]
 ) -> dict[int, tuple[float, float]]:
-    """Nodes moved down, a quarter row at a time, until no edge runs over them."""
-    ends = (min(places), max(places))
-    for node in sorted(set(places) - set(ends), key=lambda i: places[i]):
-        for step in range(40):
-            shift = (step + 1) // 2 * (0.25 if step % 2 else -0.25)
-            x, y = places[node]
-            trial = {**places, node: (x, y + shift)}
-            if _is_clear(node, trial, edges):
-                places = trial
-                break
+    """Rows chosen one node after the other, until none wants to move."""
+    for _ in range(_SWEEPS):
+        before = places
+        for node in inner:
+            x = places[node][0]
+            moves = [{**places, node: (x, row / 4)} for row in range(-_REACH, _REACH + 1)]
+            places = min([places, *moves], key=lambda move: _cost(move, edges))
+        if places == before:
+            break
     return places
 
 
-def _is_clear(
-    node: int, places: dict[int, tuple[float, float]], edges: list[tuple[int, int]]
-) -> bool:
-    x, y = places[node]
-    same_column = [place for i, place in places.items() if i != node and place[0] == x]
-    if any(abs(y - other) < 0.9 for _, other in same_column):
-        return False
-    for i, j in edges:
-        (x0, y0), (x1, y1) = places[i], places[j]
-        if node not in (i, j) and x0 < x < x1:
-            crossing = y0 + (y1 - y0) * (x - x0) / (x1 - x0)
-            if abs(crossing - y) < 0.45:
-                return False
-    return True
+def _cost(places: dict[int, tuple[float, float]], edges: list[tuple[int, int]]) -> float:
+    """Overlaps of nodes, of arrows and nodes, and the arrows' height."""
+    cost = 0.0
+    for node, (x, y) in places.items():
+        beside = [py for k, (px, py) in places.items() if k < node and px == x]
+        cost += 50 * sum(abs(other - y) < 1 for other in beside)
+        for i, j in edges:
+            (x0, y0), (x1, y1) = places[i], places[j]
+            if x0 < x < x1:
+                above = y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y
+                cost += 10 * (-0.5 < above < 0.3)  # the label is below its node
+    return cost + sum((places[i][1] - places[j][1]) ** 2 for i, j in edges) / 10
 
 
 def _colors(arch: Architecture) -> dict[str, str]:
@@ -159,10 +158,7 @@ def _operation_trace(
         x=[places[i][0] for i in members],
         y=[places[i][1] for i in members],
         name=op,
-        mode="markers+text",
-        text=[op] * len(members),
-        textposition="bottom center",
-        textfont={"size": 13},
+        mode="markers",
         marker={"size": 28, "color": color, "line": {"width": 1.5, "color": "#404040"}},
         hovertemplate=f"{op}<extra></extra>",
     )
@@ -175,10 +171,10 @@ def _framed(figure: go.Figure, title: str, places: dict[int, tuple[float, float]
     figure.update_xaxes(visible=False, range=[-0.6, columns + 0.6], fixedrange=True)
     figure.update_yaxes(visible=False, range=[low, high], fixedrange=True)
     return figure.update_layout(
-        title={"text": title, "font": {"size": 14}},
+        title={"text": title, "font": {"size": 12}},
         template="plotly_white",
         showlegend=False,
         margin={"l": 10, "r": 10, "t": 60, "b": 10},
-        width=max(640, int(_LAYER_WIDTH * (columns + 1.2))),
+        width=max(760, int(_LAYER_WIDTH * (columns + 1.2))),
         height=70 + max(220, int(_ROW_HEIGHT * (high - low))),
     )

@@ -15,7 +15,9 @@ import numpy as np
 from optuna_agnet import spaces
 from optuna_agnet.spaces import CellSpace
 
-DATA = Path(os.environ.get("OPTUNA_AGNET_DATA", Path(__file__).parents[2].parent / "shared" / "benchmarks"))
+DATA = Path(
+    os.environ.get("OPTUNA_AGNET_DATA", Path(__file__).parents[2].parent / "shared" / "benchmarks")
+)
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
@@ -42,7 +44,9 @@ def _table():
 
     path = DATA / "nb201" / "nb201_accuracy.csv.gz"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: set OPTUNA_AGNET_DATA to the folder with the NAS tables")
+        raise FileNotFoundError(
+            f"{path} is missing: set OPTUNA_AGNET_DATA to the folder with the NAS tables"
+        )
     return pd.read_csv(path)
 
 

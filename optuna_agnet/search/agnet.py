@@ -13,7 +13,13 @@ from optuna_agnet.architecture import Architecture
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.pretraining import pretrained
 from optuna_agnet.search.acquisition import expected_improvement
-from optuna_agnet.search.candidates import Filter, SpaceExhausted, generator_pool, neighbor_pool, random_pool
+from optuna_agnet.search.candidates import (
+    Filter,
+    SpaceExhausted,
+    generator_pool,
+    neighbor_pool,
+    random_pool,
+)
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.model import Model, seed_from
 from optuna_agnet.search.observations import Told, check_directions, to_maximize
@@ -78,8 +84,11 @@ class AGNet:
         self.config = config or AGNetConfig()
         self.directions = check_directions(directions)
         if generator is not None and generator.space != space:
-            raise ValueError(f"the generator was made for {generator.space!r}, the search is in {space!r}")
-        self._generator, self._model = generator, None
+            raise ValueError(
+                f"the generator was made for {generator.space!r}, the search is in {space!r}"
+            )
+        self._generator = generator
+        self._model: Model | None = None
         self._told: list[tuple[IntArray, tuple[float, ...] | None]] = []  # None: failed
         self._pending: list[IntArray] = []
         self._asked = 0
@@ -125,7 +134,9 @@ class AGNet:
         if values is not None:
             values = tuple(float(v) for v in np.atleast_1d(np.asarray(values, dtype=np.float64)))
             if len(values) != len(self.directions):
-                raise ValueError(f"{len(values)} values for {len(self.directions)} directions {self.directions}")
+                raise ValueError(
+                    f"{len(values)} values for {len(self.directions)} directions {self.directions}"
+                )
             if not np.isfinite(values).all():
                 raise ValueError(
                     f"values={values} of '{architecture}' are not finite: tell None for an evaluation that failed"
@@ -141,7 +152,10 @@ class AGNet:
         """All results so far."""
         rows = [(row, values) for row, values in self._told if values is not None]
         if not rows:
-            return Told(np.empty((0, len(self.space.decisions)), dtype=np.int64), np.empty((0, len(self.directions))))
+            return Told(
+                np.empty((0, len(self.space.decisions)), dtype=np.int64),
+                np.empty((0, len(self.directions))),
+            )
         return Told(np.stack([row for row, _ in rows]), np.array([values for _, values in rows]))
 
     @property
@@ -164,7 +178,10 @@ class AGNet:
             "directions": list(self.directions),
             "seed": self.seed,
             "config": self.config.to_dict(),
-            "told": [[row.tolist(), None if values is None else list(values)] for row, values in self._told],
+            "told": [
+                [row.tolist(), None if values is None else list(values)]
+                for row, values in self._told
+            ],
             "pending": [row.tolist() for row in self._pending],
             "asked": self._asked,
         }
@@ -180,13 +197,18 @@ class AGNet:
         """
         missing = {"space", "directions", "seed", "config", "told", "pending", "asked"} - set(state)
         if missing:
-            raise ValueError(f"the state lacks {sorted(missing)}: it is none that state_dict() gave")
+            raise ValueError(
+                f"the state lacks {sorted(missing)}: it is none that state_dict() gave"
+            )
         if state["space"] != space.fingerprint:
             raise ValueError(f"the state belongs to another space than {space!r}")
         config = AGNetConfig.from_dict(state["config"])
-        search = cls(space, state["directions"], seed=state["seed"], config=config, generator=generator)
+        search = cls(
+            space, state["directions"], seed=state["seed"], config=config, generator=generator
+        )
         search._told = [
-            (np.array(row, dtype=np.int64), None if values is None else tuple(values)) for row, values in state["told"]
+            (np.array(row, dtype=np.int64), None if values is None else tuple(values))
+            for row, values in state["told"]
         ]
         search._pending = [np.array(row, dtype=np.int64) for row in state["pending"]]
         search._asked = state["asked"]
@@ -267,9 +289,13 @@ class AGNet:
         if self.config.round_size == 1:
             return self._draw_candidates(told, number, allowed, rng)
         key = (self.model.version, id(self.model))
-        if self._pool is None or self._pool[0] != key:  # Alg. 1, l. 13-18: one pool a round, from what was known then
+        if (
+            self._pool is None or self._pool[0] != key
+        ):  # Alg. 1, l. 13-18: one pool a round, from what was known then
             known = told.head(self.model.trained_on)
-            start = Filter(self.space, self.config.dedup, frozenset(), allowed.fixed).without(known.x)
+            start = Filter(self.space, self.config.dedup, frozenset(), allowed.fixed).without(
+                known.x
+            )
             rng = np.random.default_rng(seed_from(self.seed, 3, self.model.version))
             self._pool = (key, *self._draw_candidates(known, 0, start, rng))
         return self._pool[1], self._pool[2]

@@ -45,7 +45,12 @@ class Model:
     """
 
     def __init__(
-        self, space: CellSpace, pretrained: Generator, config: AGNetConfig, seed: int, directions: Sequence[str]
+        self,
+        space: CellSpace,
+        pretrained: Generator,
+        config: AGNetConfig,
+        seed: int,
+        directions: Sequence[str],
     ) -> None:
         self.space, self.config, self.seed, self.directions = space, config, seed, directions
         self._pretrained = pretrained
@@ -75,7 +80,10 @@ class Model:
             self._round(told.head(size))
 
     def _round(self, told: Told) -> None:
-        data, rng = self._data(told), torch.Generator().manual_seed(seed_from(self.seed, 1, self.version))
+        data, rng = (
+            self._data(told),
+            torch.Generator().manual_seed(seed_from(self.seed, 1, self.version)),
+        )
         self._trainer.round(data, rng)
         version = self.version
         if self._valid_share(rng) < _COLLAPSED:

@@ -51,7 +51,9 @@ def check_directions(directions: Sequence[str]) -> tuple[str, ...]:
         ValueError: One is neither "maximize" nor "minimize", or there is not exactly one.
     """
     if isinstance(directions, str) or not set(directions) <= {"maximize", "minimize"}:
-        raise ValueError(f"directions={directions!r} must be a sequence of 'maximize' and 'minimize'")
+        raise ValueError(
+            f"directions={directions!r} must be a sequence of 'maximize' and 'minimize'"
+        )
     if len(directions) != 1:
         raise ValueError(
             f"{len(directions)} objectives: only single-objective searches work so far;"

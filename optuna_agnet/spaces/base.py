@@ -56,7 +56,8 @@ def edge_endpoints(n: int) -> tuple[IntArray, IntArray]:
 def to_adjacency(edges: BoolArray, n: int) -> BoolArray:
     """Edges (B, E) as adjacency matrices (B, n, n)."""
     adjacency = np.zeros((len(edges), n, n), dtype=bool)
-    adjacency[:, *edge_endpoints(n)] = edges
+    sources, targets = edge_endpoints(n)
+    adjacency[:, sources, targets] = edges
     return adjacency
 
 
@@ -176,7 +177,9 @@ class CellSpace(ABC):
         """Every architecture (K, D) once, or None where there are too many decisions to list."""
         if self.num_combinations > _ENUMERABLE:
             return None
-        rows = np.array(list(itertools.product(*(range(k) for k in self.num_choices))), dtype=np.int64)
+        rows = np.array(
+            list(itertools.product(*(range(k) for k in self.num_choices))), dtype=np.int64
+        )
         return np.unique(self.repair(rows[self.is_valid(rows)]), axis=0)
 
     @property
@@ -204,7 +207,9 @@ class CellSpace(ABC):
             try:
                 row[:] = self._row(architecture)
             except (ValueError, IndexError, KeyError):
-                raise ValueError(f"'{architecture}' is no architecture of the space {self!r}") from None
+                raise ValueError(
+                    f"'{architecture}' is no architecture of the space {self!r}"
+                ) from None
         return rows
 
     def random_architecture(self, seed: int | None = None) -> Architecture:
@@ -242,7 +247,7 @@ class CellSpace(ABC):
                 raise ValueError(
                     f"parameter '{decision.name}' is {value!r}; the space {self!r} knows {list(decision.choices)}"
                 )
-            row[i] = decision.choices.index(value)  # type: ignore[arg-type]
+            row[i] = decision.choices.index(value)
         return row
 
     def distributions(self) -> dict[str, optuna.distributions.CategoricalDistribution]:
@@ -253,7 +258,9 @@ class CellSpace(ABC):
 
     def suggest(self, trial: optuna.Trial) -> Architecture:
         """The architecture of a trial: one ``suggest_categorical`` a decision, whatever the study's sampler is."""
-        return self.from_params({d.name: trial.suggest_categorical(d.name, d.choices) for d in self.decisions})
+        return self.from_params(
+            {d.name: trial.suggest_categorical(d.name, d.choices) for d in self.decisions}
+        )
 
     # -- identity ------------------------------------------------------------------------------------------------
 
@@ -280,7 +287,9 @@ def check_operations(ops: Sequence[str]) -> tuple[str, ...]:
         ValueError: There are none, one is empty, reserved or no string, or one is given twice.
     """
     if isinstance(ops, str) or not ops:
-        raise ValueError(f"ops={ops!r}: give a sequence of at least one operation name, e.g. ops=('conv', 'pool')")
+        raise ValueError(
+            f"ops={ops!r}: give a sequence of at least one operation name, e.g. ops=('conv', 'pool')"
+        )
     for op in ops:
         if not isinstance(op, str) or not op or op in (INPUT, OUTPUT) or set(op) & set("|+~, \n"):
             raise ValueError(

@@ -1,5 +1,7 @@
 """Cells with an operation on every edge of a fixed DAG (NAS-Bench-201, Dong and Yang 2020)."""
 
+# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+
 from __future__ import annotations
 
 import re
@@ -103,24 +105,36 @@ class EdgeCell(CellSpace):
 
     def decode(self, graphs: Graphs) -> tuple[IntArray, BoolArray]:
         inner = graphs.types[:, 1:-1] - _FIRST_OP
-        valid = (inner >= 0).all(1) & (graphs.types[:, 0] == 1) & (graphs.edges == self._edges).all(1)
+        valid = (
+            (inner >= 0).all(1) & (graphs.types[:, 0] == 1) & (graphs.edges == self._edges).all(1)
+        )
         return np.maximum(inner, 0), valid
 
     def parse(self, text: str) -> Architecture:
         parts = [re.findall(r"([^|~]+)~(\d+)", node) for node in text.split("+")]
         sources = [[int(source) for _, source in part] for part in parts]
         found = [op for part in parts for op, _ in part]
-        if sources != [list(range(j)) for j in range(1, self.nodes)] or not set(found) <= set(self.ops):
-            raise ValueError(f"'{text}' is no cell of {self!r}; such a cell reads '{self.random_architecture(0)}'")
+        if sources != [list(range(j)) for j in range(1, self.nodes)] or not set(found) <= set(
+            self.ops
+        ):
+            raise ValueError(
+                f"'{text}' is no cell of {self!r}; such a cell reads '{self.random_architecture(0)}'"
+            )
         return self._architecture(np.array([self.ops.index(op) for op in found], dtype=np.int64))
 
     def _architecture(self, row: IntArray) -> Architecture:
         chosen = [self.ops[int(k)] for k in row]
         into = [
-            "".join(f"|{op}~{i}" for op, i, j in zip(chosen, self._sources, self._targets, strict=True) if j == node)
+            "".join(
+                f"|{op}~{i}"
+                for op, i, j in zip(chosen, self._sources, self._targets, strict=True)
+                if j == node
+            )
             for node in range(1, self.nodes)
         ]
-        return Architecture(("input", *chosen, "output"), self._graph_edges, "+".join(f"{part}|" for part in into))
+        return Architecture(
+            ("input", *chosen, "output"), self._graph_edges, "+".join(f"{part}|" for part in into)
+        )
 
     def _row(self, architecture: Architecture) -> Sequence[int]:
         if architecture.edges != self._graph_edges:

@@ -1,5 +1,7 @@
 """Cells with operations on the nodes of a free DAG under an edge limit (NAS-Bench-101, Ying et al. 2019)."""
 
+# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -29,7 +31,9 @@ class NodeCell(CellSpace):
     Nodes that lie on no path from input to output are dropped, and edges are counted afterwards. Decisions are one
     operation an inner node (``op_1``, ...) and one flag a node pair (``edge_0_1``, ...), the output being the last
     node. The repaired form is canonical, the same for isomorphic cells: inner nodes in an order
-    of their own at the front, unused decisions at their first choice. Repair, for decisions that are not valid: an unreachable output is joined to the input; then, while there are too
+    of their own at the front, unused decisions at their first choice.
+
+    Repair of decisions that are not valid: an unreachable output is joined to the input; then, while there are too
     many edges, the last one (in encoding order) that may go without cutting output from input goes.
 
     Args:
@@ -49,14 +53,21 @@ class NodeCell(CellSpace):
     """
 
     def __init__(
-        self, max_nodes: int = 7, max_edges: int | None = None, ops: Sequence[str] = (), *, name: str = "node_cell"
+        self,
+        max_nodes: int = 7,
+        max_edges: int | None = None,
+        ops: Sequence[str] = (),
+        *,
+        name: str = "node_cell",
     ) -> None:
         n = check_count("max_nodes", max_nodes, 3)
         operations = check_operations(ops)
         self.max_nodes = n
         self._sources, self._targets = edge_endpoints(n)
         self._op_hashes = label_hashes(operations)
-        self.max_edges = len(self._sources) if max_edges is None else check_count("max_edges", max_edges, 1)
+        self.max_edges = (
+            len(self._sources) if max_edges is None else check_count("max_edges", max_edges, 1)
+        )
         pairs = zip(self._sources.tolist(), self._targets.tolist(), strict=True)
         flags = [Decision(f"edge_{i}_{j}", (False, True)) for i, j in pairs]
         nodes = [Decision(f"op_{i}", operations) for i in range(1, n - 1)]
@@ -99,23 +110,30 @@ class NodeCell(CellSpace):
         adjacency = self._adjacency(x)
         used = adjacency[:, 1:-1].any(2).sum(1)  # inner nodes; they are packed to the front
         slot = np.arange(n)
-        moved = np.where(slot <= used[:, None], slot, n - 2)  # (B, n): slot 1 + used takes the output
+        moved = np.where(
+            slot <= used[:, None], slot, n - 2
+        )  # (B, n): slot 1 + used takes the output
         moved[np.arange(len(x)), used + 1] = n - 1
         live = slot <= used[:, None] + 1
         graph = _permuted(adjacency, moved) & live[:, :, None] & live[:, None, :]
-        types = np.where(slot <= used[:, None], np.pad(x[:, : n - 2] + _FIRST_OP, ((0, 0), (1, 1))), _OUTPUT)
+        types = np.where(
+            slot <= used[:, None], np.pad(x[:, : n - 2] + _FIRST_OP, ((0, 0), (1, 1))), _OUTPUT
+        )
         types[:, 0] = _INPUT
         return Graphs(types, graph[:, self._sources, self._targets])
 
     def decode(self, graphs: Graphs) -> tuple[IntArray, BoolArray]:
         n, rows = self.num_nodes, np.arange(len(graphs.types))
         is_output = graphs.types == _OUTPUT
-        is_output[:, 0], is_output[:, -1] = False, True  # RELEASED_CODE sec. 2: the last node is forced to be the output
+        # The last node is forced to be the output (RELEASED_CODE sec. 2).
+        is_output[:, 0], is_output[:, -1] = False, True
         end = is_output.argmax(1)  # nodes after the first output are cut
         moved = np.tile(np.arange(n), (len(rows), 1))
         moved[:, -1], moved[rows, end] = end, n - 1
         inner = np.arange(n) < end[:, None]
-        clean = ((graphs.types >= _FIRST_OP) | ~inner)[:, 1:].all(1) & (graphs.types[:, 0] == _INPUT)
+        clean = ((graphs.types >= _FIRST_OP) | ~inner)[:, 1:].all(1) & (
+            graphs.types[:, 0] == _INPUT
+        )
         adjacency = to_adjacency(graphs.edges, n)
         last = adjacency[rows, :, end] & inner
         adjacency &= inner[:, :, None] & inner[:, None, :]
@@ -131,12 +149,16 @@ class NodeCell(CellSpace):
         try:
             labels, _, arrows = text.partition(" ")
             nodes = tuple(labels.split(","))
-            edges = tuple((int(i), int(j)) for i, j in (arrow.split(">") for arrow in arrows.split()))
+            edges = tuple(
+                (int(i), int(j)) for i, j in (arrow.split(">") for arrow in arrows.split())
+            )
             row = np.array(self._row(Architecture(nodes, edges)), dtype=np.int64)[None]
             if nodes[0] != "input" or nodes[-1] != "output" or not self.is_valid(row)[0]:
                 raise ValueError
         except (ValueError, IndexError):
-            raise ValueError(f"'{text}' is no cell of {self!r}; one reads '{self.random_architecture(0)}'") from None
+            raise ValueError(
+                f"'{text}' is no cell of {self!r}; one reads '{self.random_architecture(0)}'"
+            ) from None
         return self._architecture(self.repair(row)[0])
 
     def _draw(self, n: int, rng: np.random.Generator) -> IntArray:
@@ -149,12 +171,20 @@ class NodeCell(CellSpace):
         size, nodes = self.num_nodes, np.arange(self.num_nodes)
         unused = np.minimum(rng.geometric(0.94, size=n) - 1, size - 2)
         used = (nodes < size - 1 - unused[:, None]) | (nodes == size - 1)  # (B, n)
-        possible = used[:, :, None] & used[:, None, :] & np.triu(np.ones((size, size), dtype=bool), 1)
-        share = min(0.5, 0.9 * self.max_edges / len(self._sources))  # so that most draws keep the limit
+        possible = (
+            used[:, :, None] & used[:, None, :] & np.triu(np.ones((size, size), dtype=bool), 1)
+        )
+        share = min(
+            0.5, 0.9 * self.max_edges / len(self._sources)
+        )  # so that most draws keep the limit
         adjacency = possible & (rng.random((n, size, size)) < share)
         for axis in (1, 2):  # a predecessor each, then a successor each
             luck = np.where(possible, rng.random((n, size, size)), 0)
-            lacking = possible & (luck == luck.max(axis, keepdims=True)) & ~adjacency.any(axis, keepdims=True)
+            lacking = (
+                possible
+                & (luck == luck.max(axis, keepdims=True))
+                & ~adjacency.any(axis, keepdims=True)
+            )
             adjacency |= lacking
         x[:, size - 2 :] = adjacency[:, self._sources, self._targets]
         return x
@@ -190,7 +220,8 @@ class NodeCell(CellSpace):
         return adjacency & live[:, :, None] & live[:, None, :]
 
     def _is_cell(self, pruned: BoolArray) -> BoolArray:
-        return (pruned.sum((1, 2)) <= self.max_edges) & pruned[:, 0].any(1)
+        is_cell: BoolArray = (pruned.sum((1, 2)) <= self.max_edges) & pruned[:, 0].any(1)
+        return is_cell
 
     def _repaired(self, adjacency: BoolArray) -> BoolArray:
         adjacency = adjacency.copy()
@@ -227,13 +258,17 @@ class NodeCell(CellSpace):
         live = pruned.any(2)
         placed = np.zeros_like(live)
         placed[:, 0] = placed[:, -1] = True
-        latest = np.where(pruned[:, 0], 0, -1)  # (B, n) position of a node's latest placed predecessor
+        latest = np.where(
+            pruned[:, 0], 0, -1
+        )  # (B, n) position of a node's latest placed predecessor
         order = np.zeros(live.shape, dtype=np.int64)
         order[:, -1] = self.num_nodes - 1
         rows = np.arange(len(ops))
         for position in range(1, self.num_nodes - 1):
             ready = ~placed & ~(pruned & ~placed[:, :, None]).any(1)
-            rank = np.where(ready, latest + 2 * live, -9)  # unused nodes have -1, used ones at least 2
+            rank = np.where(
+                ready, latest + 2 * live, -9
+            )  # unused nodes have -1, used ones at least 2
             first = rank == rank.max(1, keepdims=True)
             node = np.where(first, hashes + np.uint64(1), np.uint64(0)).argmax(1)
             order[:, position] = node

@@ -1,0 +1,293 @@
+"""AGNetSampler: the search as an Optuna sampler. It only translates between `AGNet` and a study."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_agnet import study_state
+from optuna_agnet.generator.network import Generator
+from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted
+from optuna_agnet.search.candidates import Filter, random_pool
+from optuna_agnet.search.model import seed_from
+from optuna_agnet.search.observations import to_maximize
+from optuna_agnet.spaces.base import BoolArray, CellSpace, Choice, IntArray
+from optuna_agnet.study_state import Snapshot, StudyState
+
+_COMPANION_SEEDS = 2**32  # numpy's RandomState, which Optuna's samplers use, takes no larger ones
+_FALLBACK = 4  # separates the randomness of fallback draws from the search's own
+
+
+class AGNetSampler(BaseSampler):
+    """AG-Net for Optuna: proposes architectures jointly, and leaves every other parameter to a companion sampler.
+
+    Ask for architectures with ``space.suggest(trial)``. All knowledge comes from the study's storage, so a study that
+    is interrupted and resumed gets the architectures that it would have got anyway, given the same ``seed``; trials
+    of other samplers, enqueued and imported ones count as well. The trained model is only a cache.
+
+    Args:
+        space: What is searched.
+        seed: Same seed, same study, same architectures; None takes one from the system.
+        config: `AGNetConfig()` or `AGNetConfig.paper()`, or one of your own.
+        generator: A pretrained one; default: the bundled one of the space, or one pretrained on first use (seconds).
+        companion: Samples the parameters that are not the architecture's; default `TPESampler`.
+        max_failures: Failed trials of one architecture after which it is not proposed again.
+
+    Raises:
+        ValueError: An argument is out of range, or the generator is another space's.
+
+    Example:
+        >>> import optuna
+        >>> from optuna_agnet import spaces
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> space = spaces.nas_bench_201()
+        >>> def objective(trial):
+        ...     return str(space.suggest(trial)).count("nor_conv_3x3")
+        >>> study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
+        >>> study.optimize(objective, n_trials=5)
+        >>> len(study.best_params)
+        6
+    """
+
+    def __init__(
+        self,
+        space: CellSpace,
+        *,
+        seed: int | None = None,
+        config: AGNetConfig | None = None,
+        generator: Generator | None = None,
+        companion: BaseSampler | None = None,
+        max_failures: int = 2,
+    ) -> None:
+        if max_failures < 1:
+            raise ValueError(f"max_failures={max_failures} must be at least 1")
+        self.seed = secrets.randbits(32) if seed is None else seed
+        self._space, self._config, self._generator = space, config, generator
+        self._search: AGNet | None = self._new_search(("maximize",))  # errors at the door
+        if companion is None:
+            companion = TPESampler(seed=None if seed is None else seed % _COMPANION_SEEDS)
+        self._companion = companion
+        self._max_failures = max_failures
+        self._state: StudyState | None = None
+        self._warned: set[str] = set()
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_lock"]
+        state.update(_search=None, _state=None)  # rebuilt from the study
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+    # -- Optuna's contract -----------------------------------------------------------------------------------------
+
+    def reseed_rng(self) -> None:
+        """Reseed the companion; proposals of architectures differ by trial number and need no reseeding."""
+        self._companion.reseed_rng()
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The space's decisions and what the companion samples jointly."""
+        own = self._space.distributions()
+        others = self._companion.infer_relative_search_space(study, trial)
+        found: dict[str, BaseDistribution] = {n: d for n, d in own.items() if not d.single()}
+        found.update({n: d for n, d in others.items() if n not in own})
+        return found
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """One architecture and the companion's parameters, as far as ``search_space`` names them.
+
+        Raises:
+            ValueError: The study has several objectives, or its recorded parameters don't fit the space.
+        """
+        own = {d.name for d in self._space.decisions} & search_space.keys()
+        params: dict[str, Any] = {}
+        if own:
+            chosen = self._sample_architecture(study, trial)
+            params.update({name: chosen[name] for name in search_space if name in own})
+        others = {name: d for name, d in search_space.items() if name not in own}
+        params.update(self._sample_others(study, trial, others))
+        return params
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Any other parameter, from the companion."""
+        if any(d.name == param_name for d in self._space.decisions):
+            self._warn(
+                f"independent {param_name}",
+                f"the architecture's parameter '{param_name}' is sampled independently by"
+                f" {type(self._companion).__name__}: suggest architectures with space.suggest(trial)",
+            )
+        return self._companion.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Forwarded to the companion."""
+        self._companion.before_trial(study, trial)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Forwarded to the companion."""
+        if state == TrialState.FAIL and study_state.is_unused_claim(trial, self._space):
+            self._warn(
+                "unused",
+                f"trial {trial.number} failed before it took its architecture; if Optuna complained about a 'dynamic"
+                " value space', choices differ from the space's: suggest architectures with space.suggest(trial)",
+            )
+        self._companion.after_trial(study, trial, state, values)
+
+    # -- the companion's part --------------------------------------------------------------------------------------
+
+    def _sample_others(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if not search_space:
+            return {}
+        found = self._companion.sample_relative(study, trial, dict(search_space))
+        return {
+            name: found[name]
+            if name in found
+            else self._companion.sample_independent(study, trial, name, d)
+            for name, d in search_space.items()
+        }
+
+    # -- the architecture ------------------------------------------------------------------------------------------
+
+    def _sample_architecture(self, study: Study, trial: FrozenTrial) -> dict[str, Choice]:
+        """A proposal's parameters, claimed for the trial before anyone else can read the study."""
+        by_sampler = study_state.fixed_by_sampler(study, self._space)
+        fixed = {**by_sampler, **study_state.fixed_by_trial(trial, self._space)}
+        if all(d.name in fixed or len(d.choices) == 1 for d in self._space.decisions):
+            return {d.name: fixed.get(d.name, d.choices[0]) for d in self._space.decisions}
+        with self._lock, _own_torch():
+            search = self._search_for(study)
+            snapshot = self._read(study, trial.number)
+            try:
+                row, source, version = self._propose(search, snapshot, trial.number, fixed)
+            except SpaceExhausted as exhausted:
+                if fixed == by_sampler:  # not only what one enqueued trial asked for
+                    self._give_up(study, snapshot, exhausted)
+                row, source, version = (
+                    self._repeat(search, snapshot, trial.number, fixed),
+                    "repeat",
+                    0,
+                )
+            study_state.claim(study, trial, self._space.repair(row[None])[0], source, version)
+        return self._space.row_to_params(row)
+
+    def _propose(
+        self, search: AGNet, snapshot: Snapshot, number: int, fixed: Mapping[str, Choice]
+    ) -> tuple[IntArray, str, int]:
+        """Row, source and version; a random new row where the model fails."""
+        pending, excluded = snapshot.pending, snapshot.excluded
+        try:
+            found = search.propose(
+                snapshot.told, pending=pending, number=number, excluded=excluded, fixed=fixed
+            )
+        except SpaceExhausted:
+            raise
+        except Exception as error:  # a trial must not die of the model
+            self._warn(
+                "model",
+                f"the model failed ({type(error).__name__}: {error}); random architectures until it works again",
+            )
+            taken = np.concatenate([snapshot.told.x, pending, excluded])
+            allowed = Filter(self._space, search.config.dedup, frozenset(), fixed).without(taken)
+            return random_pool(1, allowed, self._rng(number))[0], "random", 0
+        return found.row, found.source, found.version
+
+    def _give_up(self, study: Study, snapshot: Snapshot, exhausted: SpaceExhausted) -> None:
+        evaluated = len(np.unique(snapshot.told.x, axis=0))
+        self._warn(
+            "exhausted",
+            f"{exhausted}. The study has results of {evaluated} architectures; optimize() stops after the running"
+            " trials, an ask-and-tell loop gets architectures again.",
+        )
+        study_state.stop(study)
+
+    def _repeat(
+        self, search: AGNet, snapshot: Snapshot, number: int, fixed: Mapping[str, Choice]
+    ) -> IntArray:
+        """The best of the least-evaluated architectures; a random one where none agrees with ``fixed``."""
+        told = snapshot.told
+        rows, first, inverse = np.unique(told.x, axis=0, return_index=True, return_inverse=True)
+        fits = self._agrees(rows, fixed)
+        if not fits.any():
+            return self._fix(self._space.sample(1, self._rng(number))[0], fixed)
+        worth = to_maximize(told.y, search.directions)[first]
+        counts = np.bincount(inverse.reshape(-1), minlength=len(rows))
+        counts += (rows[:, None] == snapshot.pending[None]).all(axis=2).sum(axis=1)
+        order = np.lexsort((-worth, counts))
+        return np.asarray(rows[order[fits[order]][0]])
+
+    def _agrees(self, rows: IntArray, fixed: Mapping[str, Choice]) -> BoolArray:
+        fits = np.ones(len(rows), dtype=bool)
+        for column, decision in enumerate(self._space.decisions):
+            if decision.name in fixed:
+                fits &= rows[:, column] == decision.choices.index(fixed[decision.name])
+        return fits
+
+    def _fix(self, row: IntArray, fixed: Mapping[str, Choice]) -> IntArray:
+        return self._space.params_to_row({**self._space.row_to_params(row), **fixed})
+
+    # -- caches ----------------------------------------------------------------------------------------------------
+
+    def _new_search(self, directions: Sequence[str]) -> AGNet:
+        return AGNet(
+            self._space, directions, seed=self.seed, config=self._config, generator=self._generator
+        )
+
+    def _search_for(self, study: Study) -> AGNet:
+        """The search with the study's directions; where several objectives are refused."""
+        directions = tuple(direction.name.lower() for direction in study.directions)
+        if self._search is None or self._search.directions != directions:
+            self._search = self._new_search(directions)
+        return self._search
+
+    def _read(self, study: Study, number: int) -> Snapshot:
+        if self._state is None or not self._state.belongs_to(study):
+            self._state = StudyState(self._space, study, self._max_failures)
+        return self._state.read(study, number)
+
+    def _rng(self, number: int) -> np.random.Generator:
+        return np.random.default_rng(seed_from(self.seed, _FALLBACK, number))
+
+    def _warn(self, topic: str, message: str) -> None:
+        """Warn, once a topic."""
+        if topic not in self._warned:
+            self._warned.add(topic)
+            warnings.warn(message, UserWarning, stacklevel=3)
+
+
+@contextmanager
+def _own_torch() -> Iterator[None]:
+    """Torch as the search needs it, whatever the training code around has set; its random state stays as it is."""
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.device("cpu"),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        yield

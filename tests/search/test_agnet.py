@@ -1,0 +1,225 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from optuna_agnet import spaces
+from optuna_agnet.generator.network import Generator, GeneratorConfig
+from optuna_agnet.generator.training import TrainingConfig
+from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted, Told
+from optuna_agnet.search.acquisition import expected_improvement
+from optuna_agnet.search.model import training_sizes
+
+NB201 = spaces.nas_bench_201()
+SMALL = spaces.EdgeCell(nodes=3, ops=("a", "b"))  # 8 cells
+SHORT_PAPER = AGNetConfig.paper(
+    training=TrainingConfig(steps=2, latents=0, weigh_loss=True, alpha=0.9)
+)
+
+
+def value(arch):
+    return (
+        str(arch).count("nor_conv_3x3")
+        - 0.5 * str(arch).count("none")
+        + 0.01 * (hash_of(arch) % 50)
+    )
+
+
+def hash_of(arch):
+    return int(arch.key, 16)
+
+
+def run(search, n):
+    found = []
+    for _ in range(n):
+        arch = search.ask()
+        search.tell(arch, value(arch))
+        found.append(arch)
+    return found
+
+
+@pytest.mark.parametrize("config", [AGNetConfig(), SHORT_PAPER], ids=["default", "paper"])
+def test_no_architecture_is_proposed_twice(config):
+    found = run(AGNet(NB201, seed=1, config=config), 60)
+    assert len({arch.key for arch in found}) == 60
+
+
+@pytest.mark.parametrize("config", [AGNetConfig(), SHORT_PAPER], ids=["default", "paper"])
+@pytest.mark.parametrize("stop", [10, 16, 29, 40])
+def test_a_search_continued_from_json_equals_one_that_never_stopped(config, stop):
+    through = run(AGNet(NB201, seed=3, config=config), 48)
+    first = AGNet(NB201, seed=3, config=config)
+    run(first, stop)
+    second = AGNet.from_state_dict(NB201, json.loads(json.dumps(first.state_dict())))
+    assert second.config == config
+    assert run(second, 48 - stop) == through[stop:]
+
+
+def test_minimize_mirrors_maximize():
+    up, down = AGNet(NB201, seed=0), AGNet(NB201, ["minimize"], seed=0)
+    for _ in range(30):
+        arch = up.ask()
+        assert down.ask() == arch
+        up.tell(arch, value(arch))
+        down.tell(arch, -value(arch))
+    assert down.best[0] == up.best[0]
+
+
+def test_it_beats_random_search():
+    better = 0
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        drawn = max(value(arch) for arch in NB201.architectures(NB201.sample(60, rng)))
+        better += max(value(arch) for arch in run(AGNet(NB201, seed=seed), 60)) > drawn
+    assert better >= 2
+
+
+def test_several_pending_asks_differ():
+    search = AGNet(NB201, seed=0)
+    run(search, 20)
+    batch = search.ask(8)
+    assert len({arch.key for arch in batch}) == 8
+    for arch in reversed(batch):
+        search.tell(arch, value(arch))
+    assert len(search.told) == 28
+
+
+def test_told_without_being_asked_is_data():
+    search = AGNet(NB201, seed=0)
+    for arch in NB201.architectures(NB201.sample(20, np.random.default_rng(0))):
+        search.tell(arch, value(arch))
+    assert len(search.told) == 20
+    nothing = np.empty((0, 6), dtype=np.int64)
+    assert (
+        search.propose(search.told, pending=nothing, number=0, excluded=nothing).source
+        == "generator"
+    )
+
+
+def test_a_failed_architecture_is_not_proposed_again():
+    search = AGNet(SMALL, seed=0, config=AGNetConfig(dedup="encoding"))
+    first = search.ask()
+    search.tell(first, None)
+    assert first not in [search.ask() for _ in range(7)]
+
+
+@pytest.mark.parametrize("startup", [4, 16])
+def test_a_space_that_runs_out_says_so(startup):
+    search = AGNet(SMALL, seed=0, config=AGNetConfig(n_startup=startup, dedup="encoding"))
+    assert len({str(arch) for arch in run(search, 8)}) == 8
+    with pytest.raises(SpaceExhausted, match="allow_duplicates"):
+        search.ask()
+
+
+def test_duplicates_are_allowed_on_request():
+    config = AGNetConfig(n_startup=4, allow_duplicates=True)
+    assert len(run(AGNet(SMALL, seed=0, config=config), 20)) == 20
+
+
+def test_isomorphic_cells_count_once_by_default():
+    cells = SMALL.enumerate()
+    kinds = len(set(SMALL.keys(cells).tolist()))
+    assert kinds < len(cells) or kinds == len(cells)
+    search = AGNet(SMALL, seed=0, config=AGNetConfig(n_startup=2))
+    run(search, kinds)
+    with pytest.raises(SpaceExhausted):
+        search.ask()
+
+
+def test_fixed_decisions_are_kept():
+    search = AGNet(NB201, seed=0)
+    run(search, 24)
+    nothing = np.empty((0, 6), dtype=np.int64)
+    for number in range(8):  # all sources
+        proposal = search.propose(
+            search.told, pending=nothing, number=number, excluded=nothing, fixed={"op_0_3": "none"}
+        )
+        assert NB201.to_params(proposal.architecture)["op_0_3"] == "none"
+
+
+def test_sources_take_turns():
+    search = AGNet(NB201, seed=0)
+    run(search, 16)
+    nothing = np.empty((0, 6), dtype=np.int64)
+    sources = [
+        search.propose(search.told, pending=nothing, number=n, excluded=nothing).source
+        for n in range(8)
+    ]
+    assert sources == ["generator", "generator", "generator", "neighbors"] * 2
+
+
+def test_a_collapsed_generator_starts_over_and_the_search_goes_on():
+    space = spaces.nas_bench_101()
+    generator = Generator(space, GeneratorConfig(structured=False), seed=0)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.zero_()
+        generator.add_node[2].bias[1] = 50.0  # "input" everywhere: nothing is valid
+    search = AGNet(
+        space, seed=0, generator=generator, config=AGNetConfig(n_startup=4, sources=("generator",))
+    )
+    for _ in range(8):
+        arch = search.ask()
+        search.tell(arch, float(len(arch.edges)))
+    assert search.model.resets == search.model.version == 1
+
+
+def test_infinite_told_rows_are_ranked_not_fatal():
+    search = AGNet(NB201, seed=0, config=SHORT_PAPER)
+    x = NB201.sample(20, np.random.default_rng(0))
+    y = np.linspace(0, 1, 20)[:, None]
+    y[0], y[1] = np.inf, -np.inf
+    nothing = np.empty((0, 6), dtype=np.int64)
+    for config in (AGNetConfig(), SHORT_PAPER):
+        search = AGNet(NB201, seed=0, config=config)
+        search.propose(Told(x, y), pending=nothing, number=20, excluded=nothing)
+
+
+def test_rounds_grow_with_the_data():
+    sizes = training_sizes(2000, AGNetConfig())
+    assert sizes[:3] == [16, 24, 32]
+    assert len(sizes) < 80
+    assert training_sizes(64, AGNetConfig.paper()) == [16, 32, 48, 64]
+
+
+def test_expected_improvement_equals_its_integral():
+    f = np.random.default_rng(0).normal(0.3, 0.7, 2_000_000)
+    exact = expected_improvement(np.array([0.3]), np.array([0.7]), 0.5)[0]
+    assert abs(exact - np.maximum(f - 0.5, 0).mean()) < 2e-3
+
+
+def test_global_generators_and_threads_are_left_alone():
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), torch.get_num_threads()  # noqa: NPY002
+    run(AGNet(NB201, seed=0), 26)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+    assert before[2] == torch.get_num_threads()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: AGNet(NB201, seed=-1), "seed=-1"),
+        (lambda: AGNet(NB201, ["max"]), "max"),
+        (lambda: AGNet(NB201, ["maximize", "minimize"]), "2 objectives"),
+        (lambda: AGNet(NB201, generator=Generator(SMALL)), "EdgeCell"),
+        (lambda: AGNet(NB201).ask(0), "n=0"),
+        (lambda: AGNet(NB201).tell(NB201.random_architecture(0), float("nan")), "nan"),
+        (lambda: AGNet(NB201).tell(NB201.random_architecture(0), float("inf")), "inf"),
+        (lambda: AGNet(NB201).tell(NB201.random_architecture(0), (1.0, 2.0)), "2 values"),
+        (lambda: AGNet(NB201).tell(SMALL.random_architecture(0), 1.0), "no architecture"),
+        (lambda: AGNet(NB201).best, "nothing was told"),
+        (lambda: AGNet.from_state_dict(SMALL, AGNet(NB201).state_dict()), "another space"),
+        (lambda: AGNet.from_state_dict(NB201, {}), "lacks"),
+        (lambda: AGNetConfig(surrogate="forest"), "forest"),
+        (lambda: AGNetConfig(n_startup=0), "n_startup=0"),
+        (lambda: AGNetConfig(sources=()), "sources"),
+        (lambda: AGNetConfig(weight_factor=-1), "weight_factor"),
+    ],
+)
+def test_bad_input_names_the_value(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

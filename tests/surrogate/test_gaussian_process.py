@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import torch
+
+from optuna_agnet import spaces
+from optuna_agnet.surrogate.base import Candidates
+from optuna_agnet.surrogate.gaussian_process import (
+    GaussianProcess,
+    Kernel,
+    best_kernel,
+    normal_scores,
+)
+
+SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
+
+
+def data(space, n=60, seed=0):
+    x = np.unique(space.sample(n, np.random.default_rng(seed)), axis=0)
+    x = x[np.random.default_rng(1).permutation(len(x))]
+    return x, (x == 1).sum(1) - 0.5 * (x[:, 0] == 0)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_it_ranks_unseen_architectures(space):
+    x, y = data(space, 160)
+    gp = GaussianProcess(space)
+    gp.fit(x[:100], y[:100])
+    mean, std = gp.predict(Candidates(x[100:]))
+    ranks = np.argsort(np.argsort(mean)), np.argsort(np.argsort(y[100:]))
+    assert np.corrcoef(*ranks)[0, 1] > 0.5
+    assert (std > 0).all()
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_prediction_equals_the_textbook_formula(space):
+    x, y = data(space, 40)
+    gp = GaussianProcess(space)
+    gp.fit(x[:30], y[:30])
+
+    def kernel(a, b):
+        hamming = np.array([[(p != q).mean() for q in b] for p in a])
+        counts = [gp._counts(rows) for rows in (a, b)]
+        tanimoto = np.array(
+            [[p @ q / (p @ p + q @ q - p @ q) for q in counts[1]] for p in counts[0]]
+        )
+        return gp.kernel.mix * np.exp(-hamming / gp.kernel.scale) + (1 - gp.kernel.mix) * tanimoto
+
+    target = normal_scores(y[:30])
+    center = target.mean()
+    gram = kernel(x[:30], x[:30]) + (gp.kernel.noise + 1e-8) * np.eye(30)
+    cross = kernel(x[:30], x[30:])
+    solved = np.linalg.solve(gram, target - center)
+    scale = (target - center) @ solved / 30
+    variance = scale * (1 - (cross * np.linalg.solve(gram, cross)).sum(0))
+    mean, std = gp.predict(Candidates(x[30:]))
+    np.testing.assert_allclose(mean, center + cross.T @ solved, atol=1e-4)
+    np.testing.assert_allclose(std, np.sqrt(variance), atol=1e-3)
+
+
+def test_only_the_order_of_values_matters():
+    space = SPACES[0]
+    x, y = data(space)
+    first, second = GaussianProcess(space), GaussianProcess(space)
+    first.fit(x, y)
+    second.fit(x, np.exp(3 * y))
+    np.testing.assert_array_equal(first.predict(Candidates(x))[0], second.predict(Candidates(x))[0])
+
+
+def test_infinite_values_are_ranked():
+    scores = normal_scores(np.array([-np.inf, 1.0, 2.0, np.inf, np.inf]))
+    assert np.isfinite(scores).all()
+    assert scores[3] == scores[4] == scores.max()
+    assert scores[0] == scores.min()
+
+
+def test_hyperparameters_depend_on_the_data_alone():
+    space = SPACES[0]
+    x, y = data(space)
+    steps, once = GaussianProcess(space), GaussianProcess(space)
+    for n in range(10, 50):
+        steps.fit(x[:n], y[:n])
+    once.fit(x[:49], y[:49])
+    assert steps.kernel == once.kernel
+    np.testing.assert_array_equal(steps.predict(Candidates(x))[0], once.predict(Candidates(x))[0])
+
+
+def test_the_grid_maximises_the_marginal_likelihood():
+    x, y = data(SPACES[0], 40)
+    gp = GaussianProcess(SPACES[0])
+    features = gp._featurize(x)
+    hamming, tanimoto = features.distances(features)
+    target = torch.from_numpy(normal_scores(y))
+
+    def likelihood(kernel):
+        gram = kernel.mix * torch.exp(-hamming / kernel.scale) + (1 - kernel.mix) * tanimoto
+        gram += (kernel.noise + 1e-8) * torch.eye(len(x))
+        centered = target - target.mean()
+        scale = centered @ torch.linalg.solve(gram, centered) / len(x)
+        normal = torch.distributions.MultivariateNormal(target.mean().expand(len(x)), scale * gram)
+        return float(normal.log_prob(target))
+
+    chosen = best_kernel(hamming, tanimoto, target)
+    for other in (
+        Kernel(0.1, 0.95, 0.2),
+        Kernel(0.4, 0.5, 0.05),
+        Kernel(1.6, 0.3, 0.001),
+        Kernel(0.8, 0.7, 0.01),
+    ):
+        assert likelihood(chosen) >= likelihood(other) - 1e-6
+
+
+def test_pending_architectures_lower_uncertainty_but_not_the_incumbent():
+    space = SPACES[0]
+    x, y = data(space)
+    gp = GaussianProcess(space)
+    gp.fit(x[:30], y[:30])
+    mean, std = gp.predict(Candidates(x[30:40]))
+    incumbent = gp.fitted.max()
+    gp.imagine(x[30:35])
+    later, less = gp.predict(Candidates(x[30:40]))
+    np.testing.assert_allclose(later, mean, atol=1e-2)
+    assert (less[:5] < std[:5]).all()
+    assert gp.fitted.max() == incumbent
+
+
+def test_the_training_set_is_bounded_and_keeps_the_best():
+    space = SPACES[0]
+    x, y = data(space, 300)
+    gp = GaussianProcess(space, max_points=50)
+    gp.fit(x, y)
+    assert len(gp.fitted) == 50
+    assert np.isfinite(gp.predict(Candidates(x))[0]).all()
+
+
+def test_constant_values_are_no_problem():
+    space = SPACES[0]
+    x, _ = data(space)
+    gp = GaussianProcess(space)
+    gp.fit(x, np.ones(len(x)))
+    mean, std = gp.predict(Candidates(x))
+    assert np.isfinite(mean).all()
+    assert np.isfinite(std).all()

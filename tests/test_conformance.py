@@ -1,0 +1,25 @@
+"""Optuna's own test cases for samplers."""
+
+from collections.abc import Callable
+
+import pytest
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase
+
+from optuna_agnet import AGNetSampler, spaces
+
+SPACE = spaces.EdgeCell(nodes=3, ops=("none", "skip", "conv"))
+
+
+def default() -> BaseSampler:
+    return AGNetSampler(SPACE, seed=0)
+
+
+def random_companion() -> BaseSampler:
+    return AGNetSampler(SPACE, seed=0, companion=RandomSampler(seed=0))
+
+
+class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase):
+    @pytest.fixture(params=[default, random_companion])
+    def sampler(self, request: pytest.FixtureRequest) -> Callable[[], BaseSampler]:
+        return request.param
