@@ -150,7 +150,7 @@ class AGNetSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Forwarded to the companion."""
-        if state == TrialState.FAIL and study_state.is_unused_claim(trial, self._space):
+        if state == TrialState.FAIL and study_state.is_unused_claim(trial):
             self._warn(
                 "unused",
                 f"trial {trial.number} failed before it took its architecture; if Optuna complained about a 'dynamic"

@@ -161,7 +161,7 @@ class StudyState:
 
 def claim(study: Study, trial: FrozenTrial, row: IntArray, source: str, version: int) -> None:
     """Tell other workers which architecture (D,) a trial evaluates, before its parameters are stored."""
-    attrs = {
+    attrs: dict[str, str | int] = {
         CLAIM: json.dumps(row.tolist(), separators=(",", ":")),
         SOURCE: source,
         VERSION: version,
@@ -170,9 +170,9 @@ def claim(study: Study, trial: FrozenTrial, row: IntArray, source: str, version:
         study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
 
-def is_unused_claim(trial: FrozenTrial, space: CellSpace) -> bool:
-    """Whether an architecture was proposed to a trial that then asked for none of its parameters."""
-    return CLAIM in trial.system_attrs and not any(d.name in trial.params for d in space.decisions)
+def is_unused_claim(trial: FrozenTrial) -> bool:
+    """Whether an architecture was proposed to a trial that then took no parameter at all."""
+    return CLAIM in trial.system_attrs and not trial.params
 
 
 def fixed_by_trial(trial: FrozenTrial, space: CellSpace) -> dict[str, Choice]:

@@ -16,10 +16,14 @@ from optuna_agnet.architecture import Architecture
 @st.composite
 def architectures(draw: st.DrawFn) -> Architecture:
     n = draw(st.integers(2, 7))
-    inner = draw(st.lists(st.sampled_from(("conv", "pool", "none")), min_size=n - 2, max_size=n - 2))
+    inner = draw(
+        st.lists(st.sampled_from(("conv", "pool", "none")), min_size=n - 2, max_size=n - 2)
+    )
     pairs = [(i, j) for j in range(n) for i in range(j)]
     flags = draw(st.lists(st.booleans(), min_size=len(pairs), max_size=len(pairs)))
-    return Architecture(("input", *inner, "output"), tuple(p for p, on in zip(pairs, flags, strict=True) if on))
+    return Architecture(
+        ("input", *inner, "output"), tuple(p for p, on in zip(pairs, flags, strict=True) if on)
+    )
 
 
 def random_architecture(rng: np.random.Generator, n: int) -> Architecture:
@@ -63,7 +67,9 @@ def isomorphic(a: Architecture, b: Architecture) -> bool:
 
 @given(architectures(), st.randoms(use_true_random=False), st.sampled_from(("conv", "none")))
 @settings(max_examples=200, deadline=None)
-def test_key_ignores_node_order_and_dead_nodes(arch: Architecture, rng: random.Random, op: str) -> None:
+def test_key_ignores_node_order_and_dead_nodes(
+    arch: Architecture, rng: random.Random, op: str
+) -> None:
     other = reordered(with_dead_node(arch, op), rng)
     assert isomorphic(arch, other)
     assert arch.key == other.key

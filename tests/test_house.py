@@ -25,7 +25,9 @@ for _room, _last in (
     ABOVE[_room] = ABOVE[_last] | {_last}
 ABOVE["modules"] = {"architecture", "spaces"}
 
-FILES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts != ("__init__.py",))
+FILES = sorted(
+    path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts != ("__init__.py",)
+)
 
 
 def _room_of(path: Path) -> str:
@@ -53,8 +55,12 @@ def _on_import(body: list[ast.stmt]) -> Iterator[str]:
 
 def upward(room: str, source: str) -> list[str]:
     """Imports in a module of the room that the house forbids."""
-    names = [name.split(".") for name in _imported(ast.parse(source)) if name.startswith("optuna_agnet.")]
-    return [".".join(name) for name in names if name[1] in ABOVE and name[1] not in ABOVE[room] | {room}]
+    names = [
+        name.split(".") for name in _imported(ast.parse(source)) if name.startswith("optuna_agnet.")
+    ]
+    return [
+        ".".join(name) for name in names if name[1] in ABOVE and name[1] not in ABOVE[room] | {room}
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -73,7 +79,9 @@ def test_optuna_and_torch_stay_in_their_rooms(path: Path) -> None:
 
 
 def test_an_upward_import_is_noticed() -> None:
-    assert upward("spaces", "def f():\n    from optuna_agnet.generator.network import Generator") != []
+    assert (
+        upward("spaces", "def f():\n    from optuna_agnet.generator.network import Generator") != []
+    )
     assert upward("modules", "from optuna_agnet import search") == ["optuna_agnet.search"]
     assert upward("search", "from optuna_agnet.spaces import CellSpace") == []
 

@@ -31,14 +31,14 @@ class GeneratorConfig:
     """Shape of a generator.
 
     Args:
-        latent: L, Table 13.
+        latent: L, 32 in Table 13.
         width: d, Table 13; the graph's embedding g has the same width.
         layers: Graph network layers in each direction (2 in Table 13); 0 gives the faster form.
         structured: Whether what all valid graphs of the space share is given instead of learned. The paper gives the
             first node and the first edge only.
     """
 
-    latent: int = 32
+    latent: int = 16
     width: int = 32
     layers: int = 0
     structured: bool = True
@@ -46,7 +46,7 @@ class GeneratorConfig:
     @classmethod
     def paper(cls) -> GeneratorConfig:
         """Table 13."""
-        return cls(layers=2, structured=False)
+        return cls(latent=32, layers=2, structured=False)
 
 
 class Scores(NamedTuple):
@@ -167,7 +167,7 @@ class Generator(nn.Module):
         >>> from optuna_agnet import spaces
         >>> generator = Generator(spaces.nas_bench_201())
         >>> rng = torch.Generator().manual_seed(0)
-        >>> scores = generator(torch.randn(4, 32, generator=rng))
+        >>> scores = generator(torch.randn(4, 16, generator=rng))
         >>> scores.nodes.shape, scores.edges.shape
         (torch.Size([4, 8, 7]), torch.Size([4, 28]))
     """
@@ -178,6 +178,7 @@ class Generator(nn.Module):
     def __init__(self, space: CellSpace, config: GeneratorConfig | None = None, *, seed: int = 0) -> None:
         super().__init__()
         self.space, self.config = space, config or GeneratorConfig()
+        self.provenance: dict[str, float] | None = None  # how it was pretrained
         self.register_buffer("allowed", self._allowed(), persistent=False)
         self.register_buffer("fixed", self._fixed(), persistent=False)
         self._given = [bool(torch.isfinite(part).all()) for part in self._edges_by_target(self.fixed[None])]

@@ -111,16 +111,15 @@ class EdgeCell(CellSpace):
         return np.maximum(inner, 0), valid
 
     def parse(self, text: str) -> Architecture:
-        parts = [re.findall(r"([^|~]+)~(\d+)", node) for node in text.split("+")]
-        sources = [[int(source) for _, source in part] for part in parts]
-        found = [op for part in parts for op, _ in part]
-        if sources != [list(range(j)) for j in range(1, self.nodes)] or not set(found) <= set(
-            self.ops
-        ):
-            raise ValueError(
-                f"'{text}' is no cell of {self!r}; such a cell reads '{self.random_architecture(0)}'"
-            )
-        return self._architecture(np.array([self.ops.index(op) for op in found], dtype=np.int64))
+        found = re.findall(r"([^|~+]+)~", text)
+        if len(found) == len(self.decisions) and set(found) <= set(self.ops):
+            row = np.array([self.ops.index(op) for op in found], dtype=np.int64)
+            architecture = self._architecture(row)
+            if architecture.text == text:
+                return architecture
+        raise ValueError(
+            f"'{text}' is no cell of {self!r}; such a cell reads '{self.random_architecture(0)}'"
+        )
 
     def _architecture(self, row: IntArray) -> Architecture:
         chosen = [self.ops[int(k)] for k in row]

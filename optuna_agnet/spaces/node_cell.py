@@ -49,7 +49,7 @@ class NodeCell(CellSpace):
         >>> space = NodeCell(max_nodes=4, max_edges=4, ops=("conv", "pool"))
         >>> arch = space.parse("input,pool,conv,output 0>1 0>2 1>3 2>3")
         >>> space.to_params(arch)["op_2"], len(space.neighbors(space.choices([arch])))
-        ('conv', 4)
+        ('pool', 4)
     """
 
     def __init__(

@@ -1,0 +1,199 @@
+"""The generator against a one-graph-at-a-time reference on torch_geometric, and the laws of its scores."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from optuna_agnet import spaces
+from optuna_agnet.generator.network import (
+    Generator,
+    GeneratorConfig,
+    Scores,
+    log_likelihood,
+    reconstruction_loss,
+    sample_graphs,
+)
+from optuna_agnet.spaces import CellSpace, NodeCell
+
+SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
+FORMS = [GeneratorConfig.paper(), GeneratorConfig(), GeneratorConfig(structured=False)]
+every_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+every_form = pytest.mark.parametrize(
+    "config", FORMS, ids=["paper", "faster", "faster-unstructured"]
+)
+
+
+def lively(space: CellSpace, config: GeneratorConfig) -> Generator:
+    """A generator in double precision whose edge scores lie on both sides of the threshold."""
+    generator = Generator(space, config, seed=1).double()
+    with torch.no_grad():
+        generator.add_edge[2].weight *= 40
+    return generator
+
+
+def latents(n: int) -> Tensor:
+    return torch.randn(n, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def naive_scores(generator: Generator, z: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Scores (n, A), (E,) of one latent vector (L,) and its edges, after RELEASED_CODE.md, section 2."""
+    message_passing = pytest.importorskip("torch_geometric.nn").MessagePassing
+
+    class Layer(message_passing):  # type: ignore[misc, valid-type]
+        def __init__(self, weights: torch.nn.Module) -> None:
+            super().__init__(aggr="add")
+            self.weights = weights
+
+        def forward(self, h: Tensor, edge_index: Tensor) -> Tensor:
+            return self.weights.cell(self.propagate(edge_index, h=h), h)
+
+        def message(self, h_i: Tensor, h_j: Tensor) -> Tensor:
+            return self.weights.linear(torch.cat([h_j, h_i], 1))
+
+    def update(h: Tensor, edge_index: Tensor) -> Tensor:
+        ahead, back = h[:, :16], h[:, 16:]
+        for weights in generator.update.forward_layers:
+            ahead = Layer(weights)(ahead, edge_index)
+        for weights in generator.update.backward_layers:
+            back = Layer(weights)(back, edge_index.flip(0))
+        return torch.cat([ahead, back], 1)
+
+    def read(weights: torch.nn.Module, h: Tensor) -> Tensor:
+        if len(h) == 1:
+            return weights.value(h)[0]
+        return sum(weights.value(v) * torch.sigmoid(weights.gate(v)) for v in h)
+
+    given = F.one_hot(torch.tensor(1), len(generator.space.node_types)).double()
+    nodes, edges, pairs = [20 * given], [], []
+    h = generator.start(torch.cat([generator.embed(given), z]))[None]
+    for i in range(1, generator.space.num_nodes):
+        if i > 1:
+            h = update(h, torch.tensor(pairs).T)
+        graph, start = read(generator.update.read_graph, h), read(generator.update.read_start, h)
+        scores = generator.add_node(torch.cat([graph, z]))
+        new = generator.init_node(torch.cat([generator.embed(scores), start, z]))
+        for s in range(i):
+            score = generator.add_edge(torch.cat([h[s], new, graph, z]))[0]
+            edges.append(score if (s, i) != (0, 1) else torch.tensor(20.0, dtype=torch.float64))
+            if edges[-1] > 0.5:
+                pairs.append((s, i))
+        nodes.append(scores)
+        h = torch.cat([h, new[None]])
+    return torch.stack(nodes), torch.stack(edges), len(pairs)
+
+
+@every_space
+@torch.no_grad()
+def test_paper_form_equals_the_naive_reference(space: CellSpace) -> None:
+    generator, z = lively(space, GeneratorConfig.paper()), latents(5)
+    scores = generator(z)
+    possible = scores.edges.shape[1]
+    for b in range(5):
+        nodes, edges, count = naive_scores(generator, z[b])
+        torch.testing.assert_close(scores.nodes[b], nodes, atol=1e-4, rtol=0)
+        torch.testing.assert_close(scores.edges[b], edges, atol=1e-4, rtol=0)
+        assert 3 < count < possible  # the graph network saw edges, and not all of them
+
+
+@every_space
+@every_form
+@torch.no_grad()
+def test_scores_do_not_depend_on_the_rest_of_the_batch(
+    space: CellSpace, config: GeneratorConfig
+) -> None:
+    generator, z = lively(space, config), latents(12)
+    together = generator(z)
+    torch.testing.assert_close(generator(z[4:5]), together.take(torch.tensor([4])))
+    torch.testing.assert_close(generator(z.flip(0)), together.take(torch.arange(11, -1, -1)))
+    assert not torch.allclose(together.flat()[4], together.flat()[5])
+
+
+def test_paper_form_has_the_released_number_of_parameters() -> None:
+    generator = Generator(SPACES[0], GeneratorConfig.paper())
+    assert sum(p.numel() for p in generator.parameters()) == 42_474  # RELEASED_CODE sec. 2
+
+
+def test_structured_form_makes_valid_cells_only_where_edges_are_fixed() -> None:
+    space, rng = SPACES[0], torch.Generator().manual_seed(0)
+    generator = Generator(space)
+    graphs = sample_graphs(generator(generator.latents(1000, rng)), rng)
+    rows, valid = space.decode(graphs)
+    assert valid.all()
+    assert len({row.tobytes() for row in rows}) > 500
+
+
+@every_space
+@torch.no_grad()
+def test_structured_form_knows_what_all_cells_share(space: CellSpace) -> None:
+    scores = Generator(space)(latents(3).float())
+    allowed, fixed = torch.tensor(space.allowed_types), torch.tensor(space.fixed_edges)
+    assert (scores.nodes[:, 1:][:, ~allowed[1:]] == -20).all()
+    assert (scores.edges[:, fixed == 1] == 20).all()
+    assert (scores.edges[:, fixed == 0] == -20).all()
+    assert (scores.edges[:, fixed < 0].abs() < 20).all()
+
+
+def random_case() -> tuple[Scores, Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    scores = Scores(torch.randn(4, 5, 3, generator=rng), torch.randn(4, 10, generator=rng))
+    types = torch.randint(3, (6, 5), generator=rng)
+    return scores, types, torch.randint(2, (6, 10), generator=rng).float()
+
+
+def test_log_likelihood_equals_a_loop() -> None:
+    scores, types, edges = random_case()
+    result = log_likelihood(scores, types, edges)
+    for m in range(4):
+        for b in range(6):
+            expected = torch.tensor(0.0)
+            for node, kind in enumerate(types[b]):
+                expected += torch.log_softmax(scores.nodes[m, node], 0)[kind]
+            for edge, on in enumerate(edges[b]):
+                chance = torch.sigmoid(scores.edges[m, edge])
+                expected += torch.log(chance if on else 1 - chance)
+            torch.testing.assert_close(result[m, b], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_reconstruction_loss_is_the_mean_negative_log_likelihood() -> None:
+    scores, types, edges = random_case()
+    loss = reconstruction_loss(scores, types[:4], edges[:4])
+    no_edges, no_nodes = (
+        Scores(scores.nodes, 0 * scores.edges),
+        Scores(0 * scores.nodes, scores.edges),
+    )
+    ln2, ln3 = torch.tensor(2.0).log(), torch.tensor(3.0).log()
+    nodes = -log_likelihood(no_edges, types[:4], edges[:4]).diagonal() - 10 * ln2
+    pairs = -log_likelihood(no_nodes, types[:4], edges[:4]).diagonal() - 5 * ln3
+    torch.testing.assert_close(loss, nodes / 5 + pairs / 10)
+
+
+def test_samples_follow_the_scores() -> None:
+    nodes = torch.tensor([[0.0, 1.0, -1.0]]).expand(20_000, 1, 3)
+    edges = torch.tensor([[2.0, -1.0]]).expand(20_000, 2)
+    graphs = sample_graphs(Scores(nodes, edges), torch.Generator().manual_seed(0))
+    share = torch.bincount(torch.from_numpy(graphs.types[:, 0])) / 20_000
+    torch.testing.assert_close(share, torch.softmax(nodes[0, 0], 0), atol=0.015, rtol=0)
+    drawn = torch.from_numpy(graphs.edges).float().mean(0)
+    torch.testing.assert_close(drawn, torch.sigmoid(edges[0]), atol=0.015, rtol=0)
+
+
+@every_form
+def test_seed_decides_and_the_global_generator_is_left_alone(config: GeneratorConfig) -> None:
+    before, space = torch.get_rng_state(), NodeCell(4, 4, ("conv", "pool"))
+    one, same, other = (Generator(space, config, seed=seed) for seed in (0, 0, 1))
+    rng = torch.Generator().manual_seed(0)
+    sample_graphs(one(one.latents(3, rng, uniform=True)), rng)
+    assert torch.equal(torch.get_rng_state(), before)
+    z = one.latents(3, rng)
+    assert torch.equal(one(z).flat(), same(z).flat())
+    assert not torch.equal(one(z).flat(), other(z).flat())
+
+
+def test_uniform_latents_lie_between_minus_three_and_three() -> None:
+    generator, rng = Generator(SPACES[0]), torch.Generator().manual_seed(0)
+    z = generator.latents(1000, rng, uniform=True)
+    assert z.shape == (1000, 32)
+    assert 2.9 < z.abs().max() <= 3

@@ -1,0 +1,141 @@
+"""Training: losses fall, seeds decide, weights choose the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from optuna_agnet.generator.network import (
+    Generator,
+    GeneratorConfig,
+    log_likelihood,
+    sample_graphs,
+)
+from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
+from optuna_agnet.spaces import NodeCell
+
+SPACE = NodeCell(max_nodes=5, max_edges=6, ops=("conv", "pool"))
+
+
+def data(
+    n: int = 200, weights: Tensor | None = None, targets: Tensor | None = None
+) -> TrainingData:
+    graphs = SPACE.encode(SPACE.sample(n, np.random.default_rng(0)))
+    return TrainingData.of(graphs, torch.device("cpu"), weights, targets)
+
+
+def trained(
+    config: TrainingConfig, rounds: int, seed: int = 0, form: GeneratorConfig | None = None
+) -> Generator:
+    generator, rng = Generator(SPACE, form, seed=seed), torch.Generator().manual_seed(seed)
+    trainer = Trainer(generator, config)
+    for _ in range(rounds):
+        trainer.round(data(), rng)
+    return generator
+
+
+@torch.no_grad()
+def nearest_loss(generator: Generator) -> float:
+    scores = generator(generator.latents(64, torch.Generator().manual_seed(7)))
+    known = data()
+    return -log_likelihood(scores, known.types, known.edges).amax(0).mean().item()
+
+
+@torch.no_grad()
+def validity(generator: Generator) -> float:
+    rng = torch.Generator().manual_seed(7)
+    scores = generator(generator.latents(1000, rng))
+    return float(SPACE.decode(sample_graphs(scores, rng))[1].mean())
+
+
+@torch.no_grad()
+def information(generator: Generator) -> float:
+    """Nats that a graph's type and edge choices tell of z, summed over choices: 0 when z is ignored."""
+    scores = generator(generator.latents(1000, torch.Generator().manual_seed(7)))
+    types, edges = torch.softmax(scores.nodes, 2), torch.sigmoid(scores.edges)
+    edges = torch.stack([edges, 1 - edges], 2)
+    entropies = [
+        (torch.special.entr(p.mean(0)) - torch.special.entr(p).mean(0)).sum()
+        for p in (types, edges)
+    ]
+    return float(sum(entropies))
+
+
+@pytest.mark.parametrize(
+    "form", [GeneratorConfig(), GeneratorConfig.paper()], ids=["faster", "paper"]
+)
+def test_nearest_pairing_learns_valid_graphs_and_uses_z(form: GeneratorConfig) -> None:
+    config = TrainingConfig(steps=150, learning_rate=3e-3)
+    before, after = Generator(SPACE, form), trained(config, 1, form=form)
+    assert nearest_loss(after) < 0.7 * nearest_loss(before)
+    assert validity(after) > validity(before) + 0.1
+    assert information(after) > information(before) + 0.5
+
+
+def test_a_latent_vector_of_its_own_each_teaches_to_ignore_z() -> None:
+    """RELEASED_CODE sec. 3: what the nearest pairing is there for."""
+    own = trained(TrainingConfig(steps=150, latents=0, learning_rate=3e-3), 1)
+    nearest = trained(TrainingConfig(steps=150, learning_rate=3e-3), 1)
+    assert information(own) < 0.5 * information(nearest)
+
+
+def test_same_seed_gives_the_same_weights_and_the_global_generator_is_left_alone() -> None:
+    before, config = torch.get_rng_state(), TrainingConfig(steps=3)
+    one, same, other = (trained(config, 2, seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    for a, b in zip(one.parameters(), same.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert any(
+        not torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True)
+    )
+
+
+def test_graphs_are_drawn_in_proportion_to_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(Trainer, "fit", lambda self, data, batches, rng: drawn.append(batches))
+    trainer = Trainer(Generator(SPACE), TrainingConfig(steps=500, batch_size=16))
+    trainer.round(data(3, weights=torch.tensor([0.0, 1.0, 3.0])), torch.Generator().manual_seed(0))
+    counts = torch.bincount(drawn[0].flatten(), minlength=3) / 8000
+    torch.testing.assert_close(counts, torch.tensor([0.0, 0.25, 0.75]), atol=0.02, rtol=0)
+
+
+def test_number_of_steps() -> None:
+    assert TrainingConfig().num_steps(1000) == 8
+    assert TrainingConfig.paper().num_steps(33) == 30 * 3
+
+
+def test_weights_and_surrogate_enter_the_loss() -> None:
+    """Eq. 2 with share alpha, times the graph's weight (sec. 3.1 of the paper)."""
+
+    class Constant(nn.Module):
+        def forward(self, flat: Tensor) -> Tensor:
+            assert flat.shape[1] == 5 * 4 + 10  # n A + E
+            return flat.new_full((len(flat),), 3.0)
+
+    known, rows = data(4, weights=torch.full((4,), 2.0), targets=torch.ones(4)), torch.arange(4)
+    losses = {}
+    for alpha in (0.0, 0.9):
+        for weigh in (False, True):
+            config = TrainingConfig(latents=0, alpha=alpha, weigh_loss=weigh)
+            trainer = Trainer(Generator(SPACE), config, Constant())
+            losses[alpha, weigh] = trainer.loss(known, rows, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(losses[0.9, False], 0.1 * losses[0.0, False] + 0.9 * 4)
+    torch.testing.assert_close(losses[0.9, True], 2 * losses[0.9, False])
+
+
+def test_the_surrogate_is_trained_with_the_generator() -> None:
+    head = nn.Sequential(nn.Linear(30, 1), nn.Flatten(0))
+    before = head[0].weight.clone()
+    trainer = Trainer(Generator(SPACE), TrainingConfig(steps=2, alpha=0.9), head)
+    trainer.round(data(), torch.Generator().manual_seed(0))
+    assert not torch.equal(head[0].weight, before)
+
+
+def test_after_is_called_behind_each_step() -> None:
+    seen: list[int] = []
+    batches = torch.zeros(3, 4, dtype=torch.long)
+    trainer = Trainer(Generator(SPACE), TrainingConfig())
+    trainer.fit(data(), batches, torch.Generator().manual_seed(0), seen.append)
+    assert seen == [0, 1, 2]
