@@ -18,7 +18,10 @@ from optuna_agnet.spaces import presets
 
 _SPACES = {"nas_bench_101": presets.nas_bench_101, "nas_bench_201": presets.nas_bench_201}
 _FORMS = {"fast": GeneratorConfig(), "paper": GeneratorConfig.paper()}
-_PAPER = {"nas_bench_101": (71.69, 97.92, 62.30), "nas_bench_201": (99.97, 73.61, 10.03)}  # Table 12, quoted
+_PAPER = {
+    "nas_bench_101": (71.69, 97.92, 62.30),
+    "nas_bench_201": (99.97, 73.61, 10.03),
+}  # Table 12, quoted
 
 
 def _table(space: str, report: GeneratorReport) -> str:
@@ -37,11 +40,21 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m optuna_agnet.generator", description=__doc__)
     parser.add_argument("space", choices=sorted(_SPACES))
-    parser.add_argument("--form", choices=sorted(_FORMS), default="fast", help="shape (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=10_000, help="graphs to draw (default: %(default)s)")
-    parser.add_argument("--weights", type=Path, help="a file of save_generator instead of the bundled one")
-    parser.add_argument("--pretrain", type=int, metavar="STEPS", help="train anew instead of loading weights")
-    parser.add_argument("--save", action="store_true", help="with --pretrain: replace the bundled weights")
+    parser.add_argument(
+        "--form", choices=sorted(_FORMS), default="fast", help="shape (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--samples", type=int, default=10_000, help="graphs to draw (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--weights", type=Path, help="a file of save_generator instead of the bundled one"
+    )
+    parser.add_argument(
+        "--pretrain", type=int, metavar="STEPS", help="train anew instead of loading weights"
+    )
+    parser.add_argument(
+        "--save", action="store_true", help="with --pretrain: replace the bundled weights"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.samples < 1 or (chosen.pretrain is not None and chosen.pretrain < 1):
         parser.error("--samples and --pretrain must be at least 1")
@@ -58,7 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
     report = generator_report(generator, chosen.samples)
     print(f"{chosen.space}, {chosen.form} form, {chosen.samples:,} samples of z ~ N(0, 1)")
     print(_table(chosen.space, report))
-    print("Novelty: share of valid samples that pretraining never saw. The paper trained on 90% of all cells.")
+    print(
+        "Novelty: share of valid samples that pretraining never saw. The paper trained on 90% of all cells."
+    )
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """The generator (Algorithm 3): a latent vector becomes the node and edge scores of a graph, node by node.
 
 Letters: B latent vectors in a batch, n nodes, A node types, E = n (n - 1) / 2 edges, d width of a node's embedding,
-g width of a graph's embedding, L latent numbers. Everything is dense and batched: all B graphs grow in lock-step, and no
-graph of a batch sees another (the released code pairs rows wrongly there, RELEASED_CODE sec. 2).
+g width of a graph's embedding, L latent numbers. Everything is dense and batched: all B graphs grow in lock-step, and
+no graph of a batch sees another (the released code pairs rows wrongly there, RELEASED_CODE sec. 2).
 
-Two forms, told apart by `GeneratorConfig.layers`: the paper's, which updates all nodes by a graph network after each new
-node, and a faster one (0 layers), in which a new node gets one message from its predecessors and old ones rest.
+Two forms, told apart by `GeneratorConfig.layers`: the paper's, which updates all nodes by a graph network after each
+new node, and a faster one (0 layers), in which a new node gets one message from its predecessors and old ones rest.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -86,7 +87,8 @@ class _ReadOut(nn.Module):
     def forward(self, h: Tensor) -> Tensor:  # (B, i, d) -> (B, g)
         if h.shape[1] == 1:  # a single node is read without a gate
             return self.value(h)[:, 0]  # type: ignore[no-any-return]
-        return (self.value(h) * torch.sigmoid(self.gate(h))).sum(1)
+        gated: Tensor = self.value(h) * torch.sigmoid(self.gate(h))
+        return gated.sum(1)
 
 
 class _Message(nn.Module):
@@ -175,13 +177,17 @@ class Generator(nn.Module):
     allowed: Tensor  # (n, A) bool
     fixed: Tensor  # (E,) float: 1 or 0 where given, nan where generated
 
-    def __init__(self, space: CellSpace, config: GeneratorConfig | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self, space: CellSpace, config: GeneratorConfig | None = None, *, seed: int = 0
+    ) -> None:
         super().__init__()
         self.space, self.config = space, config or GeneratorConfig()
         self.provenance: dict[str, float] | None = None  # how it was pretrained
         self.register_buffer("allowed", self._allowed(), persistent=False)
         self.register_buffer("fixed", self._fixed(), persistent=False)
-        self._given = [bool(torch.isfinite(part).all()) for part in self._edges_by_target(self.fixed[None])]
+        finite = torch.isfinite(self.fixed)
+        ends = [i * (i + 1) // 2 for i in range(space.num_nodes)]
+        self._given = [bool(finite[a:b].all()) for a, b in itertools.pairwise(ends)]
         width, latent, types = self.config.width, self.config.latent, len(space.node_types)
         with torch.device("meta"):
             self.embed = _mlp(types, width, width)
@@ -208,11 +214,6 @@ class Generator(nn.Module):
             fixed[1:] = torch.nan  # RELEASED_CODE sec. 2, step 4: the first edge is a constant
         return fixed
 
-    @staticmethod
-    def _edges_by_target(edges: Tensor) -> list[Tensor]:  # (B, E) -> n - 1 parts (B, t)
-        n = int((1 + (1 + 8 * edges.shape[1]) ** 0.5) / 2)
-        return list(edges.split(list(range(1, n)), 1))
-
     def forward(self, z: Tensor) -> Scores:
         """Latent vectors (B, L) as scores of nodes (B, n, A) and edges (B, E)."""
         batch, types = len(z), len(self.space.node_types)
@@ -236,8 +237,9 @@ class Generator(nn.Module):
         if self._given[i - 1]:
             return known
         first, width = self.add_edge[0], self.config.width
-        shared = torch.cat([new, state.graph, z], 1)  # the first layer is split: one part a source, one for all
-        hidden = F.linear(state.nodes, first.weight[:, :width])
+        assert isinstance(first, nn.Linear)
+        shared = torch.cat([new, state.graph, z], 1)
+        hidden = F.linear(state.nodes, first.weight[:, :width])  # one part a source, one for all
         hidden = hidden + F.linear(shared, first.weight[:, width:], first.bias)[:, None]
         generated = self.add_edge[2](F.relu(hidden))[..., 0]
         return torch.where(torch.isfinite(fixed), known, generated)
@@ -248,7 +250,7 @@ class Generator(nn.Module):
         return self.allowed.device
 
     def latents(self, n: int, rng: torch.Generator, *, uniform: bool = False) -> Tensor:
-        """n latent vectors (n, L): standard normal, or uniform in [-3, 3] (Alg. 1, l. 15); ``rng`` lives on the CPU."""
+        """Draw latent vectors (n, L): standard normal, or uniform in [-3, 3] (Alg. 1, l. 15); ``rng`` is a CPU's."""
         if uniform:
             z = torch.rand(n, self.config.latent, generator=rng) * 6 - 3
         else:
@@ -257,7 +259,7 @@ class Generator(nn.Module):
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """torch's default initialisation from a generator of our own."""
+    """Do torch's default initialisation from a generator of our own."""
     rng = torch.Generator().manual_seed(seed)
     for part in module.modules():
         own = list(part.parameters(recurse=False))
@@ -274,7 +276,9 @@ def initialise(module: nn.Module, seed: int) -> None:
 def sample_graphs(scores: Scores, rng: torch.Generator) -> Graphs:
     """Node types ~ Categorical, edges ~ Bernoulli (Alg. 3, l. 20-21); one graph a row of ``scores``."""
     with torch.no_grad():
-        noise = -torch.log(-torch.log(torch.rand(scores.nodes.shape, generator=rng).clamp_(1e-20, 1 - 1e-7)))
+        noise = -torch.log(
+            -torch.log(torch.rand(scores.nodes.shape, generator=rng).clamp_(1e-20, 1 - 1e-7))
+        )
         types = (scores.nodes.cpu() + noise).argmax(2)
         edges = torch.rand(scores.edges.shape, generator=rng) < torch.sigmoid(scores.edges.cpu())
     return Graphs(types.numpy(), edges.numpy())

@@ -42,7 +42,8 @@ class Provenance:
         """The training data (N, D): uniform valid architectures without the held-out ones."""
         x = space.sample(self.steps * _BATCH, np.random.default_rng(self.seed))
         held_out = space.keys(x) % np.uint64(_HOLDOUT_PARTS) < self.holdout * _HOLDOUT_PARTS
-        return x[~held_out]
+        kept: IntArray = x[~held_out]
+        return kept
 
 
 def pretrain(
@@ -56,8 +57,9 @@ def pretrain(
 ) -> Generator:
     """A generator that makes valid architectures of a space; no evaluation is spent on it.
 
-    Each step reconstructs 32 random valid architectures (Eq. 1). The faster form pairs them with the nearest of 64 latent
-    vectors, Adam starts at 1e-3 and falls in the second half; the paper's form (``config.layers``) uses Table 13.
+    Each step reconstructs 32 random valid architectures (Eq. 1). The faster form pairs them with the nearest of 64
+    latent vectors, Adam starts at 1e-3 and falls in the second half; the paper's form (``config.layers``) uses
+    Table 13 and keeps the checkpoint with the most valid samples.
 
     Args:
         space: The space.
@@ -77,7 +79,9 @@ def pretrain(
         1.0
     """
     if steps < 1 or seed < 0 or not 0 <= holdout < 1:
-        raise ValueError(f"steps={steps}, seed={seed}, holdout={holdout}: must be >= 1, >= 0 and in [0, 1)")
+        raise ValueError(
+            f"steps={steps}, seed={seed}, holdout={holdout}: must be >= 1, >= 0 and in [0, 1)"
+        )
     generator = Generator(space, config, seed=seed)
     training = _paper_training() if generator.config.layers else TrainingConfig(batch_size=_BATCH)
     trainer = Trainer(generator, training)
@@ -87,7 +91,9 @@ def pretrain(
     rows = torch.arange(steps * _BATCH).remainder(len(graphs)).view(steps, _BATCH)
     rng = torch.Generator().manual_seed(seed)
     best: tuple[float, dict[str, Tensor]] = (-1.0, {})
-    with tqdm(total=steps, desc=f"pretraining {space.name}", unit="step", disable=not progress) as bar:
+    with tqdm(
+        total=steps, desc=f"pretraining {space.name}", unit="step", disable=not progress
+    ) as bar:
 
         def after(step: int) -> None:
             nonlocal best
@@ -98,7 +104,9 @@ def pretrain(
             if (step + 1) % max(1, steps // _TICKS) == 0:
                 valid = _valid_share(generator, 1000, rng)
                 bar.set_postfix_str(f"valid {valid:.1%}")
-                if generator.config.layers and valid >= best[0]:  # sec. E.1: the checkpoint with the highest validity
+                if (
+                    generator.config.layers and valid >= best[0]
+                ):  # sec. E.1: the checkpoint with the highest validity
                     best = valid, copy.deepcopy(generator.state_dict())
 
         trainer.fit(data, rows, rng, after)
@@ -109,7 +117,9 @@ def pretrain(
 
 
 def _paper_training() -> TrainingConfig:
-    return TrainingConfig(batch_size=_BATCH, learning_rate=2e-4, betas=(0.5, 0.999), latents=0)  # Table 13
+    return TrainingConfig(
+        batch_size=_BATCH, learning_rate=2e-4, betas=(0.5, 0.999), latents=0
+    )  # Table 13
 
 
 @torch.no_grad()
@@ -161,7 +171,9 @@ def load_generator(
         about = _metadata(file)
         if about["space"] == space.fingerprint and about["config"] == asdict(wanted):
             return _load(space, file)
-    raise ValueError(f"no bundled generator fits {space!r} with {wanted}: make one with pretrain(space)")
+    raise ValueError(
+        f"no bundled generator fits {space!r} with {wanted}: make one with pretrain(space)"
+    )
 
 
 def _metadata(path: Path) -> dict[str, object]:
@@ -169,19 +181,27 @@ def _metadata(path: Path) -> dict[str, object]:
         with safe_open(str(path), "pt") as file:
             return dict(json.loads(file.metadata()["optuna_agnet"]))
     except FileNotFoundError:
-        raise ValueError(f"'{path}' does not exist; save_generator(generator, path) makes such a file") from None
+        raise ValueError(
+            f"'{path}' does not exist; save_generator(generator, path) makes such a file"
+        ) from None
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise ValueError(f"'{path}' is no generator file or is damaged ({error}); pretrain(space) makes a new one") from None
+        raise ValueError(
+            f"'{path}' is no generator file or is damaged ({error}); pretrain(space) makes a new one"
+        ) from None
 
 
 def _load(space: CellSpace, path: Path) -> Generator:
     about = _metadata(path)
     if about["space"] != space.fingerprint:
-        raise ValueError(f"'{path}' was trained for another space than {space!r}; pretrain(space) makes one for it")
+        raise ValueError(
+            f"'{path}' was trained for another space than {space!r}; pretrain(space) makes one for it"
+        )
     with safe_open(str(path), "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if about["sha256"] != _checksum(tensors):
-        raise ValueError(f"'{path}' is damaged: its weights don't match their checksum; pretrain(space) makes new ones")
+        raise ValueError(
+            f"'{path}' is damaged: its weights don't match their checksum; pretrain(space) makes new ones"
+        )
     generator = Generator(space, GeneratorConfig(**about["config"]))  # type: ignore[arg-type]
     try:
         generator.load_state_dict(tensors)
@@ -241,7 +261,9 @@ class GeneratorReport:
         )
 
 
-def generator_report(generator: Generator, samples: int = 10_000, *, seed: int = 0) -> GeneratorReport:
+def generator_report(
+    generator: Generator, samples: int = 10_000, *, seed: int = 0
+) -> GeneratorReport:
     """Validity, uniqueness and novelty of a generator's samples (Table 12)."""
     if samples < 1:
         raise ValueError(f"samples={samples} must be at least 1")

@@ -62,7 +62,13 @@ class TrainingData:
     targets: Tensor
 
     @classmethod
-    def of(cls, graphs: Graphs, device: torch.device, weights: Tensor | None = None, targets: Tensor | None = None) -> TrainingData:
+    def of(
+        cls,
+        graphs: Graphs,
+        device: torch.device,
+        weights: Tensor | None = None,
+        targets: Tensor | None = None,
+    ) -> TrainingData:
         """Graphs on a device; all weights 1 and all targets 0 unless given."""
         size = len(graphs.types)
         return cls(
@@ -84,7 +90,9 @@ class Trainer:
         head: Maps flat scores (B, n A + E) to predictions (B,); trained end to end with share ``config.alpha``.
     """
 
-    def __init__(self, generator: Generator, config: TrainingConfig, head: nn.Module | None = None) -> None:
+    def __init__(
+        self, generator: Generator, config: TrainingConfig, head: nn.Module | None = None
+    ) -> None:
         self.generator, self.config, self.head = generator, config, head
         parameters = [*generator.parameters(), *(head.parameters() if head is not None else ())]
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=config.betas)
@@ -93,11 +101,17 @@ class Trainer:
         """One round on data drawn in proportion to their weights, with replacement (Alg. 1, l. 11)."""
         steps = self.config.num_steps(len(data.types))
         chance = data.weights.cpu()
-        drawn = torch.multinomial(chance, steps * self.config.batch_size, replacement=True, generator=rng)
+        drawn = torch.multinomial(
+            chance, steps * self.config.batch_size, replacement=True, generator=rng
+        )
         self.fit(data, drawn.view(steps, self.config.batch_size), rng)
 
     def fit(
-        self, data: TrainingData, batches: Iterable[Tensor], rng: torch.Generator, after: Callable[[int], None] | None = None
+        self,
+        data: TrainingData,
+        batches: Iterable[Tensor],
+        rng: torch.Generator,
+        after: Callable[[int], None] | None = None,
     ) -> None:
         """One gradient step a batch of row numbers; ``after(step)`` is called behind each."""
         for step, rows in enumerate(batches):

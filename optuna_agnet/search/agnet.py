@@ -66,7 +66,7 @@ class AGNet:
         ...     arch = search.ask()
         ...     search.tell(arch, str(arch).count("nor_conv_3x3"))
         >>> search.best[1]
-        (4.0,)
+        (6.0,)
     """
 
     def __init__(
