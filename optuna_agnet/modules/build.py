@@ -129,8 +129,15 @@ def build_model(
 
 
 def _own_form(space: CellSpace, arch: Architecture) -> Architecture:
-    """``arch`` as the space itself writes it: without dead nodes, edges in order."""
+    """``arch`` without dead nodes; where there are none, with its nodes in the order in which they are given.
+
+    NAS-Bench-101's channel counts depend on that order, which a space's canonical form changes.
+    """
     choices = space.choices([arch])
     if not space.is_valid(choices)[0]:
         raise ValueError(f"'{arch}' is no valid architecture of the space {space!r}")
-    return space.architectures(choices)[0]
+    canonical = space.architectures(choices)[0]
+    if (len(arch.nodes), len(arch.edges)) != (len(canonical.nodes), len(canonical.edges)):
+        return canonical
+    by_target = sorted(arch.edges, key=lambda edge: edge[::-1])
+    return canonical if arch == canonical else Architecture(arch.nodes, tuple(by_target))

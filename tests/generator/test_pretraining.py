@@ -1,0 +1,160 @@
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from optuna_agnet import load_generator, pretrain, spaces
+from optuna_agnet.generator import GeneratorConfig, generator_report, save_generator
+from optuna_agnet.generator.__main__ import main
+from optuna_agnet.generator.pretraining import WEIGHTS, Provenance, pretrained
+
+SMALL = spaces.NodeCell(max_nodes=5, max_edges=6, ops=("a", "b"))
+NB101, NB201 = spaces.nas_bench_101(), spaces.nas_bench_201()
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return pretrain(SMALL, steps=60, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("space", "config", "validity"),
+    [
+        (NB201, GeneratorConfig(), 0.999),
+        (NB201, GeneratorConfig.paper(), 0.95),
+        (NB101, GeneratorConfig(), 0.717),  # the paper's, Table 12
+        (NB101, GeneratorConfig.paper(), 0.70),  # a little under the paper's 0.717
+    ],
+)
+def test_bundled_generators_make_valid_graphs(space, config, validity):
+    report = generator_report(load_generator(space, config=config), 10_000)
+    assert report.validity >= validity
+    assert 0.3 < report.unique_graphs <= report.uniqueness <= 1
+    assert 0 < report.novelty < 1
+
+
+def test_bundled_files_are_small():
+    files = list(WEIGHTS.glob("*.safetensors"))
+    assert len(files) == 4
+    assert all(file.stat().st_size < 1_000_000 for file in files)
+
+
+def distinct(generator):
+    report = generator_report(generator, 2000)
+    return report.validity * report.uniqueness
+
+
+def test_pretraining_makes_more_distinct_valid_graphs_and_is_repeatable(generator):
+    assert distinct(generator) > 2 * distinct(pretrain(SMALL, steps=1, progress=False))
+    again = pretrain(SMALL, steps=60, progress=False)
+    for name, tensor in generator.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+
+
+def test_held_out_architectures_are_never_seen():
+    graphs = Provenance(200, 0, 0.1).graphs(NB201)
+    keys = NB201.keys(graphs)
+    assert (keys % np.uint64(1000) >= 100).all()
+    every = NB201.keys(NB201.enumerate())
+    held_out = (every % np.uint64(1000) < 100).mean()
+    assert 0.05 < held_out < 0.2
+
+
+def test_weights_survive_a_file(generator, tmp_path):
+    save_generator(generator, tmp_path / "g.safetensors")
+    loaded = load_generator(SMALL, tmp_path / "g.safetensors")
+    z = torch.zeros(3, generator.config.latent)
+    assert torch.equal(loaded(z).flat(), generator(z).flat())
+    assert generator_report(loaded, 500) == generator_report(generator, 500)
+
+
+def tampered(path):
+    with safe_open(str(path), "pt") as file:
+        about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    next(iter(tensors.values())).view(-1)[0] += 1
+    save_file(tensors, str(path), metadata=about)
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def foreign(path):
+    save_file({"x": torch.zeros(2)}, str(path))
+
+
+def no_file(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (tampered, "checksum"),
+        (truncated, "damaged"),
+        (foreign, "no generator file"),
+        (no_file, "does not exist"),
+    ],
+)
+def test_bad_files_are_refused(generator, tmp_path, harm, message):
+    path = tmp_path / "g.safetensors"
+    save_generator(generator, path)
+    harm(path)
+    with pytest.raises(ValueError, match=message):
+        load_generator(SMALL, path)
+
+
+def test_another_space_is_refused(generator, tmp_path):
+    save_generator(generator, tmp_path / "g.safetensors")
+    with pytest.raises(ValueError, match="another space"):
+        load_generator(NB201, tmp_path / "g.safetensors")
+    with pytest.raises(ValueError, match=re.escape("pretrain(space)")):
+        load_generator(SMALL)
+
+
+def test_bundled_weights_are_found_by_fingerprint_not_by_name(tmp_path):
+    twin = spaces.EdgeCell(nodes=4, ops=NB201.ops, name="mine")
+    assert load_generator(twin).config == GeneratorConfig()
+    other = spaces.EdgeCell(nodes=4, ops=NB201.ops[::-1], name="nas_bench_201")
+    with pytest.raises(ValueError, match="no bundled"):
+        load_generator(other)
+
+
+def test_a_pretrained_copy_can_be_trained_without_changing_the_next():
+    first = pretrained(NB201, GeneratorConfig())
+    with torch.no_grad():
+        first.add_node[2].bias.add_(1)
+    second = pretrained(NB201, GeneratorConfig())
+    assert not torch.equal(first.add_node[2].bias, second.add_node[2].bias)
+
+
+def test_the_command_prints_the_papers_row_beside_ours(capsys):
+    main(["nas_bench_201", "--samples", "500"])
+    printed = capsys.readouterr().out
+    assert "99.97%" in printed
+    assert "validity" in printed
+
+
+def test_the_command_refuses_bad_weights(tmp_path, capsys):
+    shutil.copy(WEIGHTS / "nas_bench_101-fast.safetensors", tmp_path / "w.safetensors")
+    with pytest.raises(SystemExit):
+        main(["nas_bench_201", "--weights", str(tmp_path / "w.safetensors")])
+    assert "another space" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [{"steps": 0}, {"seed": -1}, {"holdout": 1.0}])
+def test_bad_numbers_are_refused(arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        pretrain(SMALL, progress=False, **arguments)
+
+
+def test_metadata_is_plain_json():
+    with safe_open(str(WEIGHTS / "nas_bench_201-fast.safetensors"), "pt") as file:
+        about = json.loads(file.metadata()["optuna_agnet"])
+    assert about["space"] == NB201.fingerprint
+    assert about["provenance"]["holdout"] == 0.1
