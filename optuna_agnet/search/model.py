@@ -12,7 +12,7 @@ import torch
 from optuna_agnet.generator.network import Generator, sample_graphs
 from optuna_agnet.generator.training import Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
-from optuna_agnet.search.observations import Told, finite, to_maximize
+from optuna_agnet.search.observations import Told, to_maximize, unit_range
 from optuna_agnet.search.ranking import rank_weights, ranks
 from optuna_agnet.spaces.base import CellSpace
 from optuna_agnet.surrogate.base import Surrogate
@@ -95,7 +95,7 @@ class Model:
     def _data(self, told: Told) -> TrainingData:
         y = to_maximize(told.y, self.directions)
         weights = rank_weights(ranks(y), self.config.weight_factor)
-        targets = torch.from_numpy(finite(y))
+        targets = torch.from_numpy(unit_range(y))
         graphs = self.space.encode(told.x)
         return TrainingData.of(graphs, self.generator.device, torch.from_numpy(weights), targets)
 

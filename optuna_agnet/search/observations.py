@@ -62,8 +62,12 @@ def check_directions(directions: Sequence[str]) -> tuple[str, ...]:
     return tuple(directions)
 
 
-def finite(y: FloatArray) -> FloatArray:
-    """Values (N,) with infinite ones replaced by the nearest finite ones, 0 if there are none."""
+def unit_range(y: FloatArray) -> FloatArray:
+    """Values (N,) scaled to [0, 1], infinite ones to the nearest end; constant ones become 0.
+
+    The paper's surrogate regresses accuracies in [0, 1] (RELEASED_CODE sec. 5); in percent their loss would drown the
+    generator's.
+    """
     known = y[np.isfinite(y)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
-    return np.clip(y, low, high)
+    return (np.clip(y, low, high) - low) / ((high - low) or 1.0)
