@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from optuna_agnet.generator.network import GeneratorConfig
+from optuna_agnet.generator.network import Generator, GeneratorConfig
 from optuna_agnet.generator.pretraining import (
     WEIGHTS,
     GeneratorReport,
@@ -18,6 +18,7 @@ from optuna_agnet.spaces import presets
 
 _SPACES = {"nas_bench_101": presets.nas_bench_101, "nas_bench_201": presets.nas_bench_201}
 _FORMS = {"fast": GeneratorConfig(), "paper": GeneratorConfig.paper()}
+_STEPS = 2000
 _PAPER = {
     "nas_bench_101": (71.69, 97.92, 62.30),
     "nas_bench_201": (99.97, 73.61, 10.03),
@@ -36,41 +37,61 @@ def _table(space: str, report: GeneratorReport) -> str:
     return "\n".join(f"{name:<20}{ours:>16}{theirs:>18}" for name, ours, theirs in rows)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m optuna_agnet.generator", description=__doc__)
     parser.add_argument("space", choices=sorted(_SPACES))
     parser.add_argument(
-        "--form", choices=sorted(_FORMS), default="fast", help="shape (default: %(default)s)"
+        "--form", choices=sorted(_FORMS), help="shape (default: fast, or what --weights holds)"
     )
     parser.add_argument(
         "--samples", type=int, default=10_000, help="graphs to draw (default: %(default)s)"
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--weights", type=Path, help="a file of save_generator instead of the bundled one"
     )
-    parser.add_argument(
-        "--pretrain", type=int, metavar="STEPS", help="train anew instead of loading weights"
+    source.add_argument(
+        "--pretrain",
+        type=int,
+        nargs="?",
+        const=_STEPS,
+        metavar="STEPS",
+        help="train anew instead of loading weights (default: %(const)s steps)",
     )
     parser.add_argument(
         "--save", action="store_true", help="with --pretrain: replace the bundled weights"
     )
+    return parser
+
+
+def _generator(chosen: argparse.Namespace) -> Generator:
+    space = _SPACES[chosen.space]()
+    if chosen.weights is not None:
+        return load_generator(space, chosen.weights, config=_FORMS.get(chosen.form))
+    form = chosen.form or "fast"
+    if chosen.pretrain is None:
+        return load_generator(space, config=_FORMS[form])
+    generator = pretrain(space, config=_FORMS[form], steps=chosen.pretrain)
+    if chosen.save:
+        save_generator(generator, WEIGHTS / f"{chosen.space}-{form}.safetensors")
+    return generator
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = _parser()
     chosen = parser.parse_args(arguments)
     if chosen.samples < 1 or (chosen.pretrain is not None and chosen.pretrain < 1):
         parser.error("--samples and --pretrain must be at least 1")
-    space, config = _SPACES[chosen.space](), _FORMS[chosen.form]
+    if chosen.save and chosen.pretrain is None:
+        parser.error("--save goes with --pretrain")
     try:
-        if chosen.pretrain:
-            generator = pretrain(space, config=config, steps=chosen.pretrain)
-            if chosen.save:
-                save_generator(generator, WEIGHTS / f"{chosen.space}-{chosen.form}.safetensors")
-        else:
-            generator = load_generator(space, chosen.weights, config=config)
+        generator = _generator(chosen)
     except ValueError as error:
         parser.error(str(error))
-    report = generator_report(generator, chosen.samples)
-    print(f"{chosen.space}, {chosen.form} form, {chosen.samples:,} samples of z ~ N(0, 1)")
-    print(_table(chosen.space, report))
+    form = "paper" if generator.config.layers else "fast"
+    print(f"{chosen.space}, {form} form, {chosen.samples:,} samples of z ~ N(0, 1)")
+    print(_table(chosen.space, generator_report(generator, chosen.samples)))
     print(
         "Novelty: share of valid samples that pretraining never saw. The paper trained on 90% of all cells."
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+import optuna_agnet
 from optuna_agnet.generator.network import Generator, GeneratorConfig, sample_graphs
 from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
 from optuna_agnet.spaces.base import CellSpace, IntArray
@@ -26,6 +27,7 @@ from optuna_agnet.spaces.base import CellSpace, IntArray
 WEIGHTS = Path(__file__).parent / "weights"
 _HOLDOUT_PARTS = 1000
 _BATCH = 32
+_FIRST_USE_STEPS = 600  # of a search that is given no generator; 5 to 10 seconds
 _TICKS = 10
 _LAST_RATE = 0.02  # of the first learning rate
 
@@ -37,12 +39,16 @@ class Provenance:
     steps: int
     seed: int
     holdout: float
+    batch_size: int = _BATCH
 
     def graphs(self, space: CellSpace) -> IntArray:
-        """The training data (N, D): uniform valid architectures without the held-out ones."""
-        x = space.sample(self.steps * _BATCH, np.random.default_rng(self.seed))
+        """The training data (N, D): uniform valid architectures without the held-out ones.
+
+        All of them where nothing else would be left, as may happen in a space of two or three architectures.
+        """
+        x = space.sample(self.steps * self.batch_size, np.random.default_rng(self.seed))
         held_out = space.keys(x) % np.uint64(_HOLDOUT_PARTS) < self.holdout * _HOLDOUT_PARTS
-        kept: IntArray = x[~held_out]
+        kept: IntArray = x if held_out.all() else x[~held_out]
         return kept
 
 
@@ -50,7 +56,7 @@ def pretrain(
     space: CellSpace,
     *,
     config: GeneratorConfig | None = None,
-    steps: int = 600,
+    steps: int = 2000,
     seed: int = 0,
     holdout: float = 0.1,
     progress: bool = True,
@@ -64,7 +70,7 @@ def pretrain(
     Args:
         space: The space.
         config: The generator's shape.
-        steps: Gradient steps; 600 take 5 to 10 seconds.
+        steps: Gradient steps; 2,000 take 20 to 40 seconds on one core.
         seed: Of weights and data.
         holdout: Share of architectures, by key, that it never sees.
         progress: Whether to show a bar.
@@ -83,40 +89,48 @@ def pretrain(
             f"steps={steps}, seed={seed}, holdout={holdout}: must be >= 1, >= 0 and in [0, 1)"
         )
     generator = Generator(space, config, seed=seed)
-    training = _paper_training() if generator.config.layers else TrainingConfig(batch_size=_BATCH)
-    trainer = Trainer(generator, training)
+    trainer = Trainer(generator, _training(generator.config))
     provenance = Provenance(steps, seed, holdout)
     graphs = provenance.graphs(space)
     data = TrainingData.of(space.encode(graphs), generator.device)
     rows = torch.arange(steps * _BATCH).remainder(len(graphs)).view(steps, _BATCH)
     rng = torch.Generator().manual_seed(seed)
-    best: tuple[float, dict[str, Tensor]] = (-1.0, {})
-    with tqdm(
-        total=steps, desc=f"pretraining {space.name}", unit="step", disable=not progress
-    ) as bar:
-
-        def after(step: int) -> None:
-            nonlocal best
-            bar.update()
-            if not generator.config.layers:
-                rate = min(1.0, max(_LAST_RATE, 2 * (1 - step / steps)))
-                trainer.optimizer.param_groups[0]["lr"] = training.learning_rate * rate
-            if (step + 1) % max(1, steps // _TICKS) == 0:
-                valid = _valid_share(generator, 1000, rng)
-                bar.set_postfix_str(f"valid {valid:.1%}")
-                if (
-                    generator.config.layers and valid >= best[0]
-                ):  # sec. E.1: the checkpoint with the highest validity
-                    best = valid, copy.deepcopy(generator.state_dict())
-
-        trainer.fit(data, rows, rng, after)
-    if best[1]:
-        generator.load_state_dict(best[1])
+    title = f"pretraining {space.name}"
+    with tqdm(total=steps, desc=title, unit="step", disable=not progress) as bar:
+        watch = _Watch(trainer, steps, rng, bar)
+        trainer.fit(data, rows, rng, watch)
+    watch.finish()
     generator.provenance = asdict(provenance)
     return generator
 
 
-def _paper_training() -> TrainingConfig:
+class _Watch:
+    """What follows each step: the learning rate of the next one, the bar, and which checkpoint is kept."""
+
+    def __init__(self, trainer: Trainer, steps: int, rng: torch.Generator, bar: tqdm) -> None:
+        self.trainer, self.steps, self.rng, self.bar = trainer, steps, rng, bar
+        self.keeps_best = trainer.generator.config.layers > 0
+        self.best: tuple[float, dict[str, Tensor]] = (-1.0, {})
+
+    def __call__(self, step: int) -> None:
+        self.bar.update()
+        if not self.keeps_best:
+            rate = min(1.0, max(_LAST_RATE, 2 * (1 - step / self.steps)))
+            self.trainer.optimizer.param_groups[0]["lr"] = self.trainer.config.learning_rate * rate
+        if (step + 1) % max(1, self.steps // _TICKS) == 0:
+            valid = _valid_share(self.trainer.generator, 1000, self.rng)
+            self.bar.set_postfix_str(f"valid {valid:.1%}")
+            if self.keeps_best and valid >= self.best[0]:  # sec. E.1: the highest validity
+                self.best = valid, copy.deepcopy(self.trainer.generator.state_dict())
+
+    def finish(self) -> None:
+        if self.best[1]:
+            self.trainer.generator.load_state_dict(self.best[1])
+
+
+def _training(config: GeneratorConfig) -> TrainingConfig:
+    if not config.layers:
+        return TrainingConfig(batch_size=_BATCH)
     return TrainingConfig(
         batch_size=_BATCH, learning_rate=2e-4, betas=(0.5, 0.999), latents=0
     )  # Table 13
@@ -135,15 +149,23 @@ def _valid_share(generator: Generator, n: int, rng: torch.Generator) -> float:
 
 
 def save_generator(generator: Generator, path: str | Path) -> None:
-    """Weights and metadata as a safetensors file."""
+    """Weights and metadata as a safetensors file.
+
+    Raises:
+        ValueError: The file can't be written.
+    """
     tensors = {name: tensor.cpu().contiguous() for name, tensor in generator.state_dict().items()}
     about = {
         "space": generator.space.fingerprint,
         "config": asdict(generator.config),
         "provenance": generator.provenance,
         "sha256": _checksum(tensors),
+        "version": optuna_agnet.__version__,
     }
-    save_file(tensors, str(path), metadata={"optuna_agnet": json.dumps(about)})
+    try:
+        save_file(tensors, str(path), metadata={"optuna_agnet": json.dumps(about)})
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"'{path}' can't be written ({error}): give another path") from None
 
 
 def load_generator(
@@ -154,10 +176,10 @@ def load_generator(
     Args:
         space: The space it must be for.
         path: A file of `save_generator`; None takes the bundled one that fits space and config.
-        config: The shape of the bundled one; ignored with a path.
+        config: The shape it must have; by default the faster form of the bundled ones, or whatever a file holds.
 
     Raises:
-        ValueError: No file fits, it is damaged, or it belongs to another space.
+        ValueError: No file fits, it is damaged, or it belongs to another space or shape.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -165,21 +187,47 @@ def load_generator(
         16
     """
     if path is not None:
-        return _load(space, Path(path))
+        return _load(space, Path(path), config)
     wanted = config or GeneratorConfig()
+    file = _bundled(space, wanted)
+    if file is None:
+        raise ValueError(
+            f"no bundled generator fits {space!r} with {wanted}: make one with pretrain(space)"
+        )
+    return _load(space, file, wanted)
+
+
+def _bundled(space: CellSpace, config: GeneratorConfig) -> Path | None:
     for file in sorted(WEIGHTS.glob("*.safetensors")):
-        about = _metadata(file)
-        if about["space"] == space.fingerprint and about["config"] == asdict(wanted):
-            return _load(space, file)
-    raise ValueError(
-        f"no bundled generator fits {space!r} with {wanted}: make one with pretrain(space)"
-    )
+        about = _read(file)
+        if (about.space, about.config) == (space.fingerprint, config):
+            return file
+    return None
 
 
-def _metadata(path: Path) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Metadata:
+    space: str
+    config: GeneratorConfig
+    provenance: Provenance | None
+    sha256: str
+
+    @classmethod
+    def parse(cls, text: str) -> _Metadata:
+        about = json.loads(text)
+        config = GeneratorConfig(**about["config"])
+        given = about["provenance"]
+        provenance = None if given is None else Provenance(**given)
+        numbers = astuple(config) + (() if provenance is None else astuple(provenance))
+        if not all(isinstance(number, (int, float)) for number in numbers):
+            raise ValueError(f"no numbers: {numbers}")
+        return cls(about["space"], config, provenance, about["sha256"])
+
+
+def _read(path: Path) -> _Metadata:
     try:
         with safe_open(str(path), "pt") as file:
-            return dict(json.loads(file.metadata()["optuna_agnet"]))
+            return _Metadata.parse(file.metadata()["optuna_agnet"])
     except FileNotFoundError:
         raise ValueError(
             f"'{path}' does not exist; save_generator(generator, path) makes such a file"
@@ -190,24 +238,29 @@ def _metadata(path: Path) -> dict[str, object]:
         ) from None
 
 
-def _load(space: CellSpace, path: Path) -> Generator:
-    about = _metadata(path)
-    if about["space"] != space.fingerprint:
+def _load(space: CellSpace, path: Path, config: GeneratorConfig | None) -> Generator:
+    about = _read(path)
+    if about.space != space.fingerprint:
         raise ValueError(
             f"'{path}' was trained for another space than {space!r}; pretrain(space) makes one for it"
         )
+    if config not in (None, about.config):
+        raise ValueError(
+            f"'{path}' holds a generator of another shape, {about.config}, than {config};"
+            " leave config out or make one with pretrain(space, config=...)"
+        )
     with safe_open(str(path), "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if about["sha256"] != _checksum(tensors):
+    if about.sha256 != _checksum(tensors):
         raise ValueError(
             f"'{path}' is damaged: its weights don't match their checksum; pretrain(space) makes new ones"
         )
-    generator = Generator(space, GeneratorConfig(**about["config"]))  # type: ignore[arg-type]
+    generator = Generator(space, about.config)
     try:
         generator.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(f"'{path}' does not hold this version's generator: {error}") from None
-    generator.provenance = about["provenance"]  # type: ignore[assignment]
+    generator.provenance = None if about.provenance is None else asdict(about.provenance)
     return generator
 
 
@@ -220,16 +273,15 @@ def _checksum(tensors: dict[str, Tensor]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _pretrained(space: CellSpace, config: GeneratorConfig) -> Generator:
-    try:
+def _pretrained(space: CellSpace, config: GeneratorConfig, seed: int) -> Generator:
+    if _bundled(space, config) is not None:
         return load_generator(space, config=config)
-    except ValueError:
-        return pretrain(space, config=config, progress=False)
+    return pretrain(space, config=config, seed=seed, progress=False)
 
 
-def pretrained(space: CellSpace, config: GeneratorConfig) -> Generator:
+def pretrained(space: CellSpace, config: GeneratorConfig, seed: int = 0) -> Generator:
     """A pretrained generator of one's own: the bundled one, or else one that is pretrained now and kept for later."""
-    return copy.deepcopy(_pretrained(space, config))
+    return copy.deepcopy(_pretrained(space, config, seed))
 
 
 # -- what it can do --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from optuna_agnet import load_generator, pretrain, spaces
-from optuna_agnet.generator import GeneratorConfig, generator_report, save_generator
+from optuna_agnet.generator import GeneratorConfig, generator_report, pretraining, save_generator
+from optuna_agnet.generator import __main__ as command
 from optuna_agnet.generator.__main__ import main
 from optuna_agnet.generator.pretraining import WEIGHTS, Provenance, pretrained
 
@@ -158,3 +160,92 @@ def test_metadata_is_plain_json():
         about = json.loads(file.metadata()["optuna_agnet"])
     assert about["space"] == NB201.fingerprint
     assert about["provenance"]["holdout"] == 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("space", "validity"), [(NB201, 0.95), (NB101, 0.717)])
+def test_pretraining_takes_less_than_two_minutes(space, validity):
+    start = time.perf_counter()
+    generator = pretrain(space, seed=1, progress=False)
+    assert time.perf_counter() - start < 120
+    assert generator_report(generator, 10_000).validity >= validity
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": None},
+        {"config": {"latent": "16"}},
+        {"config": {"depth": 3}},
+        {"provenance": {"steps": 3}},
+        {"space": ...},
+        {"provenance": ...},
+    ],
+)
+def test_damaged_metadata_are_refused(generator, tmp_path, change):
+    path = tmp_path / "g.safetensors"
+    save_generator(generator, path)
+    with safe_open(str(path), "pt") as file:
+        about = json.loads(file.metadata()["optuna_agnet"]) | change
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    about = {name: value for name, value in about.items() if value is not ...}
+    save_file(tensors, str(path), metadata={"optuna_agnet": json.dumps(about)})
+    with pytest.raises(ValueError, match=r"g\.safetensors.*damaged"):
+        load_generator(SMALL, path)
+
+
+def test_another_shape_is_refused(generator, tmp_path):
+    path = tmp_path / "g.safetensors"
+    save_generator(generator, path)
+    assert load_generator(SMALL, path, config=GeneratorConfig()).config == GeneratorConfig()
+    with pytest.raises(ValueError, match="another shape"):
+        load_generator(SMALL, path, config=GeneratorConfig.paper())
+
+
+def test_a_file_that_cannot_be_written_is_named(generator, tmp_path):
+    with pytest.raises(ValueError, match=r"none.*can't be written"):
+        save_generator(generator, tmp_path / "none" / "g.safetensors")
+
+
+def test_a_space_is_never_held_out_as_a_whole():
+    graphs = Provenance(5, 0, 0.999).graphs(spaces.EdgeCell(nodes=3, ops=("a", "b")))
+    assert len(graphs) == 5 * 32
+
+
+def test_the_papers_form_keeps_the_checkpoint_with_the_highest_validity(monkeypatch):
+    validities, states = iter([0.1, 0.3, 0.2]), []
+
+    def scripted(generator, n, rng):
+        states.append({name: tensor.clone() for name, tensor in generator.state_dict().items()})
+        return next(validities)
+
+    monkeypatch.setattr(pretraining, "_TICKS", 3)
+    monkeypatch.setattr(pretraining, "_valid_share", scripted)
+    kept = pretrain(SMALL, config=GeneratorConfig.paper(), steps=3, progress=False).state_dict()
+    assert all(torch.equal(kept[name], states[1][name]) for name in kept)
+    assert any(not torch.equal(kept[name], states[2][name]) for name in kept)
+
+
+def test_torchs_global_generator_is_left_alone():
+    before = torch.get_rng_state()
+    generator_report(pretrain(SMALL, steps=3, progress=False), 10)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_command_names_the_form_of_a_file_and_refuses_another(capsys):
+    weights = str(WEIGHTS / "nas_bench_201-paper.safetensors")
+    main(["nas_bench_201", "--weights", weights, "--samples", "50"])
+    assert "paper form" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["nas_bench_201", "--weights", weights, "--form", "fast"])
+    assert "another shape" in capsys.readouterr().err
+
+
+def test_the_command_pretrains_and_saves(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "WEIGHTS", tmp_path)
+    main(["nas_bench_201", "--pretrain", "2", "--save", "--samples", "50"])
+    saved = load_generator(NB201, tmp_path / "nas_bench_201-fast.safetensors")
+    assert saved.provenance == {"steps": 2, "seed": 0, "holdout": 0.1, "batch_size": 32}
+    with pytest.raises(SystemExit):
+        main(["nas_bench_201", "--save"])
+    assert "--pretrain" in capsys.readouterr().err
