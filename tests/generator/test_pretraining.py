@@ -165,9 +165,9 @@ def test_metadata_is_plain_json():
 @pytest.mark.slow
 @pytest.mark.parametrize(("space", "validity"), [(NB201, 0.95), (NB101, 0.717)])
 def test_pretraining_takes_less_than_two_minutes(space, validity):
-    start = time.perf_counter()
+    start = time.process_time()  # CPU seconds: other work on the machine must not fail it
     generator = pretrain(space, seed=1, progress=False)
-    assert time.perf_counter() - start < 120
+    assert time.process_time() - start < 120
     assert generator_report(generator, 10_000).validity >= validity
 
 
