@@ -56,3 +56,14 @@ def test_the_default_is_ahead_of_tpe_and_random_search_at_96(tmp_path, problem):
     assert done.returncode == 0, done.stderr
     means = {method: best(out, method, 96).mean() for method in ("agnet", "tpe", "random")}
     assert means["agnet"] > means["tpe"] > means["random"]
+
+
+def test_the_readmes_table_is_what_the_committed_results_say():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tables"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() in (ROOT / "README.md").read_text()
