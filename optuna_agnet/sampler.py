@@ -22,7 +22,7 @@ from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted
 from optuna_agnet.search.candidates import Filter, random_pool
 from optuna_agnet.search.model import seed_from
 from optuna_agnet.search.observations import to_maximize
-from optuna_agnet.spaces.base import BoolArray, CellSpace, Choice, IntArray
+from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
 from optuna_agnet.study_state import Snapshot, StudyState
 
 _COMPANION_SEEDS = 2**32  # numpy's RandomState, which Optuna's samplers use, takes no larger ones
@@ -233,7 +233,7 @@ class AGNetSampler(BaseSampler):
         """The best of the least-evaluated architectures; a random one where none agrees with ``fixed``."""
         told = snapshot.told
         rows, first, inverse = np.unique(told.x, axis=0, return_index=True, return_inverse=True)
-        fits = self._agrees(rows, fixed)
+        fits = Filter(self._space, search.config.dedup, frozenset(), fixed).fits(rows)
         if not fits.any():
             return self._fix(self._space.sample(1, self._rng(number))[0], fixed)
         worth = to_maximize(told.y, search.directions)[first]
@@ -241,13 +241,6 @@ class AGNetSampler(BaseSampler):
         counts += (rows[:, None] == snapshot.pending[None]).all(axis=2).sum(axis=1)
         order = np.lexsort((-worth, counts))
         return np.asarray(rows[order[fits[order]][0]])
-
-    def _agrees(self, rows: IntArray, fixed: Mapping[str, Choice]) -> BoolArray:
-        fits = np.ones(len(rows), dtype=bool)
-        for column, decision in enumerate(self._space.decisions):
-            if decision.name in fixed:
-                fits &= rows[:, column] == decision.choices.index(fixed[decision.name])
-        return fits
 
     def _fix(self, row: IntArray, fixed: Mapping[str, Choice]) -> IntArray:
         return self._space.params_to_row({**self._space.row_to_params(row), **fixed})

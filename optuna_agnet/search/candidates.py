@@ -60,14 +60,15 @@ class Filter:
 
     def new(self, x: IntArray) -> IntArray:
         """Row numbers of those that fulfil it, the first of each kind."""
-        fits, seen, rows = self._fits(x), set(self.taken), []
+        fits, seen, rows = self.fits(x), set(self.taken), []
         for row, key in enumerate(self.keys(x)):
             if fits[row] and key not in seen:
                 seen.add(key)
                 rows.append(row)
         return np.array(rows, dtype=np.int64)
 
-    def _fits(self, x: IntArray) -> BoolArray:
+    def fits(self, x: IntArray) -> BoolArray:
+        """Which rows (B,) have the fixed decisions."""
         fits = np.ones(len(x), dtype=bool)
         for column, decision in enumerate(self.space.decisions):
             if decision.name in self.fixed:
