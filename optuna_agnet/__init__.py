@@ -10,7 +10,7 @@ from optuna_agnet import spaces
 from optuna_agnet.architecture import Architecture
 
 if TYPE_CHECKING:
-    from optuna_agnet import visualization
+    from optuna_agnet import hardware, visualization
     from optuna_agnet.generator import load_generator, pretrain
     from optuna_agnet.modules import build_model
     from optuna_agnet.sampler import AGNetSampler
@@ -23,6 +23,7 @@ _LAZY = {
     "AGNetConfig": "optuna_agnet.search",
     "AGNetSampler": "optuna_agnet.sampler",
     "build_model": "optuna_agnet.modules",
+    "hardware": "",
     "load_generator": "optuna_agnet.generator",
     "pretrain": "optuna_agnet.generator",
     "visualization": "",
@@ -46,6 +47,7 @@ __all__ = [
     "AGNetSampler",
     "Architecture",
     "build_model",
+    "hardware",
     "load_generator",
     "pretrain",
     "spaces",
