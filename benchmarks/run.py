@@ -1,17 +1,22 @@
 """Run searches on real tables: ``python -m benchmarks.run --problem nb201-c100 --method agnet,tpe --seeds 0:10``.
 
-One JSON line a run in benchmarks/results/; a finished run is not run again unless asked (--again).
+One JSON line a run in benchmarks/results/<problem>.jsonl. A finished run is not run again unless asked (--again), and
+a longer one counts as a shorter one too; so an interrupted command goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import os
+import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core
 
@@ -19,134 +24,201 @@ import numpy as np
 import optuna
 from tqdm import tqdm
 
-from benchmarks.problems import nb201
-from optuna_agnet import AGNet, AGNetConfig
+from benchmarks import methods, problems, records
+from benchmarks.methods import AskTell
+from benchmarks.problems import Problem
+from benchmarks.records import Record
+from optuna_agnet.architecture import Architecture
+from optuna_agnet.spaces.base import CellSpace
 
-RESULTS = Path(__file__).parent / "results"
-PROBLEMS = {f"nb201-{name}": name for name in ("c10", "c100", "in16")}
-Ask = Callable[[], tuple[object, np.ndarray]]
-Tell = Callable[[object, float], None]
-
-
-def agnet(problem: nb201.Problem, seed: int, config: AGNetConfig) -> tuple[Ask, Tell]:
-    search = AGNet(problem.space, seed=seed, config=config)
-
-    def ask() -> tuple[object, np.ndarray]:
-        arch = search.ask()
-        return arch, problem.space.choices([arch])[0]
-
-    return ask, lambda arch, value: search.tell(arch, value)
+PACKAGES = ("optuna-agnet", "optuna", "torch", "numpy")
 
 
-def optuna_sampler(
-    problem: nb201.Problem, sampler: optuna.samplers.BaseSampler
-) -> tuple[Ask, Tell]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-
-    def ask() -> tuple[object, np.ndarray]:
-        trial = study.ask()
-        return trial, problem.space.choices([problem.space.suggest(trial)])[0]
-
-    return ask, lambda trial, value: study.tell(trial, value)
+class Job(NamedTuple):
+    problem: str
+    method: str
+    seed: int
+    budget: int
 
 
-METHODS: dict[str, Callable[[nb201.Problem, int], tuple[Ask, Tell]]] = {
-    "agnet": lambda p, s: agnet(p, s, AGNetConfig(dedup="encoding")),
-    "agnet-paper": lambda p, s: agnet(p, s, AGNetConfig.paper(dedup="encoding")),
-    "tpe": lambda p, s: optuna_sampler(p, optuna.samplers.TPESampler(multivariate=True, seed=s)),
-    "random": lambda p, s: optuna_sampler(p, optuna.samplers.RandomSampler(seed=s)),
-}
+class SamplerSearch:
+    """An Optuna sampler as an ask/tell object: a study in memory."""
+
+    def __init__(self, problem: Problem, sampler: optuna.samplers.BaseSampler) -> None:
+        self._space: CellSpace = problem.space
+        self._study = optuna.create_study(directions=problem.directions, sampler=sampler)
+        self._trial: optuna.Trial
+
+    def ask(self) -> Architecture:
+        self._trial = self._study.ask()
+        return self._space.suggest(self._trial)
+
+    def tell(
+        self,
+        architecture: Architecture,
+        values: Sequence[float] | None,
+        constraints: Mapping[str, float] | None = None,
+    ) -> None:
+        if values is None:
+            self._study.tell(self._trial, state=optuna.trial.TrialState.FAIL)
+            return
+        for name, value in (constraints or {}).items():
+            self._trial.set_constraint(name, value)
+        self._study.tell(self._trial, values)
 
 
-def run(job: tuple[str, str, int, int]) -> dict:
-    problem_name, method, seed, budget = job
-    problem = nb201.load(PROBLEMS[problem_name])
-    ask, tell = METHODS[method](problem, seed)
-    rows, values, seconds = [], [], []
+def numbers(values: Sequence[float]) -> list[float | None]:
+    """Rounded; None instead of NaN, which JSON lacks."""
+    return [None if math.isnan(v) else round(float(v), 4) for v in values]
+
+
+def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
+    """The per-query part of a record."""
+    found, seconds = [], []
     for _ in range(budget):
         start = time.perf_counter()
-        token, row = ask()
+        architecture = method.ask()
         asked = time.perf_counter()
-        value = problem(row)
+        values, constraints, test = problem.evaluate(problem.space.choices([architecture]))
+        failed = np.isnan(values).any() or np.isnan(constraints).any()
+        results: tuple[Any, ...] = (architecture, None if failed else values[0].tolist())
+        if problem.constraint_names and not failed:
+            results += (dict(zip(problem.constraint_names, constraints[0].tolist(), strict=True)),)
         told = time.perf_counter()
-        tell(token, value)
-        seconds.append(round(asked - start + time.perf_counter() - told, 5))
-        rows.append(row)
-        values.append(round(value, 4))
-    best = [int(np.argmax(values[: n + 1])) for n in range(budget)]
+        method.tell(*results)
+        seconds.append(asked - start + time.perf_counter() - told)
+        found.append((values[0], constraints[0], test[0]))
+    by_query = [np.array(column) for column in zip(*found, strict=True)]
     return {
-        "problem": problem_name,
-        "method": method,
-        "seed": seed,
-        "budget": budget,
-        "versions": {"optuna": optuna.__version__, "numpy": np.__version__},
-        "optimum": round(problem.optimum, 4),
-        "values": values,
-        "test": {n: problem.test_value(rows[best[n - 1]]) for n in (48, 96, 192) if n <= budget},
-        "seconds": seconds,
+        "values": [numbers(column) for column in by_query[0].T],
+        "constraints": {
+            name: numbers(column)
+            for name, column in zip(problem.constraint_names, by_query[1].T, strict=True)
+        },
+        "test": numbers(by_query[2]),
+        "seconds": [round(s, 5) for s in seconds],
     }
 
 
-def numbers(text: str) -> list[int]:
+def run(job: Job) -> Record:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    problem = problems.load(job.problem)
+    method = methods.METHODS[job.method](problem, job.seed)
+    if isinstance(method, optuna.samplers.BaseSampler):
+        method = SamplerSearch(problem, method)
+    return Record(
+        **job._asdict(),
+        data=problem.data,
+        versions={package: version(package) for package in PACKAGES},
+        directions=list(problem.directions),
+        reference=None if problem.reference is None else list(problem.reference),
+        optimum=None if problem.optimum is None else round(problem.optimum, 4),
+        **search(problem, method, job.budget),
+    )
+
+
+def missing(jobs: Sequence[Job], path_of: Callable[[str], Path], again: bool) -> list[Job]:
+    """Jobs that no stored run answers, those that should take longest first, so that no process waits at the end."""
+    stored = {}
+    for path in {path_of(job.problem) for job in jobs}:
+        stored.update(records.longest(records.read(path)))
+    pace = defaultdict(list)  # seconds a query, by method
+    for record in stored.values():
+        pace[record.method].append(sum(record.seconds) / record.budget)
+
+    def answered(job: Job) -> bool:
+        key = (job.problem, problems.load(job.problem).data, job.method, job.seed)
+        return key in stored and stored[key].budget >= job.budget
+
+    def expected(job: Job) -> float:
+        known = pace.get(job.method)
+        return job.budget * float(np.mean(known)) if known else math.inf
+
+    return sorted([job for job in jobs if again or not answered(job)], key=expected, reverse=True)
+
+
+def seeds(text: str) -> list[int]:
     start, _, stop = text.partition(":")
     return list(range(int(start), int(stop))) if stop else [int(start)]
 
 
-def finished(path: Path) -> set[tuple[str, str, int, int]]:
-    done = set()
-    for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], start=1):
-        try:
-            result = json.loads(line)
-            done.add((result["problem"], result["method"], result["seed"], result["budget"]))
-        except (ValueError, KeyError) as error:
-            raise SystemExit(
-                f"{path}:{number} is no result line ({error}): mend or remove it"
-            ) from None
-    return done
-
-
-def names(text: str, known: dict, what: str) -> list[str]:
+def names(text: str, known: Mapping[str, object], what: str) -> list[str]:
     chosen = text.split(",")
     unknown = sorted(set(chosen) - set(known))
     if unknown:
-        raise SystemExit(f"unknown {what} {unknown}; known: {', '.join(known)}")
+        raise ValueError(f"unknown {what} {', '.join(unknown)}; known: {', '.join(known)}")
     return chosen
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
+def check(problem: str, budget: int) -> None:
+    rows = problems.load(problem).num_rows
+    if budget < 1 or (rows is not None and budget > rows):
+        raise ValueError(
+            f"--budget {budget} of {problem} must be from 1 to {rows}, its number of rows"
+        )
+
+
+def plan(arguments: argparse.Namespace, path_of: Callable[[str], Path]) -> list[Job]:
+    chosen = names(arguments.problem, problems.PROBLEMS, "problem")
+    for problem in chosen:
+        check(problem, arguments.budget)
+    jobs = [
+        Job(problem, method, seed, arguments.budget)
+        for problem in chosen
+        for method in names(arguments.method, methods.METHODS, "method")
+        for seed in arguments.seeds
+    ]
+    return missing(jobs, path_of, arguments.again)
+
+
+def run_all(jobs: Sequence[Job], processes: int, path_of: Callable[[str], Path]) -> int:
+    """Runs that failed; the others are written as they end."""
+    failed = 0
+    with ProcessPoolExecutor(processes) as pool, tqdm(total=len(jobs), unit="run") as bar:
+        running = {pool.submit(run, job): job for job in jobs}
+        try:
+            for future in as_completed(running):
+                job = running[future]
+                error = future.exception()
+                if error is None:
+                    records.append(path_of(job.problem), future.result())
+                else:
+                    failed += 1
+                    bar.write(f"{job} failed: {type(error).__name__}: {error}", file=sys.stderr)
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return failed
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--problem", default="nb201-c100", help=f"one or more of {', '.join(PROBLEMS)}"
-    )
-    parser.add_argument(
-        "--method", default=",".join(METHODS), help=f"one or more of {', '.join(METHODS)}"
-    )
-    parser.add_argument("--seeds", default="0:10", help="first:last+1")
-    parser.add_argument(
-        "--budget", type=int, default=192, help="evaluations a search (default: %(default)s)"
-    )
-    parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
-    parser.add_argument(
-        "--out", type=Path, default=RESULTS / "nb201.jsonl", help="file that results are added to"
-    )
-    parser.add_argument("--again", action="store_true", help="also run what is there already")
-    arguments = parser.parse_args()
-    done = set() if arguments.again else finished(arguments.out)
-    jobs = [
-        (problem, method, seed, arguments.budget)
-        for problem in names(arguments.problem, PROBLEMS, "problem")
-        for method in names(arguments.method, METHODS, "method")
-        for seed in numbers(arguments.seeds)
-    ]
-    jobs = [job for job in jobs if job not in done]
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(arguments.jobs) as pool, arguments.out.open("a") as out:
-        for result in tqdm(pool.map(run, jobs), total=len(jobs), unit="search"):
-            out.write(json.dumps(result) + "\n")
-            out.flush()
+    made.add_argument("--problem", required=True, help=f"of {', '.join(problems.PROBLEMS)}")
+    made.add_argument("--method", required=True, help=f"of {', '.join(methods.METHODS)}")
+    made.add_argument("--seeds", type=seeds, default="0:10", help="first:last+1, or one")
+    made.add_argument("--budget", type=int, default=192, help="queries (default: %(default)s)")
+    made.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
+    made.add_argument("--out", type=Path, help="one file for all results (default: one a problem)")
+    made.add_argument("--again", action="store_true", help="also run what is there already")
+    return made
+
+
+def main() -> None:
+    arguments = parser().parse_args()
+
+    def path_of(problem: str) -> Path:
+        return arguments.out or records.RESULTS / f"{problem}.jsonl"
+
+    try:
+        jobs = plan(arguments, path_of)
+        failed = run_all(jobs, arguments.jobs, path_of)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from None
+    if failed:
+        raise SystemExit(f"{failed} of {len(jobs)} runs failed")
 
 
 if __name__ == "__main__":

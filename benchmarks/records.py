@@ -1,0 +1,98 @@
+"""Finished runs: one JSON line each in benchmarks/results/<problem>.jsonl."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run of a method on a problem; entry q of a list belongs to query q. None: failed, or unknown.
+
+    Args:
+        data: Version of the problem's data.
+        versions: Of the packages that took part.
+        directions: As `Problem.directions`; ``reference`` and ``optimum`` too.
+        values: A list an objective.
+        constraints: A list a constraint, by name; at most 0 is feasible.
+        test: Test value of what was evaluated.
+        seconds: Of the method alone, ask and tell.
+    """
+
+    problem: str
+    data: str
+    method: str
+    seed: int
+    budget: int
+    versions: dict[str, str]
+    directions: list[str]
+    reference: list[float] | None
+    optimum: float | None
+    values: list[list[float | None]]
+    constraints: dict[str, list[float | None]]
+    test: list[float | None]
+    seconds: list[float]
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What a run is one of: a longer one with the same key says all that a shorter one says."""
+        return self.problem, self.data, self.method, self.seed
+
+
+def read(path: Path) -> Iterator[Record]:
+    """All runs of a file, in order; none where there is no file.
+
+    Raises:
+        ValueError: A line is no run; names file and line.
+    """
+    names = {field.name for field in fields(Record)}
+    for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], start=1):
+        try:
+            content = json.loads(line)
+            if not isinstance(content, dict) or set(content) != names:
+                raise ValueError("its fields are not those of a run")
+            yield Record(**content)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}:{number} is no run ({error}): mend or remove the line"
+            ) from None
+
+
+def longest(records: Iterator[Record]) -> dict[tuple[str, str, str, int], Record]:
+    """The longest run of each key, the latest of those equally long."""
+    found: dict[tuple[str, str, str, int], Record] = {}
+    for record in records:
+        if record.key not in found or record.budget >= found[record.key].budget:
+            found[record.key] = record
+    return found
+
+
+def append(path: Path, record: Record) -> None:
+    """Add a run, whole or not at all; several processes may add to one file.
+
+    Raises:
+        OSError: The line can't be written, e.g. on a full disk; the file is as it was.
+    """
+    line = json.dumps(asdict(record), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        try:
+            rest = line
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        except BaseException:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
