@@ -71,18 +71,24 @@ class CellSpace(ABC):
         decisions: The decisions, in the order of the columns of ``x``.
         operations: Labels that inner nodes may have.
         num_nodes: n, the most nodes a graph has, input and output included.
+        structure: Labels of further inner nodes, which are no operations.
 
     Raises:
         ValueError: Operations are missing, empty or given twice, or fewer than two architectures remain.
     """
 
     def __init__(
-        self, name: str, decisions: Sequence[Decision], operations: Sequence[str], num_nodes: int
+        self,
+        name: str,
+        decisions: Sequence[Decision],
+        operations: Sequence[str],
+        num_nodes: int,
+        structure: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.decisions = tuple(decisions)
         self.ops = tuple(operations)
-        self.node_types = (OUTPUT, INPUT, *self.ops)
+        self.node_types = (OUTPUT, INPUT, *self.ops, *structure)
         self.num_nodes = num_nodes
         self.num_choices = np.array([len(d.choices) for d in self.decisions], dtype=np.int64)
 
@@ -97,6 +103,11 @@ class CellSpace(ABC):
     @abstractmethod
     def fixed_edges(self) -> npt.NDArray[np.int8]:
         """(E,): 1 or 0 where every valid graph has or lacks the edge, -1 where it is free."""
+
+    @property
+    def in_degrees(self) -> npt.NDArray[np.int8]:
+        """(n, A): how many edges a node takes besides the fixed ones, given its type; -1 where any number will do."""
+        return np.full((self.num_nodes, len(self.node_types)), -1, dtype=np.int8)
 
     @abstractmethod
     def is_valid(self, x: IntArray) -> BoolArray:

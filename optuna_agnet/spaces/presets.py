@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from optuna_agnet.spaces.chain import Chain
+from optuna_agnet.spaces.darts import DartsCell
 from optuna_agnet.spaces.edge_cell import EdgeCell
 from optuna_agnet.spaces.node_cell import NodeCell
+from optuna_agnet.spaces.stack import Stack
 
 
 def nas_bench_201() -> EdgeCell:
@@ -26,3 +29,29 @@ def nas_bench_101() -> NodeCell:
     """
     ops = ("conv1x1-bn-relu", "conv3x3-bn-relu", "maxpool3x3")
     return NodeCell(max_nodes=7, max_edges=9, ops=ops, name="nas_bench_101")
+
+
+def darts() -> Stack:
+    """The space of DARTS (Liu et al. 2019) and NAS-Bench-301 (Siems et al. 2020): a normal and a reduction cell.
+
+    Example:
+        >>> darts().num_combinations == (180 * 7**8) ** 2
+        True
+    """
+    return Stack(normal=DartsCell(), reduce=DartsCell(), name="darts")
+
+
+def fbnet() -> Chain:
+    """The space of FBNet (Wu et al. 2019) as in HW-NAS-Bench: 22 layers, 9 blocks each.
+
+    Blocks are named after kernel size, expansion and groups.
+
+    Example:
+        >>> fbnet().num_combinations == 9**22
+        True
+    """
+    blocks = (
+        *("k3_e1", "k3_e1_g2", "k3_e3", "k3_e6", "k5_e1", "k5_e1_g2", "k5_e3", "k5_e6"),
+        "skip",
+    )
+    return Chain([blocks] * 22, name="fbnet")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optuna_agnet import spaces
-from optuna_agnet.spaces import CellSpace, EdgeCell, Graphs, NodeCell
+from optuna_agnet.spaces import CellSpace, Chain, DartsCell, EdgeCell, Graphs, NodeCell, Stack
 from optuna_agnet.spaces.base import IntArray
 
 SPACES = [
@@ -18,6 +18,14 @@ SPACES = [
     EdgeCell(nodes=3, ops=("conv", "pool")),
     NodeCell(max_nodes=3, max_edges=2, ops=("conv",)),
     NodeCell(max_nodes=5, max_edges=4, ops=("conv", "pool")),
+    spaces.darts(),
+    DartsCell(nodes=2, ops=("conv", "pool")),
+    Stack(
+        a=NodeCell(max_nodes=4, max_edges=4, ops=("conv", "pool")),
+        b=EdgeCell(nodes=3, ops=("conv", "none")),
+    ),
+    spaces.fbnet(),
+    Chain(layers=[("conv", "skip"), ("skip", "pool", "conv")]),
 ]
 every_space = pytest.mark.parametrize("space", SPACES, ids=repr)
 seeds = st.integers(0, 2**32 - 1)
