@@ -12,7 +12,11 @@ from torch import nn
 from optuna_agnet.architecture import Architecture
 from optuna_agnet.modules.edge_cell import NAS_BENCH_201_SIZE, edge_cell_network
 from optuna_agnet.modules.network import NetworkSize
-from optuna_agnet.modules.node_cell import NAS_BENCH_101_SIZE, node_cell_network
+from optuna_agnet.modules.node_cell import (
+    NAS_BENCH_101_SIZE,
+    most_feeders,
+    node_cell_network,
+)
 from optuna_agnet.modules.operations import OperationBuilder, operation_builders
 from optuna_agnet.spaces import CellSpace, EdgeCell, NodeCell
 
@@ -24,6 +28,7 @@ class Skeleton:
     Args:
         build: ``build(space, arch, builders, size)`` gives the network.
         size: The size where the user says none, the benchmark's own.
+        least_channels: Fewest channels with which every architecture of the space can be built.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -33,6 +38,7 @@ class Skeleton:
 
     build: Callable[[Any, Architecture, Mapping[str, OperationBuilder], NetworkSize], nn.Module]
     size: NetworkSize
+    least_channels: int = 1
 
 
 @singledispatch
@@ -60,7 +66,7 @@ def _(space: EdgeCell) -> Skeleton:
 
 @skeleton_of.register
 def _(space: NodeCell) -> Skeleton:
-    return Skeleton(node_cell_network, NAS_BENCH_101_SIZE)
+    return Skeleton(node_cell_network, NAS_BENCH_101_SIZE, most_feeders(space))
 
 
 def build_model(

@@ -133,6 +133,17 @@ class NodeCellModule(nn.Module):
         return total
 
 
+def most_feeders(space: NodeCell) -> int:
+    """How many inner vertices may feed the output of a cell; each needs an edge in and an edge out.
+
+    Example:
+        >>> from optuna_agnet import spaces
+        >>> most_feeders(spaces.nas_bench_101())
+        4
+    """
+    return max(1, min(space.max_nodes - 2, space.max_edges // 2))
+
+
 def node_cell_network(
     space: NodeCell,
     arch: Architecture,
@@ -164,12 +175,11 @@ def node_cell_network(
         >>> len(network.cells)
         11
     """
-    # Every vertex that feeds the output has an edge in and an edge out.
-    most_feeders = min(space.max_nodes - 2, space.max_edges // 2)
-    if size.channels < most_feeders:
+    least = most_feeders(space)
+    if size.channels < least:
         raise ValueError(
-            f"channels={size.channels} is too few: {most_feeders} vertices may feed the output of "
-            f"a cell of this space, so use channels={most_feeders} or more"
+            f"channels={size.channels} is too few: {least} vertices may feed the output of "
+            f"a cell of this space, so use channels={least} or more"
         )
     cells: list[nn.Module] = []
     c_in = size.channels
