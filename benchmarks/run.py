@@ -30,6 +30,7 @@ from benchmarks.problems import Problem
 from benchmarks.records import Record
 from optuna_agnet.architecture import Architecture
 from optuna_agnet.spaces.base import CellSpace
+from optuna_agnet.surrogate.base import FloatArray
 
 PACKAGES = ("optuna-agnet", "optuna", "torch", "numpy")
 
@@ -46,7 +47,7 @@ class SamplerSearch:
 
     def __init__(self, problem: Problem, sampler: optuna.samplers.BaseSampler) -> None:
         self._space: CellSpace = problem.space
-        self._study = optuna.create_study(directions=problem.directions, sampler=sampler)
+        self._study = optuna.create_study(directions=list(problem.directions), sampler=sampler)
         self._trial: optuna.Trial
 
     def ask(self) -> Architecture:
@@ -67,7 +68,7 @@ class SamplerSearch:
         self._study.tell(self._trial, values)
 
 
-def numbers(values: Sequence[float]) -> list[float | None]:
+def numbers(values: FloatArray) -> list[float | None]:
     """Rounded; None instead of NaN, which JSON lacks."""
     return [None if math.isnan(v) else round(float(v), 4) for v in values]
 

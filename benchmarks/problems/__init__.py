@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-from benchmarks.problems import nb201
+from benchmarks.problems import hwnas, nb101, nb201
 from benchmarks.problems.base import Outcomes, Problem, data_file
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     **{f"nb201-{dataset}": partial(nb201.load, dataset) for dataset in nb201.DATASETS},
+    "nb101": nb101.load,
+    **{f"nb201-c100-lat{share}": partial(nb201.under_limit, share) for share in (5, 25)},
+    **{
+        f"hw-{device}-{limit}" + "-joint" * joint: partial(hwnas.under_limit, device, limit, joint)
+        for joint in (False, True)
+        for device, limits in hwnas.LIMITS.items()
+        for limit in limits
+    },
+    **{
+        f"pareto-{device}-{metric}-{dataset}": partial(hwnas.front, device, metric, dataset)
+        for dataset in nb201.DATASETS
+        for device, metric in hwnas.METRICS
+    },
 }
 
 

