@@ -150,18 +150,25 @@ def refine(labels: _HashArray, adjacency: _BoolArray, rounds: int) -> list[_Hash
     mixed 64-bit labels stand for multisets.
     """
     live = live_nodes(labels, adjacency)
-    inward = (adjacency & live[:, :, None] & live[:, None, :]).transpose(0, 2, 1).astype(np.uint64)
-    outward = inward.transpose(0, 2, 1)
+    graph, i, j = np.nonzero(adjacency & live[:, :, None] & live[:, None, :])
+    source, target = graph * labels.shape[1] + i, graph * labels.shape[1] + j
     current = np.where(live, _mix(labels + np.uint64(1)), np.uint64(0))
     history = [current]
     for _ in range(rounds):
-        sent = _mix(current + np.uint64(2))[:, :, None]
-        received = _mix((inward @ sent)[..., 0] + np.uint64(3))
-        returned = _mix((outward @ sent)[..., 0] + np.uint64(5))
+        sent = _mix(current + np.uint64(2)).ravel()
+        received = _mix(_sums(sent[source], target, live.shape) + np.uint64(3))
+        returned = _mix(_sums(sent[target], source, live.shape) + np.uint64(5))
         mixed = _mix(current * np.uint64(3) + received + returned * np.uint64(7))
         current = np.where(live, mixed, np.uint64(0))
         history.append(current)
     return history
+
+
+def _sums(values: _HashArray, place: npt.NDArray[np.int64], shape: tuple[int, ...]) -> _HashArray:
+    """Sums modulo 2^64 of the values (E,) that share a place."""
+    sums: _HashArray = np.zeros(shape, dtype=np.uint64)
+    np.add.at(sums.reshape(-1), place, values)
+    return sums
 
 
 def graph_keys(labels: _HashArray, adjacency: _BoolArray) -> _HashArray:
@@ -170,8 +177,8 @@ def graph_keys(labels: _HashArray, adjacency: _BoolArray) -> _HashArray:
     Weisfeiler-Lehman refinement with as many rounds as the graph has live nodes; tests compare it with exact
     isomorphism, and on NAS-Bench-101 it separates all 423,624 cells.
     """
-    history = np.stack(refine(labels, adjacency, labels.shape[1]))  # (n + 1, B, n)
-    size = (history[0] != 0).sum(1)
+    size = live_nodes(labels, adjacency).sum(1)
+    history = np.stack(refine(labels, adjacency, int(size.max(initial=0))))  # (rounds + 1, B, n)
     final = history[size, np.arange(len(labels))]
     keys: _HashArray = _mix(final).sum(1, where=final != 0, dtype=np.uint64)
     return keys
