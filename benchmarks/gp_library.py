@@ -70,7 +70,7 @@ def main() -> None:
 
     def tune() -> None:
         ours._tuned_on = None
-        ours._tune(x[:192], y)
+        ours._tune(x[:192], y[:, None])
 
     def features(rows: np.ndarray) -> torch.Tensor:
         found = ours._featurize(rows)
@@ -103,7 +103,7 @@ def main() -> None:
             _ = posterior.mean, posterior.variance
 
     def predict_ours() -> None:
-        ours.fit(x[:192], y)
+        ours.fit(x[:192], y[:, None], -y)
         ours.predict(Candidates(x[192:]))
 
     print("milliseconds, N = 192, P = 512, one core (median)")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import secrets
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +22,8 @@ from optuna_agnet import study_state
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted
 from optuna_agnet.search.candidates import Filter, random_pool
+from optuna_agnet.search.limits import InvalidConstraint, KnownConstraint
 from optuna_agnet.search.model import seed_from
-from optuna_agnet.search.observations import to_maximize
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
 from optuna_agnet.study_state import Snapshot, StudyState
 
@@ -43,9 +45,16 @@ class AGNetSampler(BaseSampler):
         generator: A pretrained one; default: the bundled one of the space, or one pretrained on first use (seconds).
         companion: Samples the parameters that are not the architecture's; default `TPESampler`.
         max_failures: Failed trials of one architecture after which it is not proposed again.
+        known_constraints: Limits that cost no trial, by name: functions of an architecture that return a number, at
+            most 0 where it may be proposed, such as ``{"latency_ms": lambda arch: latency(arch) - 4.0}``. Each is
+            called once an architecture, for candidates in the order in which they would be proposed. Constraints that
+            only a trial can tell are set in it: ``trial.set_constraint("latency_ms", latency - 4.0)``; a trial that is
+            pruned after that, as too slow to be worth its training, still counts.
+        constraints_func: The same for Optuna 4 and Ray Tune: called after a trial, returns all its constraints.
 
     Raises:
         ValueError: An argument is out of range, or the generator is another space's.
+        TypeError: A known constraint or ``constraints_func`` is no function.
 
     Example:
         >>> import optuna
@@ -69,11 +78,18 @@ class AGNetSampler(BaseSampler):
         generator: Generator | None = None,
         companion: BaseSampler | None = None,
         max_failures: int = 2,
+        known_constraints: Mapping[str, KnownConstraint] | None = None,
+        constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
     ) -> None:
         if max_failures < 1:
             raise ValueError(f"max_failures={max_failures} must be at least 1")
         self.seed = secrets.randbits(32) if seed is None else seed
+        if constraints_func is not None and not callable(constraints_func):
+            raise TypeError(
+                f"constraints_func={constraints_func!r} must be a function of a trial that returns its constraints"
+            )
         self._space, self._config, self._generator = space, config, generator
+        self._known_constraints, self._constraints_func = known_constraints, constraints_func
         self._search: AGNet | None = self._new_search(("maximize",))  # errors at the door
         if companion is None:
             companion = TPESampler(seed=None if seed is None else seed % _COMPANION_SEEDS)
@@ -115,7 +131,8 @@ class AGNetSampler(BaseSampler):
         """One architecture and the companion's parameters, as far as ``search_space`` names them.
 
         Raises:
-            ValueError: The study has several objectives, or its recorded parameters don't fit the space.
+            ValueError: The study's recorded parameters don't fit the space.
+            InvalidConstraint: A known constraint returned something else than a number (a TypeError).
         """
         own = {d.name for d in self._space.decisions} & search_space.keys()
         params: dict[str, Any] = {}
@@ -149,7 +166,12 @@ class AGNetSampler(BaseSampler):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Forwarded to the companion."""
+        """Stores what ``constraints_func`` says, and is forwarded to the companion."""
+        if self._constraints_func is not None and state in (
+            TrialState.COMPLETE,
+            TrialState.PRUNED,
+        ):
+            self._store_constraints(study, trial, state, values)
         if state == TrialState.FAIL and study_state.is_unused_claim(trial):
             self._warn(
                 "unused",
@@ -157,6 +179,30 @@ class AGNetSampler(BaseSampler):
                 " value space', choices differ from the space's: suggest architectures with space.suggest(trial)",
             )
         self._companion.after_trial(study, trial, state, values)
+
+    def _store_constraints(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        assert self._constraints_func is not None
+        done = copy.copy(trial)
+        done.state, done.values = state, values
+        try:
+            found = [float(value) for value in self._constraints_func(done)]
+        except Exception as error:  # the user's own code; the trial's result must not be lost
+            self._warn(
+                "constraints_func",
+                f"constraints_func raised {type(error).__name__}: {error} in trial {trial.number}; the constraints of"
+                " such trials stay unknown",
+            )
+            return
+        if any(math.isnan(value) for value in found):
+            self._warn(
+                "NaN",
+                f"constraints_func returned NaN in trial {trial.number}: {found}; the constraints of such trials stay"
+                " unknown",
+            )
+            return
+        study_state.set_constraints(study, trial, found)
 
     # -- the companion's part --------------------------------------------------------------------------------------
 
@@ -206,7 +252,7 @@ class AGNetSampler(BaseSampler):
             found = search.propose(
                 snapshot.told, pending=pending, number=number, excluded=excluded, fixed=fixed
             )
-        except SpaceExhausted:
+        except (SpaceExhausted, InvalidConstraint):
             raise
         except Exception as error:  # a trial must not die of the model
             self._warn(
@@ -236,10 +282,10 @@ class AGNetSampler(BaseSampler):
         fits = Filter(self._space, search.config.dedup, frozenset(), fixed).fits(rows)
         if not fits.any():
             return self._fix(self._space.sample(1, self._rng(number))[0], fixed)
-        worth = to_maximize(told.y, search.directions)[first]
+        rank = search.ranks(told)[first]
         counts = np.bincount(inverse.reshape(-1), minlength=len(rows))
         counts += (rows[:, None] == snapshot.pending[None]).all(axis=2).sum(axis=1)
-        order = np.lexsort((-worth, counts))
+        order = np.lexsort((rank, counts))
         return np.asarray(rows[order[fits[order]][0]])
 
     def _fix(self, row: IntArray, fixed: Mapping[str, Choice]) -> IntArray:
@@ -249,12 +295,17 @@ class AGNetSampler(BaseSampler):
 
     def _new_search(self, directions: Sequence[str]) -> AGNet:
         return AGNet(
-            self._space, directions, seed=self.seed, config=self._config, generator=self._generator
+            self._space,
+            directions,
+            seed=self.seed,
+            config=self._config,
+            generator=self._generator,
+            known_constraints=self._known_constraints,
         )
 
     def _search_for(self, study: Study) -> AGNet:
-        """The search with the study's directions; where several objectives are refused."""
-        directions = tuple(direction.name.lower() for direction in study.directions)
+        """The search with the study's directions."""
+        directions = study_state.directions_of(study)
         if self._search is None or self._search.directions != directions:
             self._search = self._new_search(directions)
         return self._search

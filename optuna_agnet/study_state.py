@@ -20,10 +20,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.search import Told
+from optuna_agnet.search.observations import signs
+from optuna_agnet.search.ranking import fronts
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
 
 CLAIM = "agnet:claim"
 SOURCE = "agnet:source"
+CONSTRAINTS = "constraints"
+"""A list of all constraints of a trial (Optuna 4); with ":" and a name behind it, one of them (Optuna 5)."""
 VERSION = "agnet:version"
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 
@@ -33,7 +37,8 @@ class Snapshot:
     """A study as the search sees it at one moment.
 
     Args:
-        told: Results of complete trials, in the order of their completion.
+        told: Results of complete trials, and of those that were given up while they broke a constraint; in the order of
+            their completion.
         pending: Decisions (P, D) of architectures that run or wait.
         excluded: Decisions (F, D) of architectures that were pruned or failed too often.
     """
@@ -50,7 +55,8 @@ class _Finished:
     state: TrialState
     order: tuple[datetime, int]
     row: IntArray
-    values: tuple[float, ...]
+    values: tuple[float, ...] | None
+    constraints: dict[str, float]
 
 
 class StudyState:
@@ -66,6 +72,7 @@ class StudyState:
         self._space = space
         self._max_failures = max_failures
         self._distributions = space.distributions()
+        self._directions = directions_of(study)
         self._storage = weakref.ref(study._storage)
         self._study_id = study._study_id
         self._finished: dict[int, _Finished | None] = {}
@@ -94,14 +101,15 @@ class StudyState:
 
     def _convert(self, trial: FrozenTrial) -> _Finished | None:
         self._check(trial)
-        values = tuple(trial.values or ())
+        complete = trial.state == TrialState.COMPLETE
+        values = tuple(trial.values or ()) if complete else None
         if (
-            any(math.isnan(value) for value in values)
+            any(math.isnan(value) for value in values or ())
             or not self._distributions.keys() <= trial.params.keys()
         ):
             return None
         order = (trial.datetime_complete or datetime.min, trial.number)
-        return _Finished(trial.state, order, self._row(trial.params), values)
+        return _Finished(trial.state, order, self._row(trial.params), values, constraints_of(trial))
 
     def _check(self, trial: FrozenTrial) -> None:
         for name, expected in self._distributions.items():
@@ -114,13 +122,11 @@ class StudyState:
                 )
 
     def _told(self, finished: Iterable[_Finished]) -> Told:
-        complete = [t for t in finished if t.state == TrialState.COMPLETE]
-        complete.sort(key=lambda trial: trial.order)
-        if not complete:
-            return Told(self._stack([]), np.empty((0, 1)))
-        return Told(
-            self._stack([t.row for t in complete]),
-            np.array([t.values for t in complete], dtype=np.float64),
+        ordered = sorted(finished, key=lambda trial: trial.order)
+        return Told.of(
+            [(trial.row, trial.values, trial.constraints) for trial in ordered],
+            self._directions,
+            len(self._space.decisions),
         )
 
     def _excluded(self, finished: Iterable[_Finished]) -> IntArray:
@@ -168,6 +174,63 @@ def claim(study: Study, trial: FrozenTrial, row: IntArray, source: str, version:
     }
     for key, value in attrs.items():
         study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+
+def directions_of(study: Study) -> tuple[str, ...]:
+    """A study's directions as "maximize" and "minimize"."""
+    return tuple(direction.name.lower() for direction in study.directions)
+
+
+def constraints_of(trial: FrozenTrial) -> dict[str, float]:
+    """A trial's constraints by name, at most 0 where kept; those of Optuna 4's list are named "0", "1" and so on.
+
+    Example:
+        >>> import optuna
+        >>> constraints_of(
+        ...     optuna.create_trial(value=1.0, system_attrs={"constraints": [0.5, -1.0]})
+        ... )
+        {'0': 0.5, '1': -1.0}
+    """
+    attrs = trial.system_attrs
+    found = {str(i): value for i, value in enumerate(attrs.get(CONSTRAINTS) or ())}
+    prefix = f"{CONSTRAINTS}:"
+    found.update({k[len(prefix) :]: value for k, value in attrs.items() if k.startswith(prefix)})
+    return {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, (int, float)) and not math.isnan(value)
+    }
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial breaks none of its constraints."""
+    return all(value <= 0 for value in constraints_of(trial).values())
+
+
+def best_trials(study: Study) -> list[FrozenTrial]:
+    """Complete, feasible trials that no other one dominates, by number; with one objective, all of the best value.
+
+    Unlike ``study.best_trials`` it works for one objective as well, and reads constraints of every Optuna version.
+
+    Example:
+        >>> import optuna
+        >>> study = optuna.create_study(directions=["maximize", "minimize"])
+        >>> for values in ([1.0, 3.0], [2.0, 5.0], [1.0, 4.0]):
+        ...     study.add_trial(optuna.create_trial(values=values))
+        >>> [trial.values for trial in best_trials(study)]
+        [[1.0, 3.0], [2.0, 5.0]]
+    """
+    trials = study.get_trials(states=(TrialState.COMPLETE,))
+    feasible = [trial for trial in trials if is_feasible(trial)]
+    if not feasible:
+        return []
+    y = np.array([trial.values for trial in feasible]) * signs(directions_of(study))
+    return [trial for trial, front in zip(feasible, fronts(y), strict=True) if front == 0]
+
+
+def set_constraints(study: Study, trial: FrozenTrial, values: Iterable[float]) -> None:
+    """Store a trial's constraints as the list that every Optuna version and optuna-dashboard read."""
+    study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, list(values))
 
 
 def is_unused_claim(trial: FrozenTrial) -> bool:

@@ -4,7 +4,11 @@ from collections.abc import Callable
 
 import pytest
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+    RelativeSamplerTestCase,
+)
 
 from optuna_agnet import AGNetSampler, spaces
 
@@ -19,7 +23,7 @@ def random_companion() -> BaseSampler:
     return AGNetSampler(SPACE, seed=0, companion=RandomSampler(seed=0))
 
 
-class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase):
+class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
     @pytest.fixture(params=[default, random_companion])
     def sampler(self, request: pytest.FixtureRequest) -> Callable[[], BaseSampler]:
         return request.param

@@ -54,7 +54,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Graphs ``types`` (N, n), ``edges`` (N, E); their ``weights`` (N,) and, for a surrogate, ``targets`` (N,)."""
+    """Graphs ``types`` (N, n), ``edges`` (N, E); their ``weights`` (N,) and, for a surrogate, ``targets`` (N, K)."""
 
     types: Tensor
     edges: Tensor
@@ -75,7 +75,7 @@ class TrainingData:
             torch.from_numpy(graphs.types.copy()).to(device),
             torch.from_numpy(graphs.edges.copy()).to(device, torch.float32),
             (torch.ones(size) if weights is None else weights.float()).to(device),
-            (torch.zeros(size) if targets is None else targets.float()).to(device),
+            (torch.zeros(size, 1) if targets is None else targets.float()).to(device),
         )
 
 
@@ -87,7 +87,7 @@ class Trainer:
     Args:
         generator: Trained in place.
         config: The rounds.
-        head: Maps flat scores (B, n A + E) to predictions (B,); trained end to end with share ``config.alpha``.
+        head: Maps flat scores (B, n A + E) to predictions (B, K); trained end to end with share ``config.alpha``.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Trainer:
         scores = self._scores(types, edges, rng)
         loss = reconstruction_loss(scores, types, edges)
         if self.head is not None:
-            error = (self.head(scores.flat()) - data.targets[rows]) ** 2
+            error = ((self.head(scores.flat()) - data.targets[rows]) ** 2).mean(1)  # Eq. 6, equal shares
             loss = (1 - self.config.alpha) * loss + self.config.alpha * error
         return (loss * data.weights[rows]).mean() if self.config.weigh_loss else loss.mean()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -12,7 +13,7 @@ import torch
 from optuna_agnet.architecture import Architecture
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.pretraining import pretrained
-from optuna_agnet.search.acquisition import expected_improvement
+from optuna_agnet.search.acquisition import ranked_by_improvement
 from optuna_agnet.search.candidates import (
     Filter,
     SpaceExhausted,
@@ -21,11 +22,16 @@ from optuna_agnet.search.candidates import (
     random_pool,
 )
 from optuna_agnet.search.config import AGNetConfig
+from optuna_agnet.search.limits import KnownConstraint, Limits
 from optuna_agnet.search.model import Model, seed_from
-from optuna_agnet.search.observations import Told, check_directions, to_maximize
+from optuna_agnet.search.observations import Result, Told, check_directions, signs
+from optuna_agnet.search.ranking import RANKINGS, fronts, violations
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
 from optuna_agnet.surrogate.base import Candidates, FloatArray
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+
+_STARTUP_POOL = 64  # random draws of which the first one within the limits is taken
+_CLIMBS = 8  # rounds of neighbours towards the limits before none is said to be within them
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,17 @@ class AGNet:
 
     Args:
         space: What is searched.
-        directions: One of "maximize" and "minimize" an objective; one objective so far.
+        directions: One of "maximize" and "minimize" an objective.
         seed: Same seed, same results, same proposals.
         config: `AGNetConfig()` or `AGNetConfig.paper()`, or one of your own.
         generator: A pretrained one; default: the bundled one of the space, or one pretrained on first use (seconds).
+        known_constraints: Limits that cost no evaluation, by name: functions of an architecture that return a number,
+            at most 0 where it may be proposed. They decide what is proposed, and nothing else; each is called once an
+            architecture, for candidates in the order in which they would be proposed.
 
     Raises:
         ValueError: An argument is out of range, or the generator is another space's.
+        TypeError: A known constraint is no function.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -77,6 +87,7 @@ class AGNet:
         seed: int = 0,
         config: AGNetConfig | None = None,
         generator: Generator | None = None,
+        known_constraints: Mapping[str, KnownConstraint] | None = None,
     ) -> None:
         if seed < 0:
             raise ValueError(f"seed={seed} must not be negative")
@@ -87,12 +98,14 @@ class AGNet:
             raise ValueError(
                 f"the generator was made for {generator.space!r}, the search is in {space!r}"
             )
+        self.limits = Limits(space, known_constraints)
         self._generator = generator
         self._model: Model | None = None
-        self._told: list[tuple[IntArray, tuple[float, ...] | None]] = []  # None: failed
+        self._told: list[Result] = []
         self._pending: list[IntArray] = []
         self._asked = 0
-        self._pool: tuple[tuple[int, int], Candidates, str] | None = None
+        self._pool: tuple[object, Candidates, str] | None = None
+        self._warned = False
 
     # -- ask and tell ----------------------------------------------------------------------------------------------
 
@@ -114,21 +127,38 @@ class AGNet:
         return [self._ask_one() for _ in range(n)]
 
     def _ask_one(self) -> Architecture:
-        nothing = np.empty((0, len(self.space.decisions)), dtype=np.int64)
-        pending = np.stack(self._pending) if self._pending else nothing
-        failed = [row for row, values in self._told if values is None]
-        excluded = np.stack(failed) if failed else nothing
-        proposal = self.propose(self.told, pending=pending, number=self._asked, excluded=excluded)
+        told = self.told
+        excluded = [row for row, values, _ in self._told if values is None]
+        proposal = self.propose(
+            told,
+            pending=self._rows(self._pending),
+            number=self._asked,
+            excluded=self._rows(excluded),
+        )
         self._asked += 1
         self._pending.append(proposal.row)
         return proposal.architecture
 
-    def tell(self, architecture: Architecture, values: float | Sequence[float] | None) -> None:
-        """The result of an architecture, asked for or not; None where it failed: it will not be proposed again.
+    def _rows(self, rows: Sequence[IntArray]) -> IntArray:
+        return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.decisions))
+
+    def tell(
+        self,
+        architecture: Architecture,
+        values: float | Sequence[float] | None,
+        constraints: Mapping[str, float] | None = None,
+    ) -> None:
+        """The result of an architecture, asked for or not.
+
+        Args:
+            architecture: What was evaluated.
+            values: One number an objective; None where it failed or was given up: it will not be proposed again.
+            constraints: By name, at most 0 where kept, such as ``{"latency_ms": latency - 4.0}``. They are learned from
+                even without values, so an architecture need not be trained once it is known to break one.
 
         Raises:
-            ValueError: A value is not finite, their number is not that of the directions, or the architecture is no
-                member of the space.
+            ValueError: A value is not finite, their number is not that of the directions, a constraint is NaN, or the
+                architecture is no member of the space.
         """
         row = self.space.repair(self.space.choices([architecture]))[0]
         if values is not None:
@@ -141,7 +171,12 @@ class AGNet:
                 raise ValueError(
                     f"values={values} of '{architecture}' are not finite: tell None for an evaluation that failed"
                 )
-        self._told.append((row, values))
+        found = {name: float(value) for name, value in (constraints or {}).items()}
+        if any(np.isnan(value) for value in found.values()):
+            raise ValueError(
+                f"constraints={found} of '{architecture}' contain NaN: leave out what is unknown"
+            )
+        self._told.append((row, values, found))
         for i, pending in enumerate(self._pending):
             if (pending == row).all():
                 del self._pending[i]
@@ -149,27 +184,41 @@ class AGNet:
 
     @property
     def told(self) -> Told:
-        """All results so far."""
-        rows = [(row, values) for row, values in self._told if values is not None]
-        if not rows:
-            return Told(
-                np.empty((0, len(self.space.decisions)), dtype=np.int64),
-                np.empty((0, len(self.directions))),
-            )
-        return Told(np.stack([row for row, _ in rows]), np.array([values for _, values in rows]))
+        """All results so far: those with values, and those that were given up because they break a constraint."""
+        return Told.of(self._told, self.directions, len(self.space.decisions))
 
     @property
     def best(self) -> tuple[Architecture, tuple[float, ...]]:
-        """The best architecture and its values.
+        """The best feasible architecture and its values; with several objectives, one of the `front`.
 
         Raises:
-            ValueError: Nothing was told yet.
+            ValueError: No feasible architecture was told yet.
+        """
+        return self.front[0]
+
+    def ranks(self, told: Told) -> FloatArray:
+        """The order (N,) of results, 0 for the best; feasible ones first."""
+        return RANKINGS[self.config.ranking](told.y, -told.constraints)
+
+    @property
+    def front(self) -> list[tuple[Architecture, tuple[float, ...]]]:
+        """Feasible architectures that no other one dominates, with their values; just the best for one objective.
+
+        Raises:
+            ValueError: No feasible architecture was told yet.
         """
         told = self.told
-        if not len(told):
-            raise ValueError("nothing was told yet: there is no best architecture")
-        row = int(to_maximize(told.y, self.directions).argmax())
-        return self.space.architectures(told.x[row][None])[0], tuple(told.y[row].tolist())
+        rows = np.flatnonzero(told.feasible)
+        if not len(rows):
+            raise ValueError(
+                f"none of the {len(told)} architectures told so far is feasible: there is no best one"
+            )
+        rows = rows[fronts(told.y[rows]) == 0]
+        if len(self.directions) == 1:
+            rows = rows[:1]
+        values = told.y[rows] * signs(self.directions)
+        found = self.space.architectures(told.x[rows])
+        return [(arch, tuple(row)) for arch, row in zip(found, values.tolist(), strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a continuation needs, ready for JSON."""
@@ -179,8 +228,8 @@ class AGNet:
             "seed": self.seed,
             "config": self.config.to_dict(),
             "told": [
-                [row.tolist(), None if values is None else list(values)]
-                for row, values in self._told
+                [row.tolist(), None if values is None else list(values), constraints]
+                for row, values, constraints in self._told
             ],
             "pending": [row.tolist() for row in self._pending],
             "asked": self._asked,
@@ -188,9 +237,14 @@ class AGNet:
 
     @classmethod
     def from_state_dict(
-        cls, space: CellSpace, state: Mapping[str, Any], *, generator: Generator | None = None
+        cls,
+        space: CellSpace,
+        state: Mapping[str, Any],
+        *,
+        generator: Generator | None = None,
+        known_constraints: Mapping[str, KnownConstraint] | None = None,
     ) -> AGNet:
-        """Continue from `state_dict`; give the same ``generator`` if one was given before.
+        """Continue from `state_dict`; give the same ``generator`` and ``known_constraints`` as before.
 
         Raises:
             ValueError: The state is another space's, or incomplete.
@@ -204,11 +258,16 @@ class AGNet:
             raise ValueError(f"the state belongs to another space than {space!r}")
         config = AGNetConfig.from_dict(state["config"])
         search = cls(
-            space, state["directions"], seed=state["seed"], config=config, generator=generator
+            space,
+            state["directions"],
+            seed=state["seed"],
+            config=config,
+            generator=generator,
+            known_constraints=known_constraints,
         )
         search._told = [
-            (np.array(row, dtype=np.int64), None if values is None else tuple(values))
-            for row, values in state["told"]
+            (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
+            for row, values, constraints in state["told"]
         ]
         search._pending = [np.array(row, dtype=np.int64) for row in state["pending"]]
         search._asked = state["asked"]
@@ -221,7 +280,7 @@ class AGNet:
         """Generator and surrogate, trained as far as the last proposal needed them."""
         if self._model is None:
             start = self._generator or pretrained(self.space, self.config.generator)
-            self._model = Model(self.space, start, self.config, self.seed, self.directions)
+            self._model = Model(self.space, start, self.config, self.seed)
         return self._model
 
     def propose(
@@ -251,14 +310,53 @@ class AGNet:
             allowed = allowed.without(told.x).without(pending)
         rng = np.random.default_rng(seed_from(self.seed, 2, number))
         if len(told) < self.config.n_startup:
-            return self._proposal(random_pool(1, allowed, rng)[0], "startup", 0)
+            drawn = random_pool(_STARTUP_POOL, allowed, rng)
+            return self._proposal(self._within_limits(drawn, allowed, rng), "startup", 0)
+        self._warn_if_infeasible(told)
         self.model.advance(told)
         ranked, source = self._ranked(told, pending, number, allowed, rng)
         new = allowed.new(ranked)
         if not len(new):  # a shared pool that is used up
-            ranked, source = random_pool(1, allowed, rng), "random"
-            new = np.zeros(1, dtype=np.int64)
-        return self._proposal(ranked[new[0]], source, self.model.version)
+            ranked, source = random_pool(_STARTUP_POOL, allowed, rng), "random"
+            new = np.arange(len(ranked))
+        row = self._within_limits(ranked[new], allowed, rng)
+        return self._proposal(row, source, self.model.version)
+
+    def _within_limits(
+        self, ranked: IntArray, allowed: Filter, rng: np.random.Generator
+    ) -> IntArray:
+        """The first of candidates (B, D) that is within the known limits, or one that a climb towards them finds."""
+        first = self.limits.first(ranked)
+        for _ in range(_CLIMBS):
+            if first is not None:
+                return np.asarray(ranked[first])
+            near = self.limits.nearest(_STARTUP_POOL)
+            ranked = neighbor_pool(near, _STARTUP_POOL, allowed, rng)
+            first = self.limits.first(ranked)
+        if first is None:
+            raise SpaceExhausted(
+                f"no new architecture within the known constraints was found: {self.limits.describe()}. Stop here, or"
+                " loosen the limits"
+            )
+        return np.asarray(ranked[first])
+
+    def _warn_if_infeasible(self, told: Told) -> None:
+        if self._warned or told.feasible.any():
+            return
+        self._warned = True
+        worst = np.where(np.isnan(told.constraints), -np.inf, told.constraints)
+        nearest = worst[violations(-told.constraints).argmin()]
+        broken = ", ".join(
+            f"{name} by {value:.4g}"
+            for name, value in zip(told.names, nearest, strict=True)
+            if value > 0
+        )
+        warnings.warn(
+            f"none of the {len(told)} architectures evaluated so far meets the constraints; the nearest breaks"
+            f" {broken}. The search now looks for feasible ones first",
+            UserWarning,
+            stacklevel=2,
+        )
 
     def _proposal(self, row: IntArray, source: str, version: int) -> Proposal:
         return Proposal(row, self.space.architectures(row[None])[0], source, version)
@@ -268,30 +366,31 @@ class AGNet:
     ) -> tuple[IntArray, str]:
         """Candidates (B, D), the best first, and where they come from."""
         pool, source = self._candidates(told, number, allowed, rng)
-        y = to_maximize(told.y, self.directions)
         surrogate = self.model.surrogate
-        surrogate.fit(told.x, y)
+        surrogate.fit(told.x, told.quantities, self.model.ranks(told))
         if isinstance(surrogate, GaussianProcess) and len(pending):
             surrogate.imagine(pending)
         mean, std = surrogate.predict(pool)
-        worth = self._worth(mean, std)
-        return pool.x[np.argsort(-worth, kind="stable")], source
-
-    def _worth(self, mean: FloatArray, std: FloatArray) -> FloatArray:
-        surrogate = self.model.surrogate
-        if self.config.acquisition == "ei" and isinstance(surrogate, GaussianProcess):
-            return expected_improvement(mean, std, float(surrogate.fitted.max()))
-        return mean
+        size = len(self.directions)
+        zero = surrogate.zero[size:]
+        if self.config.acquisition == "mean":
+            order = np.argsort(
+                self.model.rank(mean[:, :size], mean[:, size:] - zero), kind="stable"
+            )
+        else:
+            fitted = surrogate.fitted[told.feasible, :size]
+            front = fitted[~np.isnan(fitted).any(1)]
+            order = ranked_by_improvement(mean, std, zero, front, rng)
+        return pool.x[order], source
 
     def _candidates(
         self, told: Told, number: int, allowed: Filter, rng: np.random.Generator
     ) -> tuple[Candidates, str]:
         if self.config.round_size == 1:
             return self._draw_candidates(told, number, allowed, rng)
-        key = (self.model.version, id(self.model))
-        if (
-            self._pool is None or self._pool[0] != key
-        ):  # Alg. 1, l. 13-18: one pool a round, from what was known then
+        key = (self.model.version, id(self.model), tuple(sorted(allowed.fixed.items())))
+        if self._pool is None or self._pool[0] != key:
+            # Alg. 1, l. 13-18: one pool a round, from what was known then
             known = told.head(self.model.trained_on)
             start = Filter(self.space, self.config.dedup, frozenset(), allowed.fixed).without(
                 known.x
@@ -309,7 +408,7 @@ class AGNet:
             torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
             pool = generator_pool(self.model.generator, self.config, allowed, torch_rng)
         elif source == "neighbors":
-            order = np.argsort(-to_maximize(told.y, self.directions), kind="stable")
+            order = np.argsort(self.model.ranks(told), kind="stable")
             x = neighbor_pool(told.x[order], size, allowed, rng)
             pool = Candidates(x) if len(x) else None
         if pool is None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from optuna_agnet.generator.network import GeneratorConfig
 from optuna_agnet.generator.training import TrainingConfig
+from optuna_agnet.search.ranking import RANKINGS
 
 Source = Literal["generator", "neighbors", "random"]
 
@@ -28,7 +29,10 @@ class AGNetConfig:
         pool_size: Most candidates of a pool.
         uniform_latents: Whether candidates come from z ~ U[-3, 3] (Alg. 1, l. 15) instead of N(0, 1).
         surrogate: "gp" (exact, on true encodings) or "mlp" (the paper's, on the generator's raw output).
-        acquisition: "ei", expected improvement over the best posterior mean, or "mean".
+        acquisition: "ei", expected improvement (of the hypervolume, with several objectives) over the best posterior
+            means among candidates that are probably feasible; or "mean", the order of the predictions.
+        ranking: The order of architectures by objectives and constraints: "pareto" (feasible first, then by fronts)
+            or "sum" (the paper's sum of ranks with a penalty).
         dedup: What counts as the same architecture: "graph" (isomorphic ones) or "encoding" (equal decisions).
         allow_duplicates: Whether an architecture may be proposed again, for noisy objectives.
         device: Where generator and MLP are trained.
@@ -53,6 +57,7 @@ class AGNetConfig:
     uniform_latents: bool = False
     surrogate: Literal["gp", "mlp"] = "gp"
     acquisition: Literal["ei", "mean"] = "ei"
+    ranking: Literal["pareto", "sum"] = "pareto"
     dedup: Literal["graph", "encoding"] = "graph"
     allow_duplicates: bool = False
     device: str = "cpu"
@@ -66,18 +71,24 @@ class AGNetConfig:
         known = {
             "surrogate": ("gp", "mlp"),
             "acquisition": ("ei", "mean"),
+            "ranking": tuple(RANKINGS),
             "dedup": ("graph", "encoding"),
         }
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be one of {list(choices)}")
+        if self.acquisition == "ei" and self.surrogate != "gp":
+            raise ValueError(
+                f"acquisition='ei' needs a surrogate with an uncertainty: surrogate='gp', not {self.surrogate!r};"
+                " or acquisition='mean'"
+            )
         unknown = set(self.sources) - {"generator", "neighbors", "random"}
         if unknown or not self.sources:
             raise ValueError(f"sources={self.sources!r} must name generator, neighbors or random")
 
     @classmethod
     def paper(cls, **changes: Any) -> AGNetConfig:
-        """The paper: Algorithm 1, Tables 13 and 14; rounds of 16, the MLP surrogate on the generator's raw output."""
+        """The paper: Algorithms 1 and 2, Tables 13 to 15; rounds of 16, an MLP on the generator's raw output."""
         paper: dict[str, Any] = {
             "round_size": 16,
             "retrain_every": 16,
@@ -89,6 +100,7 @@ class AGNetConfig:
             "uniform_latents": True,
             "surrogate": "mlp",
             "acquisition": "mean",
+            "ranking": "sum",
         }
         return cls(**{**paper, **changes})
 

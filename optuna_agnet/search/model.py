@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,12 +11,12 @@ import torch
 from optuna_agnet.generator.network import Generator, sample_graphs
 from optuna_agnet.generator.training import Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
-from optuna_agnet.search.observations import Told, to_maximize, unit_range
-from optuna_agnet.search.ranking import rank_weights, ranks
+from optuna_agnet.search.observations import Told
+from optuna_agnet.search.ranking import RANKINGS, rank_weights
 from optuna_agnet.spaces.base import CellSpace
-from optuna_agnet.surrogate.base import Surrogate
+from optuna_agnet.surrogate.base import FloatArray, Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
-from optuna_agnet.surrogate.mlp import MLPSurrogate
+from optuna_agnet.surrogate.mlp import MLPSurrogate, unit_range
 
 _COLLAPSED = 0.2
 """With fewer valid samples than this share, the generator starts over from its pretrained weights."""
@@ -45,39 +44,42 @@ class Model:
     """
 
     def __init__(
-        self,
-        space: CellSpace,
-        pretrained: Generator,
-        config: AGNetConfig,
-        seed: int,
-        directions: Sequence[str],
+        self, space: CellSpace, pretrained: Generator, config: AGNetConfig, seed: int
     ) -> None:
-        self.space, self.config, self.seed, self.directions = space, config, seed, directions
+        self.space, self.config, self.seed = space, config, seed
         self._pretrained = pretrained
         self.resets = 0
-        self._start()
+        self.rank = RANKINGS[config.ranking]
+        self._start(1)
 
-    def _start(self) -> None:
-        """Pretrained weights, a fresh surrogate."""
+    def _start(self, quantities: int) -> None:
+        """Pretrained weights, a fresh surrogate of so many objectives and constraints."""
         self.generator = copy.deepcopy(self._pretrained).to(self.config.device)
         head, surrogate = None, None
         if self.config.surrogate == "mlp":
             width = self.space.num_nodes * len(self.space.node_types)
             width += self.space.num_nodes * (self.space.num_nodes - 1) // 2
-            surrogate = head = MLPSurrogate(width, seed=self.seed).to(self.config.device)
+            surrogate = head = MLPSurrogate(width, quantities, seed=self.seed)
+            head.to(self.config.device)
         self.surrogate: Surrogate = surrogate or GaussianProcess(self.space)
         self._trainer = Trainer(self.generator, self.config.training, head)
         self.version = 0  # rounds of training so far
         self.trained_on = 0  # results that the last round was trained on
-        self._digest = _digest(b"")
+        self._quantities, self._digest = quantities, _digest(b"")
 
     def advance(self, told: Told) -> None:
         """Train the rounds that ``told`` asks for; start over if earlier results are not what they were."""
         sizes = training_sizes(len(told), self.config)
-        if self.version > len(sizes) or _digest(told.head(self.trained_on).data) != self._digest:
-            self._start()
+        same = _digest(told.head(self.trained_on).data) == self._digest
+        quantities = told.quantities.shape[1]
+        if self.version > len(sizes) or not same or quantities != self._quantities:
+            self._start(quantities)
         for size in sizes[self.version :]:
             self._round(told.head(size))
+
+    def ranks(self, told: Told) -> FloatArray:
+        """The order (N,) of results, 0 for the best."""
+        return self.rank(told.y, -told.constraints)
 
     def _round(self, told: Told) -> None:
         data, rng = (
@@ -87,15 +89,14 @@ class Model:
         self._trainer.round(data, rng)
         version = self.version
         if self._valid_share(rng) < _COLLAPSED:
-            self._start()
+            self._start(self._quantities)
             self._trainer.round(data, rng)
             self.resets += 1
         self.version, self.trained_on, self._digest = version + 1, len(told), _digest(told.data)
 
     def _data(self, told: Told) -> TrainingData:
-        y = to_maximize(told.y, self.directions)
-        weights = rank_weights(ranks(y), self.config.weight_factor)
-        targets = torch.from_numpy(unit_range(y))
+        weights = rank_weights(self.ranks(told), self.config.weight_factor)
+        targets = torch.from_numpy(unit_range(told.quantities))
         graphs = self.space.encode(told.x)
         return TrainingData.of(graphs, self.generator.device, torch.from_numpy(weights), targets)
 

@@ -1,14 +1,21 @@
-"""What a search knows: evaluated architectures and their values."""
+"""What a search knows: evaluated architectures, their objectives and their constraints.
+
+Letters: N results, M objectives, C constraints, D decisions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from optuna_agnet.spaces.base import IntArray
+from optuna_agnet.spaces.base import BoolArray, IntArray
 from optuna_agnet.surrogate.base import FloatArray
+
+Result: TypeAlias = tuple[IntArray, tuple[float, ...] | None, Mapping[str, float]]
+"""Decisions (D,), objectives as the user gives them or None, constraints by name."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +24,16 @@ class Told:
 
     Args:
         x: Decisions (N, D), repaired.
-        y: Values (N, M), one column an objective; infinite ones are ranked, NaN is not allowed.
+        y: Objectives (N, M), larger is better in every column; infinite ones are ranked, NaN is unknown: that of an
+            architecture that was given up because it breaks a constraint.
+        constraints: (N, C), kept where at most 0; NaN is unknown.
+        names: Of the C constraints.
     """
 
     x: IntArray
     y: FloatArray
+    constraints: FloatArray
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -29,45 +41,74 @@ class Told:
     @property
     def data(self) -> bytes:
         """All of it, to tell equal results from different ones."""
-        return self.x.tobytes() + self.y.tobytes()
+        return self.x.tobytes() + self.y.tobytes() + self.constraints.tobytes()
+
+    @property
+    def quantities(self) -> FloatArray:
+        """(N, M + C): objectives and margins of the constraints, larger is better in every column."""
+        return np.concatenate([self.y, -self.constraints], 1)
+
+    @property
+    def feasible(self) -> BoolArray:
+        """(N,): which break no known constraint."""
+        return np.all(~(self.constraints > 0), axis=1)  # type: ignore[no-any-return]
 
     def head(self, size: int) -> Told:
         """The first ``size`` of them."""
-        return Told(self.x[:size], self.y[:size])
+        return Told(self.x[:size], self.y[:size], self.constraints[:size], self.names)
+
+    @classmethod
+    def of(
+        cls,
+        results: Iterable[Result],
+        directions: Sequence[str],
+        num_decisions: int,
+    ) -> Told:
+        """From results that have values, and those that were given up because they break a constraint.
+
+        Raises:
+            ValueError: Numbers of values and directions differ.
+        """
+        results = [
+            result
+            for result in results
+            if result[1] is not None or any(value > 0 for value in result[2].values())
+        ]
+        names = tuple(sorted({name for _, _, constraints in results for name in constraints}))
+        unknown = (np.nan,) * len(directions)
+        for row, values, _ in results:
+            if values is not None and len(values) != len(directions):
+                raise ValueError(
+                    f"{len(values)} values {tuple(values)} of {row.tolist()} for {len(directions)} directions"
+                    f" {tuple(directions)}"
+                )
+        y = np.array([unknown if v is None else tuple(v) for _, v, _ in results], dtype=np.float64)
+        constraints = [[found.get(name, np.nan) for name in names] for _, _, found in results]
+        return cls(
+            np.array([row for row, _, _ in results], dtype=np.int64).reshape(-1, num_decisions),
+            y.reshape(-1, len(directions)) * signs(directions),
+            np.array(constraints, dtype=np.float64).reshape(len(results), len(names)),
+            names,
+        )
 
 
-def to_maximize(y: FloatArray, directions: Sequence[str]) -> FloatArray:
-    """Values (N, M) with the sign that makes larger better, as one column (N,).
-
-    Several objectives are for a later version; `check_directions` refuses them.
-    """
-    return y[:, 0] if directions[0] == "maximize" else -y[:, 0]
+def signs(directions: Sequence[str]) -> FloatArray:
+    """(M,): 1 for "maximize", -1 for "minimize"."""
+    return np.array([1.0 if direction == "maximize" else -1.0 for direction in directions])
 
 
 def check_directions(directions: Sequence[str]) -> tuple[str, ...]:
     """Directions as a tuple.
 
     Raises:
-        ValueError: One is neither "maximize" nor "minimize", or there is not exactly one.
+        ValueError: There is none, or one is neither "maximize" nor "minimize".
     """
-    if isinstance(directions, str) or not set(directions) <= {"maximize", "minimize"}:
+    if (
+        isinstance(directions, str)
+        or not directions
+        or not set(directions) <= {"maximize", "minimize"}
+    ):
         raise ValueError(
             f"directions={directions!r} must be a sequence of 'maximize' and 'minimize'"
         )
-    if len(directions) != 1:
-        raise ValueError(
-            f"{len(directions)} objectives: only single-objective searches work so far;"
-            " give one direction, and use a limit on the other quantity or another sampler"
-        )
     return tuple(directions)
-
-
-def unit_range(y: FloatArray) -> FloatArray:
-    """Values (N,) scaled to [0, 1], infinite ones to the nearest end; constant ones become 0.
-
-    The paper's surrogate regresses accuracies in [0, 1] (RELEASED_CODE sec. 5); in percent their loss would drown the
-    generator's.
-    """
-    known = y[np.isfinite(y)]
-    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
-    return (np.clip(y, low, high) - low) / ((high - low) or 1.0)

@@ -34,10 +34,28 @@ class Candidates:
 
 
 class Surrogate(Protocol):
-    """Learns values from evaluated architectures and predicts those of candidates; larger is better."""
+    """Learns K quantities from evaluated architectures and predicts them for candidates; larger is better.
 
-    def fit(self, x: IntArray, y: FloatArray) -> None:
-        """Learn from decisions (N, D), in the order in which they were told, and their values (N,)."""
+    Objectives and constraints are columns alike: a constraint's is its margin, positive where it is kept. Predictions
+    are in units of the surrogate's own.
+    """
+
+    @property
+    def zero(self) -> FloatArray:
+        """(K,): where each quantity's 0 lies in units of the predictions; what a margin is compared with."""
+
+    @property
+    def fitted(self) -> FloatArray:
+        """(N, K): predictions for what it was fitted to; NaN where it left an architecture out."""
+
+    def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
+        """Learn from decisions (N, D), in the order in which they were told, and their values.
+
+        Args:
+            x: Decisions (N, D).
+            y: Values (N, K); infinite ones are fine, NaN is unknown.
+            rank: (N,), 0 for the best: what to keep when there is more than a bounded fit can use.
+        """
 
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation, both (B,)."""
+        """Mean and standard deviation, both (B, K)."""

@@ -4,7 +4,8 @@ Kernel: w exp(-Hamming / l) + (1 - w) Tanimoto. Hamming is the share of decision
 the counts of Weisfeiler-Lehman labels of both graphs, dead nodes left out. w, l and the noise maximise the marginal
 likelihood on a grid, with the signal's variance in closed form.
 
-Letters: N training architectures, P candidates, F hashed Weisfeiler-Lehman features, G points of the grid.
+Letters: N training architectures, P candidates, K quantities, F hashed Weisfeiler-Lehman features, G points of the
+grid.
 
 Own code instead of a library, for a measured reason (`benchmarks/gp_library.py`; one core, N = 192, P = 512): fit and
 predict take 8 ms here and 31 ms in GPyTorch, hyperparameters 56 ms (the best of 100 grid points, no local optima) and
@@ -13,8 +14,10 @@ predict take 8 ms here and 31 ms in GPyTorch, hyperparameters 56 ms (the best of
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,23 +46,34 @@ class Kernel:
     noise: float = 0.05
 
 
+class Distances(NamedTuple):
+    """Share of differing decisions and Tanimoto similarity, both (N, P)."""
+
+    hamming: Tensor
+    tanimoto: Tensor
+
+    def of(self, rows: Tensor, columns: Tensor | slice = slice(None)) -> Distances:
+        """Those of some pairs."""
+        return Distances(self.hamming[rows][:, columns], self.tanimoto[rows][:, columns])
+
+
 @dataclass(frozen=True)
 class _Features:
     one_hot: Tensor  # (N, sum of choices)
     counts: Tensor  # (N, F)
     num_decisions: int
 
-    def distances(self, other: _Features) -> tuple[Tensor, Tensor]:
-        """Hamming share and Tanimoto similarity, both (N, P)."""
+    def distances(self, other: _Features) -> Distances:
+        """Between all pairs."""
         hamming = 1 - self.one_hot @ other.one_hot.T / self.num_decisions
         dot = self.counts @ other.counts.T
         norms = (self.counts**2).sum(1)[:, None] + (other.counts**2).sum(1)[None] - dot
-        return hamming.double(), (dot / norms.clamp_min(1e-9)).double()
+        return Distances(hamming.double(), (dot / norms.clamp_min(1e-9)).double())
 
 
-def _covariance(hamming: Tensor, tanimoto: Tensor, kernel: Kernel) -> Tensor:
-    covariance: Tensor = kernel.mix * torch.exp(-hamming / kernel.scale)
-    return covariance + (1 - kernel.mix) * tanimoto
+def _covariance(distances: Distances, kernel: Kernel) -> Tensor:
+    covariance: Tensor = kernel.mix * torch.exp(-distances.hamming / kernel.scale)
+    return covariance + (1 - kernel.mix) * distances.tanimoto
 
 
 def normal_scores(y: FloatArray) -> FloatArray:
@@ -71,12 +85,69 @@ def normal_scores(y: FloatArray) -> FloatArray:
     """
     _, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - counts / 2
-    quantile = torch.from_numpy(middle[inverse] / len(y))
-    return torch.special.ndtri(quantile).numpy()  # type: ignore[no-any-return]
+    return _quantile(middle[inverse] / len(y))
+
+
+def zero_score(y: FloatArray) -> float:
+    """Where 0 lies among the normal scores of values (N,): just below those that are not negative.
+
+    A quarter of a rank beyond all of them where they have one sign.
+
+    Example:
+        >>> (
+        ...     zero_score(np.array([-2.0, -1.0, 3.0, 4.0])),
+        ...     round(zero_score(np.array([-2.0, -1.0])), 2),
+        ... )
+        (0.0, 1.15)
+    """
+    share = np.clip((y < 0).mean(), 0.25 / len(y), 1 - 0.25 / len(y))
+    return float(_quantile(np.asarray(share)))
+
+
+def _quantile(share: FloatArray) -> FloatArray:
+    return torch.special.ndtri(torch.from_numpy(share)).numpy()  # type: ignore[no-any-return]
+
+
+class _Posterior:
+    """One quantity given its known values: a GP with the signal's variance in closed form.
+
+    Args:
+        rows: Row numbers of the training set (n,) where the quantity is known.
+        covariance: Of those (n, n), without noise.
+        target: (n,).
+        noise: Variance in units of the signal's.
+        variance: The signal's; None estimates it.
+    """
+
+    def __init__(
+        self,
+        rows: Tensor,
+        covariance: Tensor,
+        target: Tensor,
+        noise: float,
+        variance: float | None = None,
+    ) -> None:
+        self.rows, self.target, size = rows, target, len(target)
+        self.center = target.mean()
+        noisy = covariance + (noise + 1e-8) * torch.eye(size, dtype=torch.float64)
+        self._factor = torch.linalg.cholesky(noisy)
+        centered = (target - self.center)[:, None]
+        self._alpha = torch.cholesky_solve(centered, self._factor)
+        self.variance = (
+            float((centered * self._alpha).sum() / size) if variance is None else variance
+        )
+        self.fitted = (self.center + (covariance @ self._alpha)[:, 0]).numpy()
+
+    def predict(self, cross: Tensor) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation (P,) of the noise-free value, given covariances (n, P) with its rows."""
+        mean = self.center + (cross.T @ self._alpha)[:, 0]
+        whitened = torch.linalg.solve_triangular(self._factor, cross, upper=False)
+        left = (1 - (whitened**2).sum(0)).clamp_min(1e-9)
+        return mean.numpy(), (left * self.variance).sqrt().clamp_min(1e-9).numpy()
 
 
 class GaussianProcess:
-    """See the module. Predictions are in units of normal scores.
+    """See the module. Each quantity has a GP of its own; predictions are in units of normal scores.
 
     Args:
         space: Whose decisions it reads.
@@ -88,63 +159,76 @@ class GaussianProcess:
         >>> from optuna_agnet import spaces
         >>> space = spaces.nas_bench_201()
         >>> x = space.sample(40, np.random.default_rng(0))
+        >>> y = (x == 3).sum(1).astype(float)
         >>> gp = GaussianProcess(space)
-        >>> gp.fit(x[:30], (x[:30] == 3).sum(1).astype(float))
+        >>> gp.fit(x[:30], y[:30, None], rank=-y[:30])
         >>> mean, std = gp.predict(Candidates(x[30:]))
         >>> mean.shape, bool((std > 0).all())
-        ((10,), True)
+        ((10, 1), True)
     """
+
+    zero: FloatArray
+    fitted: FloatArray
 
     def __init__(self, space: CellSpace, *, tune_every: int = 8, max_points: int = 500) -> None:
         self.space, self.tune_every, self.max_points = space, tune_every, max_points
-        self.kernel = Kernel()
+        self.kernels: list[Kernel] = []
         self._tuned_on: bytes | None = None
 
-    def fit(self, x: IntArray, y: FloatArray) -> None:
-        """Condition on decisions (N, D) and values (N,), in the order in which they were told."""
+    def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
+        """Condition on decisions (N, D) and values (N, K), as `Surrogate.fit`."""
         self._tune(x, y)
-        kept = _subset(y, self.max_points)
-        target = torch.from_numpy(normal_scores(y)[kept])
+        kept = _subset(rank, self.max_points)
         self._features = self._featurize(x[kept])
-        covariance = _covariance(*self._features.distances(self._features), self.kernel)
-        self._condition(covariance, target)
-
-    def _condition(self, covariance: Tensor, target: Tensor) -> None:
-        n = len(target)
-        self._center = target.mean()
-        noisy = covariance + (self.kernel.noise + 1e-8) * torch.eye(n, dtype=torch.float64)
-        self._factor = torch.linalg.cholesky(noisy)
-        centered = (target - self._center)[:, None]
-        self._alpha = torch.cholesky_solve(centered, self._factor)
-        self._variance = float((centered * self._alpha).sum() / n)
-        self.fitted = (self._center + (covariance @ self._alpha)[:, 0]).numpy()
+        distances = self._features.distances(self._features)
+        self.zero, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
+        self._posteriors = []
+        for column, kernel in enumerate(self.kernels):
+            values = y[kept, column]
+            known = np.flatnonzero(~np.isnan(values))
+            if not len(
+                known
+            ):  # all known ones were left out: as if one average value had been seen
+                known, values = np.zeros(1, dtype=np.int64), np.zeros(1)
+            target, rows = torch.from_numpy(normal_scores(values[known])), torch.from_numpy(known)
+            covariance = _covariance(distances.of(rows, rows), kernel)
+            posterior = _Posterior(rows, covariance, target, kernel.noise)
+            self.zero[column] = zero_score(values[known])
+            self.fitted[kept[known], column] = posterior.fitted
+            self._posteriors.append(posterior)
 
     def imagine(self, x: IntArray) -> None:
-        """Condition on pending architectures (P, D) as if their predicted mean had been observed."""
-        more = self._featurize(x)
-        target = torch.cat([self._targets(), torch.from_numpy(self.predict(Candidates(x))[0])])
-        variance, fitted = self._variance, self.fitted
+        """Condition on pending architectures (P, D) as if their predicted means had been observed.
+
+        `zero` and `fitted` stay as they are.
+        """
+        means, _ = self.predict(Candidates(x))
+        more, old = self._featurize(x), len(self._features.one_hot)
         self._features = _Features(
             torch.cat([self._features.one_hot, more.one_hot]),
             torch.cat([self._features.counts, more.counts]),
             self._features.num_decisions,
         )
-        covariance = _covariance(*self._features.distances(self._features), self.kernel)
-        self._condition(covariance, target)
-        self._variance, self.fitted = variance, fitted
-
-    def _targets(self) -> Tensor:
-        targets: Tensor = self._center + (self._factor @ (self._factor.T @ self._alpha))[:, 0]
-        return targets
+        distances = self._features.distances(self._features)
+        pending = torch.arange(old, old + len(x))
+        for column, (kernel, posterior) in enumerate(
+            zip(self.kernels, self._posteriors, strict=True)
+        ):
+            rows = torch.cat([posterior.rows, pending])
+            target = torch.cat([posterior.target, torch.from_numpy(means[:, column].copy())])
+            covariance = _covariance(distances.of(rows, rows), kernel)
+            self._posteriors[column] = _Posterior(
+                rows, covariance, target, kernel.noise, posterior.variance
+            )
 
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
-        """Posterior mean and standard deviation (P,) of the noise-free value."""
-        hamming, tanimoto = self._features.distances(self._featurize(candidates.x))
-        cross = _covariance(hamming, tanimoto, self.kernel)  # (N, P)
-        mean = self._center + (cross.T @ self._alpha)[:, 0]
-        whitened = torch.linalg.solve_triangular(self._factor, cross, upper=False)
-        left = (1 - (whitened**2).sum(0)).clamp_min(1e-9)
-        return mean.numpy(), (left * self._variance).sqrt().numpy()
+        """Posterior mean and standard deviation (P, K) of the noise-free values."""
+        distances = self._features.distances(self._featurize(candidates.x))
+        found = [
+            posterior.predict(_covariance(distances.of(posterior.rows), kernel))
+            for kernel, posterior in zip(self.kernels, self._posteriors, strict=True)
+        ]
+        return np.stack([mean for mean, _ in found], 1), np.stack([std for _, std in found], 1)
 
     def _featurize(self, x: IntArray) -> _Features:
         offsets = np.concatenate([[0], np.cumsum(self.space.num_choices)[:-1]])
@@ -170,36 +254,43 @@ class GaussianProcess:
         data = x[:size].tobytes() + y[:size].tobytes()
         if data == self._tuned_on:
             return
-        kept = _subset(y[:size], _TUNING_POINTS)
-        features = self._featurize(x[:size][kept])
-        self.kernel = best_kernel(
-            *features.distances(features), torch.from_numpy(normal_scores(y[:size])[kept])
-        )
-        self._tuned_on = data
+        self.kernels, self._tuned_on = [Kernel()] * y.shape[1], data
+        columns = defaultdict(list)  # those known for the same architectures share the costly part
+        for column, values in enumerate(y[:size].T):
+            known = np.flatnonzero(~np.isnan(values))
+            columns[known[_subset(-values[known], _TUNING_POINTS)].tobytes()].append(column)
+        for rows_data, chosen in columns.items():
+            rows = np.frombuffer(rows_data, dtype=np.int64)
+            if not len(rows):
+                continue
+            features = self._featurize(x[rows])
+            targets = np.stack([normal_scores(y[rows, column]) for column in chosen], 1)
+            kernels = best_kernels(features.distances(features), torch.from_numpy(targets))
+            for column, kernel in zip(chosen, kernels, strict=True):
+                self.kernels[column] = kernel
 
 
-def best_kernel(hamming: Tensor, tanimoto: Tensor, target: Tensor) -> Kernel:
-    """The kernel of the grid with the largest marginal likelihood; distances (N, N), targets (N,)."""
-    n, kernels = len(target), [Kernel(*point) for point in _GRID]
+def best_kernels(distances: Distances, targets: Tensor) -> list[Kernel]:
+    """For each of the targets (N, K) the kernel of the grid with the largest marginal likelihood."""
+    n, kernels = len(targets), [Kernel(*point) for point in _GRID]
     noise = torch.tensor([k.noise for k in kernels], dtype=torch.float64)
     shapes = [Kernel(scale, mix) for scale, mix in product(_SCALES, _MIXES)]
-    shaped = torch.stack([_covariance(hamming, tanimoto, k) for k in shapes])  # (G / noises, N, N)
+    shaped = torch.stack([_covariance(distances, k) for k in shapes])  # (G / noises, N, N)
     covariance = shaped.repeat_interleave(len(_NOISES), 0)
     covariance.diagonal(dim1=1, dim2=2).add_(noise[:, None] + 1e-8)
     factor = torch.linalg.cholesky(covariance)
-    white = torch.linalg.solve_triangular(
-        factor, (target - target.mean())[None, :, None], upper=False
-    )
-    scale = (white**2).sum((1, 2)) / n
+    white = torch.linalg.solve_triangular(factor, (targets - targets.mean(0))[None], upper=False)
+    scale = (white**2).sum(1) / n  # (G, K)
     determinant = factor.diagonal(dim1=1, dim2=2).log().sum(1)
-    return kernels[int((-0.5 * n * scale.clamp_min(1e-12).log() - determinant).argmax())]
+    likelihood = -0.5 * n * scale.clamp_min(1e-12).log() - determinant[:, None]
+    return [kernels[best] for best in likelihood.argmax(0).tolist()]
 
 
-def _subset(y: FloatArray, most: int) -> npt.NDArray[np.int64]:
+def _subset(rank: FloatArray, most: int) -> npt.NDArray[np.int64]:
     """Row numbers of at most ``most`` points in their order: the better half, and an even spread of the others."""
-    if len(y) <= most:
-        return np.arange(len(y))
-    order = np.argsort(-y, kind="stable")
+    if len(rank) <= most:
+        return np.arange(len(rank))
+    order = np.argsort(rank, kind="stable")
     top, others = order[: most // 2], order[most // 2 :]
     spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]
     return np.sort(np.concatenate([top, spread]))

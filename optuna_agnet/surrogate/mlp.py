@@ -20,26 +20,34 @@ class MLPSurrogate(nn.Module):
 
     Args:
         width: Length of the flat scores, n A + E.
+        outputs: K, objectives and constraints.
         seed: Of the initial weights.
 
     Example:
-        >>> MLPSurrogate(84, seed=0)(torch.zeros(2, 84)).shape
-        torch.Size([2])
+        >>> MLPSurrogate(84, 2, seed=0)(torch.zeros(3, 84)).shape
+        torch.Size([3, 2])
     """
 
-    def __init__(self, width: int, *, seed: int = 0) -> None:
+    zero: FloatArray
+    fitted: FloatArray
+
+    def __init__(self, width: int, outputs: int = 1, *, seed: int = 0) -> None:
         super().__init__()
+        self.outputs = outputs
         with torch.device("meta"):
             hidden = [layer for _ in range(4) for layer in (nn.Linear(width, width), nn.ReLU())]
-            self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
+            self.layers = nn.Sequential(*hidden, nn.Linear(width, outputs))
         initialise(self, seed)
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Flat scores (B, n A + E) -> predictions (B,)."""
-        return self.layers(scores)[:, 0]  # type: ignore[no-any-return]
+        """Flat scores (B, n A + E) -> predictions (B, K)."""
+        return self.layers(scores)  # type: ignore[no-any-return]
 
-    def fit(self, x: IntArray, y: FloatArray) -> None:
-        """Nothing to do: it was trained together with the generator."""
+    def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
+        """Only take note of where 0 lies: it was trained together with the generator, on `unit_range` of ``y``."""
+        low, width = _span(y)
+        self.zero = -low / width
+        self.fitted = np.full(y.shape, np.nan)
 
     @torch.no_grad()
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
@@ -47,7 +55,30 @@ class MLPSurrogate(nn.Module):
 
         Candidates that no generator made are all worth the same.
         """
-        size = len(candidates.x)
+        shape = len(candidates.x), self.outputs
         if candidates.scores is None:
-            return np.zeros(size), np.zeros(size)
-        return self(candidates.scores).double().cpu().numpy(), np.zeros(size)
+            return np.zeros(shape), np.zeros(shape)
+        return self(candidates.scores).double().cpu().numpy(), np.zeros(shape)
+
+
+def unit_range(y: FloatArray) -> FloatArray:
+    """Columns of values (N, K) scaled to [0, 1], infinite ones to the nearest end, unknown ones to the lower.
+
+    The paper's surrogate regresses accuracies in [0, 1] (RELEASED_CODE sec. 5); in percent their loss would drown the
+    generator's.
+
+    Example:
+        >>> unit_range(np.array([[1.0], [np.inf], [3.0], [np.nan]])).ravel()
+        array([0., 1., 1., 0.])
+    """
+    low, width = _span(y)
+    return np.nan_to_num(np.clip((y - low) / width, 0.0, 1.0), nan=0.0)
+
+
+def _span(y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Smallest finite value and width, both (K,); width 1 where all values are equal or unknown."""
+    known = np.isfinite(y)
+    some = known.any(0)
+    low = np.where(some, np.where(known, y, np.inf).min(0), 0.0)
+    high = np.where(some, np.where(known, y, -np.inf).max(0), 0.0)
+    return low, np.where(high > low, high - low, 1.0)

@@ -173,7 +173,7 @@ def test_infinite_told_rows_are_ranked_not_fatal():
     nothing = np.empty((0, 6), dtype=np.int64)
     for config in (AGNetConfig(), SHORT_PAPER):
         search = AGNet(NB201, seed=0, config=config)
-        search.propose(Told(x, y), pending=nothing, number=20, excluded=nothing)
+        search.propose(Told(x, y, np.empty((20, 0))), pending=nothing, number=20, excluded=nothing)
 
 
 def test_rounds_grow_with_the_data():
@@ -204,14 +204,14 @@ def test_global_generators_and_threads_are_left_alone():
     [
         (lambda: AGNet(NB201, seed=-1), "seed=-1"),
         (lambda: AGNet(NB201, ["max"]), "max"),
-        (lambda: AGNet(NB201, ["maximize", "minimize"]), "2 objectives"),
+        (lambda: AGNet(NB201, []), "directions"),
         (lambda: AGNet(NB201, generator=Generator(SMALL)), "EdgeCell"),
         (lambda: AGNet(NB201).ask(0), "n=0"),
         (lambda: AGNet(NB201).tell(NB201.random_architecture(0), float("nan")), "nan"),
         (lambda: AGNet(NB201).tell(NB201.random_architecture(0), float("inf")), "inf"),
         (lambda: AGNet(NB201).tell(NB201.random_architecture(0), (1.0, 2.0)), "2 values"),
         (lambda: AGNet(NB201).tell(SMALL.random_architecture(0), 1.0), "no architecture"),
-        (lambda: AGNet(NB201).best, "nothing was told"),
+        (lambda: AGNet(NB201).best, "none of the 0"),
         (lambda: AGNet.from_state_dict(SMALL, AGNet(NB201).state_dict()), "another space"),
         (lambda: AGNet.from_state_dict(NB201, {}), "lacks"),
         (lambda: AGNetConfig(surrogate="forest"), "forest"),

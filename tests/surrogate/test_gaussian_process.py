@@ -7,8 +7,9 @@ from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import (
     GaussianProcess,
     Kernel,
-    best_kernel,
+    best_kernels,
     normal_scores,
+    zero_score,
 )
 
 SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
@@ -24,8 +25,8 @@ def data(space, n=60, seed=0):
 def test_it_ranks_unseen_architectures(space):
     x, y = data(space, 160)
     gp = GaussianProcess(space)
-    gp.fit(x[:100], y[:100])
-    mean, std = gp.predict(Candidates(x[100:]))
+    gp.fit(x[:100], y[:100, None], -y[:100])
+    mean, std = (column[:, 0] for column in gp.predict(Candidates(x[100:])))
     ranks = np.argsort(np.argsort(mean)), np.argsort(np.argsort(y[100:]))
     assert np.corrcoef(*ranks)[0, 1] > 0.5
     assert (std > 0).all()
@@ -35,7 +36,9 @@ def test_it_ranks_unseen_architectures(space):
 def test_prediction_equals_the_textbook_formula(space):
     x, y = data(space, 40)
     gp = GaussianProcess(space)
-    gp.fit(x[:30], y[:30])
+    gp.fit(x[:30], y[:30, None], -y[:30])
+
+    (fitted,) = gp.kernels
 
     def kernel(a, b):
         hamming = np.array([[(p != q).mean() for q in b] for p in a])
@@ -43,16 +46,16 @@ def test_prediction_equals_the_textbook_formula(space):
         tanimoto = np.array(
             [[p @ q / (p @ p + q @ q - p @ q) for q in counts[1]] for p in counts[0]]
         )
-        return gp.kernel.mix * np.exp(-hamming / gp.kernel.scale) + (1 - gp.kernel.mix) * tanimoto
+        return fitted.mix * np.exp(-hamming / fitted.scale) + (1 - fitted.mix) * tanimoto
 
     target = normal_scores(y[:30])
     center = target.mean()
-    gram = kernel(x[:30], x[:30]) + (gp.kernel.noise + 1e-8) * np.eye(30)
+    gram = kernel(x[:30], x[:30]) + (fitted.noise + 1e-8) * np.eye(30)
     cross = kernel(x[:30], x[30:])
     solved = np.linalg.solve(gram, target - center)
     scale = (target - center) @ solved / 30
     variance = scale * (1 - (cross * np.linalg.solve(gram, cross)).sum(0))
-    mean, std = gp.predict(Candidates(x[30:]))
+    mean, std = (column[:, 0] for column in gp.predict(Candidates(x[30:])))
     np.testing.assert_allclose(mean, center + cross.T @ solved, atol=1e-4)
     np.testing.assert_allclose(std, np.sqrt(variance), atol=1e-3)
 
@@ -61,8 +64,8 @@ def test_only_the_order_of_values_matters():
     space = SPACES[0]
     x, y = data(space)
     first, second = GaussianProcess(space), GaussianProcess(space)
-    first.fit(x, y)
-    second.fit(x, np.exp(3 * y))
+    first.fit(x, y[:, None], -y)
+    second.fit(x, np.exp(3 * y)[:, None], -y)
     np.testing.assert_array_equal(first.predict(Candidates(x))[0], second.predict(Candidates(x))[0])
 
 
@@ -78,9 +81,9 @@ def test_hyperparameters_depend_on_the_data_alone():
     x, y = data(space)
     steps, once = GaussianProcess(space), GaussianProcess(space)
     for n in range(10, 50):
-        steps.fit(x[:n], y[:n])
-    once.fit(x[:49], y[:49])
-    assert steps.kernel == once.kernel
+        steps.fit(x[:n], y[:n, None], -y[:n])
+    once.fit(x[:49], y[:49, None], -y[:49])
+    assert steps.kernels == once.kernels
     np.testing.assert_array_equal(steps.predict(Candidates(x))[0], once.predict(Candidates(x))[0])
 
 
@@ -88,7 +91,8 @@ def test_the_grid_maximises_the_marginal_likelihood():
     x, y = data(SPACES[0], 40)
     gp = GaussianProcess(SPACES[0])
     features = gp._featurize(x)
-    hamming, tanimoto = features.distances(features)
+    distances = features.distances(features)
+    hamming, tanimoto = distances
     target = torch.from_numpy(normal_scores(y))
 
     def likelihood(kernel):
@@ -99,7 +103,7 @@ def test_the_grid_maximises_the_marginal_likelihood():
         normal = torch.distributions.MultivariateNormal(target.mean().expand(len(x)), scale * gram)
         return float(normal.log_prob(target))
 
-    chosen = best_kernel(hamming, tanimoto, target)
+    (chosen,) = best_kernels(distances, target[:, None])
     for other in (
         Kernel(0.1, 0.95, 0.2),
         Kernel(0.4, 0.5, 0.05),
@@ -113,7 +117,7 @@ def test_pending_architectures_lower_uncertainty_but_not_the_incumbent():
     space = SPACES[0]
     x, y = data(space)
     gp = GaussianProcess(space)
-    gp.fit(x[:30], y[:30])
+    gp.fit(x[:30], y[:30, None], -y[:30])
     mean, std = gp.predict(Candidates(x[30:40]))
     incumbent = gp.fitted.max()
     gp.imagine(x[30:35])
@@ -127,8 +131,9 @@ def test_the_training_set_is_bounded_and_keeps_the_best():
     space = SPACES[0]
     x, y = data(space, 300)
     gp = GaussianProcess(space, max_points=50)
-    gp.fit(x, y)
-    assert len(gp.fitted) == 50
+    gp.fit(x, y[:, None], -y)
+    assert (~np.isnan(gp.fitted)).sum() == 50
+    assert not np.isnan(gp.fitted[y.argmax()])
     assert np.isfinite(gp.predict(Candidates(x))[0]).all()
 
 
@@ -136,7 +141,51 @@ def test_constant_values_are_no_problem():
     space = SPACES[0]
     x, _ = data(space)
     gp = GaussianProcess(space)
-    gp.fit(x, np.ones(len(x)))
+    gp.fit(x, np.ones((len(x), 1)), np.zeros(len(x)))
     mean, std = gp.predict(Candidates(x))
     assert np.isfinite(mean).all()
     assert np.isfinite(std).all()
+
+
+def two_quantities():
+    x, y = data(SPACES[0])
+    return x, np.stack([y, (x == 2).sum(1) - 1.5], 1)
+
+
+def test_quantities_are_learned_apart():
+    x, y = two_quantities()
+    both, second = GaussianProcess(SPACES[0]), GaussianProcess(SPACES[0])
+    both.fit(x, y, -y[:, 0])
+    second.fit(x, y[:, 1:], -y[:, 0])
+    together, alone = both.predict(Candidates(x)), second.predict(Candidates(x))
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(a[:, 1:], b)
+    both.imagine(x[:3])
+    second.imagine(x[:3])
+    np.testing.assert_allclose(
+        both.predict(Candidates(x))[1][:, 1:], second.predict(Candidates(x))[1]
+    )
+
+
+def test_unknown_values_are_left_out():
+    x, y = two_quantities()
+    y[::3, 1] = np.nan
+    known = ~np.isnan(y[:, 1])
+    with_gaps, without = (
+        GaussianProcess(SPACES[0], tune_every=1),
+        GaussianProcess(SPACES[0], tune_every=1),
+    )
+    with_gaps.fit(x, y, -y[:, 0])
+    without.fit(x[known], y[known, 1:], -y[known, 0])
+    np.testing.assert_allclose(
+        with_gaps.predict(Candidates(x))[0][:, 1:], without.predict(Candidates(x))[0]
+    )
+    np.testing.assert_array_equal(np.isnan(with_gaps.fitted[:, 1]), ~known)
+
+
+def test_zero_separates_the_signs():
+    y = np.array([-3.0, -1.0, 0.0, 4.0, 5.0])
+    scores, zero = normal_scores(y), zero_score(y)
+    np.testing.assert_array_equal(scores >= zero, y >= 0)
+    assert (normal_scores(y[2:]) > zero_score(y[2:])).all()
+    assert (normal_scores(y[:2]) < zero_score(y[:2])).all()
