@@ -39,8 +39,10 @@ def plotly(function: str) -> ModuleType:
 
 
 def titled(figure: go.Figure, title: str, **layout: object) -> go.Figure:
-    """A figure with its title and room for it."""
-    margin = {"l": 60, "r": 20, "t": 70, "b": 50}
+    """A figure with its title, and its legend in one line below that."""
     return figure.update_layout(
-        title={"text": title, "font": {"size": 16}}, margin=margin, **layout
+        title={"text": title, "font": {"size": 16}, "y": 0.97, "yanchor": "top"},
+        margin={"l": 60, "r": 20, "t": 90, "b": 50},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        **layout,
     )

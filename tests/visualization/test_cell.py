@@ -24,7 +24,7 @@ def random_architectures(space: spaces.CellSpace, n: int) -> list[Architecture]:
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_nodes_and_arrows_keep_apart(space: spaces.CellSpace) -> None:
-    for arch in random_architectures(space, 100):
+    for arch in random_architectures(space, 40):
         nodes, edges = live_graph(arch)
         places = places_of(nodes, edges)
         assert all(places[i][0] < places[j][0] for i, j in edges)  # left to right

@@ -1,0 +1,208 @@
+"""What a search did, worked out again from its study: its results, and the generator as it was after every round.
+
+A round's weights follow from the results, the seed and the config alone, so nothing needs to be stored for this.
+Letters as in `spaces.base`: D decisions; N results.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from optuna_agnet.generator.network import Generator, sample_graphs
+from optuna_agnet.generator.pretraining import pretrained
+from optuna_agnet.sampler import AGNetSampler
+from optuna_agnet.search import AGNet, Told
+from optuna_agnet.search.model import Model, training_sizes
+from optuna_agnet.search.observations import to_maximize
+from optuna_agnet.spaces.base import BoolArray, CellSpace, IntArray
+from optuna_agnet.study_state import StudyState
+from optuna_agnet.surrogate.base import Candidates, FloatArray
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess, normal_scores
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The generator after a round of training.
+
+    Args:
+        told: Results that it was trained on; 0 for the pretrained one.
+        generator: A copy of its own.
+    """
+
+    told: int
+    generator: Generator
+
+    def sample(self, n: int, seed: int = 0) -> tuple[IntArray, float]:
+        """Valid architectures (B, D) out of ``n`` samples of z ~ N(0, 1), and the share that was valid."""
+        rng = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            scores = self.generator(self.generator.latents(n, rng))
+        x, valid = self.generator.space.decode(sample_graphs(scores, rng))
+        return x[valid], float(valid.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the surrogate, fitted on the first ``told`` results, said of those that followed until the next round.
+
+    Args:
+        told: Results known to it.
+        mean: Predictions (B,), normal scores: 0 is the median of the known results, 1 as good as the best 16 %.
+        std: Their standard deviations (B,).
+        actual: The results (B,) on the same scale.
+    """
+
+    told: int
+    mean: FloatArray
+    std: FloatArray
+    actual: FloatArray
+
+    @property
+    def tau(self) -> float:
+        """Kendall's rank correlation of predictions and results; NaN for fewer than two different ones."""
+        return kendall_tau(self.mean, self.actual)
+
+
+@dataclass(frozen=True)
+class SearchHistory:
+    """Results and rounds of one search; `search_history` makes it.
+
+    Args:
+        search: Seed, config and space.
+        told: The results, in the order in which they came.
+    """
+
+    search: AGNet
+    told: Told
+
+    @property
+    def space(self) -> CellSpace:
+        """What was searched."""
+        return self.search.space
+
+    def goodness(self, objective: int = 0) -> FloatArray:
+        """Values (N,) of an objective; larger is better."""
+        return to_maximize(self.told.y, self.search.directions)
+
+    @property
+    def feasible(self) -> BoolArray:
+        """(N,): which results break no constraint."""
+        return np.ones(len(self.told), dtype=bool)
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """How many results each round knew; the pretrained generator, the first, knew 0."""
+        return [0, *training_sizes(len(self.told), self.search.config)]
+
+    @cached_property
+    def rounds(self) -> list[Round]:
+        """The pretrained generator and the one after each round; trains them when first asked for."""
+        search = self.search
+        start = search._generator or pretrained(search.space, search.config.generator)
+        model = Model(search.space, start, search.config, search.seed, search.directions)
+        rounds = []
+        for size in self.sizes:
+            model.advance(self.told.head(size))
+            rounds.append(Round(size, copy.deepcopy(model.generator)))
+        return rounds
+
+    def judgements(self, objective: int = 0) -> list[Judgement]:
+        """How the default surrogate judged results before it knew them, one entry a round.
+
+        The search had picked most of these because the surrogate liked them, so ranks among them are harder to tell
+        than among random architectures.
+        """
+        x, y = self.told.x, self.goodness(objective)
+        ends = [*self.sizes[2:], len(y)]
+        surrogate = GaussianProcess(self.space)
+        found = []
+        for size, end in zip(self.sizes[1:], ends, strict=True):
+            if end > size:
+                surrogate.fit(x[:size], y[:size])
+                mean, std = surrogate.predict(Candidates(x[size:end]))
+                found.append(Judgement(size, mean, std, _scores_among(y[size:end], y[:size])))
+        return found
+
+    def predict(self, x: IntArray, objective: int = 0) -> FloatArray:
+        """Values (B,) of decisions (B, D) in the study's units, by the default surrogate on all results."""
+        y = self.goodness(objective)
+        surrogate = GaussianProcess(self.space)
+        surrogate.fit(self.told.x, y)
+        mean, _ = surrogate.predict(Candidates(x))
+        order = np.argsort(y)
+        value = np.interp(mean, normal_scores(y)[order], y[order])
+        return value if self.search.directions[objective] == "maximize" else -value
+
+
+def search_history(
+    study: optuna.Study, space: CellSpace, search: AGNet | None = None
+) -> SearchHistory:
+    """The history of a study's search.
+
+    Args:
+        study: The study.
+        space: What it searched.
+        search: Seed and config of the search, `AGNet(space, directions, seed=..., config=...)`. Default: those of
+            the study's sampler; where that is no `AGNetSampler`, as after `optuna.load_study`, seed 0 and the default
+            config. With another seed or config the rounds are not those of the search, but what would have become of
+            the generator on the same results.
+
+    Raises:
+        ValueError: The study's parameters don't fit the space, or none of its trials holds a result.
+
+    Example:
+        >>> import optuna
+        >>> from optuna_agnet import spaces
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> space = spaces.nas_bench_201()
+        >>> study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
+        >>> study.optimize(lambda trial: str(space.suggest(trial)).count("conv_3x3"), n_trials=17)
+        >>> history = search_history(study, space)
+        >>> history.sizes, history.rounds[1].told
+        ([0, 16], 16)
+    """
+    told = StudyState(space, study, max_failures=2).read(study, -1).told
+    if not len(told):
+        raise ValueError(
+            f"the study '{study.study_name}' has no complete trial with the parameters of {space!r}"
+            f" ({', '.join(d.name for d in space.decisions[:3])}, ...): run it first, or give the space it searched"
+        )
+    if search is None:
+        directions = [direction.name.lower() for direction in study.directions]
+        sampler = study.sampler
+        if isinstance(sampler, AGNetSampler):
+            search = sampler._new_search(directions)
+        else:
+            search = AGNet(space, directions, seed=0)
+    return SearchHistory(search, told)
+
+
+def _scores_among(new: FloatArray, known: FloatArray) -> FloatArray:
+    """Normal scores of new values (B,) on the scale of known ones (K,): where each would rank among them."""
+    ordered = np.sort(known)
+    below = np.searchsorted(ordered, new, side="left")
+    upto = np.searchsorted(ordered, new, side="right")
+    quantile = ((below + upto) / 2 + 0.5) / (len(known) + 1)
+    return torch.special.ndtri(torch.from_numpy(quantile)).numpy()  # type: ignore[no-any-return]
+
+
+def kendall_tau(a: FloatArray, b: FloatArray) -> float:
+    """Kendall's tau-b of (N,) and (N,); NaN where one of them is constant.
+
+    Example:
+        >>> round(kendall_tau(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 4.0, 3.0])), 3)
+        0.667
+    """
+    i, j = np.triu_indices(len(a), 1)
+    signs_a, signs_b = np.sign(a[i] - a[j]), np.sign(b[i] - b[j])
+    size = np.sqrt(np.abs(signs_a).sum() * np.abs(signs_b).sum())
+    return float((signs_a * signs_b).sum() / size) if size else float("nan")
