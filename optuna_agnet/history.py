@@ -15,13 +15,12 @@ import numpy as np
 import torch
 
 from optuna_agnet.generator.network import Generator, sample_graphs
-from optuna_agnet.generator.pretraining import pretrained
 from optuna_agnet.sampler import AGNetSampler
 from optuna_agnet.search import AGNet, Told
-from optuna_agnet.search.model import Model, training_sizes
-from optuna_agnet.search.observations import to_maximize
-from optuna_agnet.spaces.base import BoolArray, CellSpace, IntArray
-from optuna_agnet.study_state import StudyState
+from optuna_agnet.search.model import training_sizes
+from optuna_agnet.search.observations import signs
+from optuna_agnet.spaces.base import CellSpace, IntArray
+from optuna_agnet.study_state import StudyState, directions_of
 from optuna_agnet.surrogate.base import Candidates, FloatArray
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess, normal_scores
 
@@ -89,15 +88,6 @@ class SearchHistory:
         """What was searched."""
         return self.search.space
 
-    def goodness(self, objective: int = 0) -> FloatArray:
-        """Values (N,) of an objective; larger is better."""
-        return to_maximize(self.told.y, self.search.directions)
-
-    @property
-    def feasible(self) -> BoolArray:
-        """(N,): which results break no constraint."""
-        return np.ones(len(self.told), dtype=bool)
-
     @cached_property
     def sizes(self) -> list[int]:
         """How many results each round knew; the pretrained generator, the first, knew 0."""
@@ -106,10 +96,7 @@ class SearchHistory:
     @cached_property
     def rounds(self) -> list[Round]:
         """The pretrained generator and the one after each round; trains them when first asked for."""
-        search = self.search
-        start = search._generator or pretrained(search.space, search.config.generator)
-        model = Model(search.space, start, search.config, search.seed, search.directions)
-        rounds = []
+        model, rounds = self.search.model, []
         for size in self.sizes:
             model.advance(self.told.head(size))
             rounds.append(Round(size, copy.deepcopy(model.generator)))
@@ -121,26 +108,33 @@ class SearchHistory:
         The search had picked most of these because the surrogate liked them, so ranks among them are harder to tell
         than among random architectures.
         """
-        x, y = self.told.x, self.goodness(objective)
-        ends = [*self.sizes[2:], len(y)]
-        surrogate = GaussianProcess(self.space)
         found = []
+        ends = [*self.sizes[2:], len(self.told)]
         for size, end in zip(self.sizes[1:], ends, strict=True):
-            if end > size:
-                surrogate.fit(x[:size], y[:size])
-                mean, std = surrogate.predict(Candidates(x[size:end]))
-                found.append(Judgement(size, mean, std, _scores_among(y[size:end], y[:size])))
+            new = np.flatnonzero(~np.isnan(self.told.y[:end, objective]))
+            new = new[new >= size]
+            if len(new):
+                surrogate, known = self._fitted(size, objective)
+                mean, std = surrogate.predict(Candidates(self.told.x[new]))
+                actual = _scores_among(self.told.y[new, objective], known)
+                found.append(Judgement(size, mean[:, 0], std[:, 0], actual))
         return found
 
     def predict(self, x: IntArray, objective: int = 0) -> FloatArray:
         """Values (B,) of decisions (B, D) in the study's units, by the default surrogate on all results."""
-        y = self.goodness(objective)
-        surrogate = GaussianProcess(self.space)
-        surrogate.fit(self.told.x, y)
+        surrogate, known = self._fitted(len(self.told), objective)
         mean, _ = surrogate.predict(Candidates(x))
-        order = np.argsort(y)
-        value = np.interp(mean, normal_scores(y)[order], y[order])
-        return value if self.search.directions[objective] == "maximize" else -value
+        known = np.sort(known)
+        value: FloatArray = np.interp(mean[:, 0], normal_scores(known), known)
+        return value * float(signs(self.search.directions)[objective])
+
+    def _fitted(self, size: int, objective: int) -> tuple[GaussianProcess, FloatArray]:
+        """The surrogate of an objective after so many results, and the known values, larger is better."""
+        told = self.told.head(size)
+        surrogate = GaussianProcess(self.space)
+        surrogate.fit(told.x, told.y[:, [objective]], self.search.ranks(told))
+        known = told.y[:, objective]
+        return surrogate, known[~np.isnan(known)]
 
 
 def search_history(
@@ -177,10 +171,9 @@ def search_history(
             f" ({', '.join(d.name for d in space.decisions[:3])}, ...): run it first, or give the space it searched"
         )
     if search is None:
-        directions = [direction.name.lower() for direction in study.directions]
-        sampler = study.sampler
+        directions, sampler = directions_of(study), study.sampler
         if isinstance(sampler, AGNetSampler):
-            search = sampler._new_search(directions)
+            search = sampler.new_search(directions)
         else:
             search = AGNet(space, directions, seed=0)
     return SearchHistory(search, told)

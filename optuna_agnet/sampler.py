@@ -90,7 +90,7 @@ class AGNetSampler(BaseSampler):
             )
         self._space, self._config, self._generator = space, config, generator
         self._known_constraints, self._constraints_func = known_constraints, constraints_func
-        self._search: AGNet | None = self._new_search(("maximize",))  # errors at the door
+        self._search: AGNet | None = self.new_search(("maximize",))  # errors at the door
         if companion is None:
             companion = TPESampler(seed=None if seed is None else seed % _COMPANION_SEEDS)
         self._companion = companion
@@ -293,7 +293,8 @@ class AGNetSampler(BaseSampler):
 
     # -- caches ----------------------------------------------------------------------------------------------------
 
-    def _new_search(self, directions: Sequence[str]) -> AGNet:
+    def new_search(self, directions: Sequence[str]) -> AGNet:
+        """The search that the sampler asks, nothing told yet: its space, seed, config, generator and limits."""
         return AGNet(
             self._space,
             directions,
@@ -307,7 +308,7 @@ class AGNetSampler(BaseSampler):
         """The search with the study's directions."""
         directions = study_state.directions_of(study)
         if self._search is None or self._search.directions != directions:
-            self._search = self._new_search(directions)
+            self._search = self.new_search(directions)
         return self._search
 
     def _read(self, study: Study, number: int) -> Snapshot:

@@ -66,7 +66,7 @@ def test_judgements_cover_all_results_after_the_startup_and_know_none_of_them() 
     judged = history.judgements()
     assert [j.told for j in judged] == [4, 8, 12, 16]
     assert sum(len(j.mean) for j in judged) == 14
-    y = history.goodness()
+    y = history.told.y[:, 0]
     for j in judged:
         later = y[j.told : j.told + len(j.actual)]
         ranks = [np.mean(np.append(y[: j.told] < value, y[: j.told] <= value)) for value in later]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optuna_agnet.architecture import Architecture
+from optuna_agnet.study_state import SOURCE, constraints_of, is_feasible
 from optuna_agnet.visualization.style import ACCENT, GREY, SOURCES, plotly, titled
 
 if TYPE_CHECKING:
@@ -290,7 +291,7 @@ def plot_feasibility(
 
     go = plotly("plot_feasibility").graph_objects
     history = history or search_history(study, space)
-    kept = history.feasible
+    kept = history.told.feasible
     starts = history.sizes
     ends = [*starts[1:], len(kept)]
     blocks = [(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
@@ -347,26 +348,13 @@ def complete_trials(study: optuna.Study, objective: int = 0) -> list[FrozenTrial
     return trials
 
 
-def constraints_of(trial: FrozenTrial) -> dict[str, float]:
-    """A trial's constraints by name, kept where at most 0; Optuna 4.x stores them without names."""
-    if hasattr(trial, "constraints"):
-        return dict(trial.constraints)
-    listed = trial.system_attrs.get("constraints") or ()
-    return {str(k): float(value) for k, value in enumerate(listed)}
-
-
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial keeps all its constraints; without any it does."""
-    return all(value <= 0 for value in constraints_of(trial).values())
-
-
 def _violations(trial: FrozenTrial) -> str:
     return ", ".join(f"{k}: {v:+.4g}" for k, v in constraints_of(trial).items() if v > 0)
 
 
 def source_of(trial: FrozenTrial) -> str:
     """Where a trial's architecture came from, one of `style.SOURCES`."""
-    source = trial.system_attrs.get("agnet:source")
+    source = trial.system_attrs.get(SOURCE)
     return source if source in SOURCES else "other"
 
 

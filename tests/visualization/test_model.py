@@ -130,6 +130,26 @@ def test_feasibility_counts_generated_and_evaluated(case: Case) -> None:
     assert list(alone.data[0].x) == [0, 4, 8, 12]
 
 
+def test_limits_of_trials_and_several_objectives_are_seen() -> None:
+    sampler = AGNetSampler(EDGES, seed=0, config=QUICK, generator=Generator(EDGES))
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    for _ in range(11):
+        trial = study.ask()
+        nodes = EDGES.suggest(trial).nodes
+        trial.storage.set_trial_system_attr(
+            trial._trial_id, "constraints", [nodes.count("pool") - 1.5]
+        )
+        study.tell(trial, [nodes.count("conv"), nodes.count("skip")])
+    history = search_history(study, EDGES)
+    figure = plot_feasibility(study, EDGES, history=history)
+    kept = [EDGES.from_params(t.params).nodes.count("pool") <= 1 for t in study.trials]
+    assert figure.data[0].y == pytest.approx([np.mean(kept[a : a + 4]) for a in (0, 4, 8)])
+    predicted = history.predict(history.told.x, objective=1)
+    assert 0 <= predicted.min() <= predicted.max() <= 6
+    calibration = plot_surrogate_calibration(study, EDGES, objective=1, history=history)
+    assert len(calibration.data[1].x) == 7
+
+
 def test_search_and_history_of_ones_own_and_global_randomness_untouched() -> None:
     study = run(EDGES)
     search = AGNet(EDGES, seed=9, config=QUICK, generator=Generator(EDGES))
