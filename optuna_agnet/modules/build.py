@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import singledispatch
 from typing import Any
 
 from torch import nn
 
 from optuna_agnet.architecture import Architecture
+from optuna_agnet.modules.darts import (
+    DARTS_CIFAR_SIZE,
+    DARTS_OPERATIONS,
+    darts_cells,
+    darts_network,
+)
 from optuna_agnet.modules.edge_cell import NAS_BENCH_201_SIZE, edge_cell_network
-from optuna_agnet.modules.network import NetworkSize
+from optuna_agnet.modules.network import Stem
 from optuna_agnet.modules.node_cell import (
     NAS_BENCH_101_SIZE,
     most_feeders,
     node_cell_network,
 )
-from optuna_agnet.modules.operations import OperationBuilder, operation_builders
-from optuna_agnet.spaces import CellSpace, EdgeCell, NodeCell
+from optuna_agnet.modules.operations import BUILT_IN, OperationBuilder, operation_builders
+from optuna_agnet.spaces import CellSpace, DartsCell, EdgeCell, NodeCell, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,9 @@ class Skeleton:
 
     Args:
         build: ``build(space, arch, builders, size)`` gives the network.
-        size: The size where the user says none, the benchmark's own.
+        size: The size where the user says none, the benchmark's own; its fields are what `build_model` takes.
+        built_in: Operations that need no builder from the user.
+        ops: The operations of the space; None: ``space.ops``.
         least_channels: Fewest channels with which every architecture of the space can be built.
 
     Example:
@@ -36,8 +44,10 @@ class Skeleton:
         (16, 32, 64)
     """
 
-    build: Callable[[Any, Architecture, Mapping[str, OperationBuilder], NetworkSize], nn.Module]
-    size: NetworkSize
+    build: Callable[[Any, Architecture, Mapping[str, OperationBuilder], Any], nn.Module]
+    size: Any
+    built_in: Mapping[str, OperationBuilder] = field(default_factory=lambda: BUILT_IN)
+    ops: tuple[str, ...] | None = None
     least_channels: int = 1
 
 
@@ -54,8 +64,8 @@ def skeleton_of(space: object) -> Skeleton:
         128
     """
     raise ValueError(
-        f"build_model has no network for {space!r}: it builds cells of EdgeCell and NodeCell "
-        "spaces; register another kind with optuna_agnet.modules.skeleton_of.register"
+        f"build_model has no network for {space!r}: it builds cells of EdgeCell, NodeCell and "
+        "DartsCell spaces; register another kind with optuna_agnet.modules.skeleton_of.register"
     )
 
 
@@ -66,7 +76,18 @@ def _(space: EdgeCell) -> Skeleton:
 
 @skeleton_of.register
 def _(space: NodeCell) -> Skeleton:
-    return Skeleton(node_cell_network, NAS_BENCH_101_SIZE, most_feeders(space))
+    return Skeleton(node_cell_network, NAS_BENCH_101_SIZE, least_channels=most_feeders(space))
+
+
+@skeleton_of.register
+def _(space: DartsCell) -> Skeleton:
+    return Skeleton(darts_network, DARTS_CIFAR_SIZE, DARTS_OPERATIONS)
+
+
+@skeleton_of.register
+def _(space: Stack) -> Skeleton:
+    ops = dict.fromkeys(op for cell in darts_cells(space).values() for op in cell.ops)
+    return Skeleton(darts_network, DARTS_CIFAR_SIZE, DARTS_OPERATIONS, tuple(ops))
 
 
 def build_model(
@@ -74,42 +95,52 @@ def build_model(
     arch: Architecture,
     *,
     ops: Mapping[str, OperationBuilder] | None = None,
-    num_classes: int = 10,
-    in_channels: int = 3,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
     channels: int | None = None,
     cells_per_stage: int | None = None,
     stages: int | None = None,
+    stem: Stem | None = None,
+    auxiliary: bool | None = None,
+    drop_path: float | None = None,
 ) -> nn.Module:
-    """An image classifier whose cells are ``arch``, in the macro skeleton of the space's benchmark.
+    """A network whose cells are ``arch``, in the macro skeleton of the space's benchmark.
 
-    `EdgeCell` spaces get NAS-Bench-201's skeleton (Dong & Yang 2020), `NodeCell` spaces
-    NAS-Bench-101's (Ying et al. 2019). By default the trainable parameters are as many as the
-    benchmark's own table says. Weights start as PyTorch starts them, drawn from its global
-    generator: call `torch.manual_seed` before for the same weights again. Batch normalisation is
-    PyTorch's too (momentum 0.1; NAS-Bench-101 trained with 0.003, which needs long runs).
+    | space | skeleton | default size |
+    | --- | --- | --- |
+    | `EdgeCell` | NAS-Bench-201 (Dong & Yang 2020) | 16 channels, 5 cells a stage |
+    | `NodeCell` | NAS-Bench-101 (Ying et al. 2019) | 128 channels, 3 cells a stage |
+    | `DartsCell`, `Stack` of two | DARTS (Liu et al. 2019) | 36 channels, 6 cells a stage |
+
+    By default the trainable parameters are as many as the benchmark's own table says. Weights start as PyTorch
+    starts them, drawn from its global generator: call `torch.manual_seed` before for the same weights again. Batch
+    normalisation is PyTorch's too (momentum 0.1; NAS-Bench-101 trained with 0.003, which needs long runs).
 
     Args:
         space: Where the architecture comes from.
         arch: An architecture of the space.
         ops: ``{name: builder}`` for operations of your own, or in place of built-in ones.
-            ``builder(c_in, c_out)`` gives a module (B, c_in, H, W) -> (B, c_out, H, W) that must
-            not change its input in place: other operations read it too. Both skeletons call
-            builders with c_in == c_out.
-        num_classes: Outputs.
-        in_channels: Channels of the images, 1 for grey ones.
-        channels: Channels after the stem; each later stage doubles them. None: 16 (`EdgeCell`),
-            128 (`NodeCell`).
-        cells_per_stage: Cells a stage. None: 5 (`EdgeCell`), 3 (`NodeCell`).
-        stages: Stages, with height and width halved (rounded up) between them. None: 3.
+            ``builder(c_in, c_out)`` gives a module (B, c_in, H, W) -> (B, c_out, H, W) that must not change its input
+            in place: other operations read it too. In DARTS cells it is ``builder(c_in, c_out, stride)``, where a
+            stride of 2 halves height and width, rounded up. Cells call builders with c_in == c_out.
+        num_classes: Outputs; 10 by default.
+        in_channels: Channels of the images, 1 for grey ones; 3 by default.
+        channels: Channels after the stem; each later stage doubles them. In DARTS networks those of a node.
+        cells_per_stage: Cells a stage, in DARTS networks without the reduction cells between stages. DARTS's 14
+            cells for ImageNet are 4 a stage.
+        stages: Stages, with height and width halved (rounded up) between them; 3 by default.
+        stem: DARTS. "cifar" (default) for small images; "imagenet" divides height and width by eight before the cells.
+        auxiliary: DARTS. In training the network gives a pair, its logits and those of an auxiliary classifier.
+        drop_path: DARTS. Probability in training that an image loses an operation's result; the network's
+            attribute of this name changes it later.
 
     Returns:
-        A module (B, in_channels, H, W) -> (B, num_classes) logits, with the parts ``stem``,
-        ``cells`` and ``head``.
+        A module (B, in_channels, H, W) -> (B, num_classes) logits, with the parts ``stem``, ``cells`` and ``head``.
 
     Raises:
-        ValueError: An operation has no builder or a builder no operation, the architecture is not
-            the space's, a size is no positive integer, ``channels`` are too few for the cells of
-            the space, or the space is of a kind without a skeleton.
+        ValueError: An operation has no builder or a builder no operation, the architecture is not the space's, a size
+            is no positive integer, an argument has no meaning for this kind of space, ``channels`` are too few for
+            the cells of the space, or the space is of a kind without a skeleton.
         TypeError: A builder is not callable or gives no module.
 
     Example:
@@ -121,17 +152,46 @@ def build_model(
         >>> model = build_model(space, arch, ops={"wide": wide}, in_channels=1, channels=4)
         >>> model(torch.zeros(2, 1, 8, 8)).shape
         torch.Size([2, 10])
+
+        DARTS's network for ImageNet:
+
+        >>> space = spaces.darts()
+        >>> model = build_model(
+        ...     space,
+        ...     space.random_architecture(0),
+        ...     num_classes=1000,
+        ...     channels=48,
+        ...     cells_per_stage=4,
+        ...     stem="imagenet",
+        ...     auxiliary=True,
+        ... )
+        >>> len(model.cells)
+        14
     """
     skeleton = skeleton_of(space)
-    chosen = {"channels": channels, "cells_per_stage": cells_per_stage, "stages": stages}
-    size = replace(
-        skeleton.size,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        **{name: value for name, value in chosen.items() if value is not None},
-    )
-    builders = operation_builders(space.ops, ops)
+    chosen = {
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "channels": channels,
+        "cells_per_stage": cells_per_stage,
+        "stages": stages,
+        "stem": stem,
+        "auxiliary": auxiliary,
+        "drop_path": drop_path,
+    }
+    size = _sized(space, skeleton, {k: value for k, value in chosen.items() if value is not None})
+    builders = operation_builders(skeleton.ops or space.ops, ops, skeleton.built_in)
     return skeleton.build(space, _own_form(space, arch), builders, size)
+
+
+def _sized(space: CellSpace, skeleton: Skeleton, chosen: Mapping[str, object]) -> Any:
+    known = [f.name for f in fields(skeleton.size)]
+    for name, value in chosen.items():
+        if name not in known:
+            raise ValueError(
+                f"{name}={value!r} has no meaning for networks of {space!r}; they take {', '.join(known)}"
+            )
+    return replace(skeleton.size, **chosen)
 
 
 def _own_form(space: CellSpace, arch: Architecture) -> Architecture:

@@ -56,7 +56,10 @@ class EdgeCellModule(nn.Module):
         self.nodes = nodes
         self.labels = dict(labels)
         self.operations = nn.ModuleDict(
-            {edge: build_operation(builders, name, channels) for edge, name in labels.items()}
+            {
+                edge: build_operation(builders, name, channels, channels)
+                for edge, name in labels.items()
+            }
         )
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias
 
 from torch import nn
 
 from optuna_agnet.spaces.base import check_count
 
+Stem: TypeAlias = Literal["cifar", "imagenet"]
+"""What is in front of the cells: for small images, or with strides for large ones."""
+
 
 @dataclass(frozen=True, slots=True)
-class NetworkSize:
+class Size:
+    """How large a network is; fields are what `build_model` takes for this kind of space.
+
+    Raises:
+        ValueError: An integer is not positive, or another field has no meaning.
+    """
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "stem":
+                if value not in ("cifar", "imagenet"):
+                    raise ValueError(f"stem={value!r} must be 'cifar' or 'imagenet'")
+            elif field.type == "int":
+                check_count(field.name, value, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSize(Size):
     """How large a network around a cell is.
 
     Args:
@@ -19,9 +41,6 @@ class NetworkSize:
         stages: Stages; height and width are halved between them.
         num_classes: Outputs of the classifier.
         in_channels: Channels of the images.
-
-    Raises:
-        ValueError: A field is no positive integer.
 
     Example:
         >>> NetworkSize(channels=16, cells_per_stage=5, stages=3).widths
@@ -33,10 +52,6 @@ class NetworkSize:
     stages: int
     num_classes: int = 10
     in_channels: int = 3
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            check_count(field.name, getattr(self, field.name), 1)
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -103,7 +103,9 @@ class NodeCellModule(nn.Module):
         }
         self.operations = nn.ModuleDict(
             {
-                f"vertex_{v}": build_operation(builders, self.labels[v], self.channels[v])
+                f"vertex_{v}": build_operation(
+                    builders, self.labels[v], self.channels[v], self.channels[v]
+                )
                 for v in range(1, last)
             }
         )

@@ -11,8 +11,12 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
-OperationBuilder: TypeAlias = Callable[[int, int], nn.Module]
-"""``builder(c_in, c_out)`` gives a module (B, c_in, H, W) -> (B, c_out, H, W)."""
+OperationBuilder: TypeAlias = Callable[..., nn.Module]
+"""``builder(c_in, c_out)`` gives a module (B, c_in, H, W) -> (B, c_out, H, W).
+
+Where operations may halve the image, in DARTS cells and chains, it is ``builder(c_in, c_out, stride)`` with a stride
+of 1 or 2, and the module gives height and width divided by it, rounded up.
+"""
 
 
 class ReLUConvBN(nn.Sequential):
@@ -95,13 +99,16 @@ BUILT_IN: Mapping[str, OperationBuilder] = MappingProxyType(
 
 
 def operation_builders(
-    names: Iterable[str], ops: Mapping[str, OperationBuilder] | None = None
+    names: Iterable[str],
+    ops: Mapping[str, OperationBuilder] | None = None,
+    built_in: Mapping[str, OperationBuilder] = BUILT_IN,
 ) -> dict[str, OperationBuilder]:
     """A builder for every operation of a space; the user's go before the built-in ones.
 
     Args:
         names: The space's operations.
         ops: The user's builders, ``{name: builder}``.
+        built_in: What needs none from the user.
 
     Returns:
         ``{name: builder}`` in the order of ``names``.
@@ -122,7 +129,7 @@ def operation_builders(
             )
         if not callable(builder):
             raise TypeError(f"ops[{name!r}]={builder!r} must be a callable (c_in, c_out) -> Module")
-    known = {**BUILT_IN, **given}
+    known = {**built_in, **given}
     for name in names:
         if name not in known:
             raise ValueError(
@@ -133,36 +140,45 @@ def operation_builders(
 
 
 def build_operation(
-    builders: Mapping[str, OperationBuilder], name: str, channels: int
+    builders: Mapping[str, OperationBuilder], name: str, *arguments: int
 ) -> nn.Module:
-    """The module of operation ``name`` from ``channels`` to ``channels`` channels.
+    """The module of operation ``name``.
+
+    Args:
+        builders: A builder for every operation.
+        name: The operation.
+        arguments: Channels in and out, and the stride where the builder takes one.
 
     Raises:
         TypeError: The builder gave something other than a module.
 
     Example:
-        >>> build_operation(BUILT_IN, "maxpool3x3", 4).kernel_size
+        >>> build_operation(BUILT_IN, "maxpool3x3", 4, 4).kernel_size
         3
     """
-    module = builders[name](channels, channels)
+    module = builders[name](*arguments)
     if not isinstance(module, nn.Module):
         raise TypeError(f"the builder of operation {name!r} gave {module!r}, not a torch.nn.Module")
     return module
 
 
-def apply_operation(name: str, operation: nn.Module, x: Tensor) -> Tensor:
+def apply_operation(
+    name: str, operation: nn.Module, x: Tensor, channels: int | None = None, stride: int = 1
+) -> Tensor:
     """``operation(x)``, checked: a wrong shape would broadcast silently where values are summed.
 
     Args:
         name: The operation's name, for the message.
         operation: Its module.
         x: (B, C, H, W).
+        channels: Channels that it must give; None: as many as ``x`` has.
+        stride: What height and width must be divided by, rounded up.
 
     Returns:
-        (B, C, H, W).
+        (B, channels, ceil(H / stride), ceil(W / stride)).
 
     Raises:
-        ValueError: The result has another shape than ``x``.
+        ValueError: The result has another shape.
 
     Example:
         >>> import torch
@@ -170,9 +186,12 @@ def apply_operation(name: str, operation: nn.Module, x: Tensor) -> Tensor:
         torch.Size([1, 2, 3, 3])
     """
     y: Tensor = operation(x)
-    if y.shape != x.shape:
+    batch, c_in, *sides = x.shape
+    expected = (batch, c_in if channels is None else channels, *(-(-s // stride) for s in sides))
+    if y.shape != expected:
         raise ValueError(
-            f"operation {name!r} turned shape {tuple(x.shape)} into {tuple(y.shape)}; an operation "
-            "must give c_out channels and keep height and width (stride 1, padding kernel // 2)"
+            f"operation {name!r} turned shape {tuple(x.shape)} into {tuple(y.shape)} instead of "
+            f"{expected}: it must give c_out channels and divide height and width by its stride, "
+            "rounded up (padding kernel // 2)"
         )
     return y

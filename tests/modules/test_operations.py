@@ -16,20 +16,20 @@ from optuna_agnet.modules.operations import (
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_operations_keep_the_shape(name: str) -> None:
     x = torch.randn(2, 6, 5, 7)
-    assert apply_operation(name, build_operation(BUILT_IN, name, 6), x).shape == x.shape
+    assert apply_operation(name, build_operation(BUILT_IN, name, 6, 6), x).shape == x.shape
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_operations_leave_their_input_alone(name: str) -> None:
     x = torch.randn(2, 6, 5, 5)
     before = x.clone()
-    build_operation(BUILT_IN, name, 6)(x)
+    build_operation(BUILT_IN, name, 6, 6)(x)
     assert torch.equal(x, before)
 
 
 def test_average_pooling_counts_only_pixels_of_the_image() -> None:
     ones = torch.ones(1, 1, 4, 4)
-    assert torch.equal(build_operation(BUILT_IN, "avg_pool_3x3", 1)(ones), ones)
+    assert torch.equal(build_operation(BUILT_IN, "avg_pool_3x3", 1, 1)(ones), ones)
 
 
 def test_none_gives_zeros_and_zero_gradients() -> None:
@@ -43,7 +43,7 @@ def test_none_gives_zeros_and_zero_gradients() -> None:
 
 def test_own_builders_go_before_built_in_ones() -> None:
     builders = operation_builders(["none"], {"none": lambda c_in, c_out: nn.Identity()})
-    assert isinstance(build_operation(builders, "none", 3), nn.Identity)
+    assert isinstance(build_operation(builders, "none", 3, 3), nn.Identity)
 
 
 def test_unknown_operation_is_named_with_the_known_ones_and_the_way_out() -> None:
@@ -64,7 +64,7 @@ def test_builder_must_be_callable() -> None:
 
 def test_builder_must_give_a_module() -> None:
     with pytest.raises(TypeError, match=r"'mine' gave 7"):
-        build_operation({"mine": lambda c_in, c_out: 7}, "mine", 4)  # type: ignore[dict-item,return-value]
+        build_operation({"mine": lambda c_in, c_out: 7}, "mine", 4, 4)  # type: ignore[dict-item,return-value]
 
 
 @pytest.mark.parametrize(
