@@ -46,8 +46,7 @@ def plot_architecture(
     go = plotly("plot_architecture").graph_objects
     drawing = draw(arch, width, ops)
     figure = go.Figure()
-    names = dict.fromkeys(box.op for box in drawing.boxes)
-    for op in names:
+    for op in dict.fromkeys(box.op for box in drawing.boxes):
         figure.add_trace(_trace(op, [box for box in drawing.boxes if box.op == op], drawing))
     if drawing.named:
         figure.update_layout(shapes=[_pill(box) for box in drawing.boxes])
@@ -59,6 +58,15 @@ def plot_architecture(
             arrowsize=1.2,
             arrowwidth=1.6,
             arrowcolor=LINE,
+        )
+    for x, y, name in drawing.captions:
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=f"<b>{name}</b>",
+            showarrow=False,
+            xanchor="left",
+            font={"size": drawing.font},
         )
     if drawing.legend:
         figure.add_trace(_legend(drawing))
@@ -171,6 +179,10 @@ def architecture_svg(
             ' stroke-width="1.8" marker-end="url(#head)"/>'
         )
     parts += [_svg_box(box, drawing.named) for box in drawing.boxes]
+    parts += [
+        f'<text x="{x:.1f}" y="{y:.1f}" dy="0.35em" font-weight="bold" fill="{ink}">{escape(name)}</text>'
+        for x, y, name in drawing.captions
+    ]
     parts += [_svg_entry(box, ink, drawing.font) for box in drawing.legend]
     return "\n".join([*parts, "</svg>"])
 

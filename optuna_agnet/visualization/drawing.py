@@ -24,7 +24,6 @@ _REACH = 10  # quarter rows above and below the middle
 _LETTER = 0.6  # width of a letter, in units of its size
 _WIDEST_GAP = 190  # pixels between two columns, at most
 
-_Graph = tuple[dict[int, str], list[tuple[int, int]]]
 _Places = dict[int, tuple[float, float]]
 
 
@@ -52,6 +51,7 @@ class Drawing:
         arrows: From (x, y) to (x, y).
         named: Whether the operations' names stand in the boxes, or else in ``legend``.
         legend: Discs with the operation's name to their right.
+        captions: Left end, middle and text of the cells' names, where there are several cells.
         font: Size of the letters.
     """
 
@@ -61,13 +61,24 @@ class Drawing:
     arrows: tuple[tuple[float, float, float, float], ...]
     named: bool
     legend: tuple[Box, ...]
+    captions: tuple[tuple[float, float, str], ...]
     font: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is drawn of an architecture's cell: live nodes by number, the edges among them, and its name."""
+
+    name: str
+    nodes: dict[int, str]
+    edges: list[tuple[int, int]]
 
 
 def draw(arch: Architecture, width: int, ops: Sequence[str] = ()) -> Drawing:
     """Lay out an architecture in ``width`` pixels, from left (input) to right (output).
 
-    Names stand in the nodes where they fit, else nodes are discs and a legend is below.
+    Several cells are drawn one below the other. Names stand in the nodes where they fit, else nodes are discs and a
+    legend is below.
 
     Args:
         arch: What to draw.
@@ -79,22 +90,34 @@ def draw(arch: Architecture, width: int, ops: Sequence[str] = ()) -> Drawing:
     """
     if width < 100:
         raise ValueError(f"width={width} must be at least 100 pixels")
-    nodes, edges = live_graph(arch)
-    places = places_of(nodes, edges)
-    colors = _colors(ops or sorted(set(arch.nodes)))
-    columns = max(x for x, _ in places.values())
-    letters = max(map(len, nodes.values()))
-    font = 13.0
-    half = (letters * _LETTER * font + 18) / 2
-    gap = min(_WIDEST_GAP, (width - 2 * half - 16) / max(1, columns))
-    named = gap >= 2 * half + 26
-    if not named:
-        font = max(12.0, min(16.0, width / 16))
-        half = min(14.0, (width - 16) / (3.5 * columns + 2))
-        gap = (width - 16 - 2 * half) / max(1, columns)
-    half_height = 15.0 if named else half
-    return _drawing(
-        nodes, edges, places, colors, _Sizes(width, font, half, half_height, gap, named)
+    cells = cells_of(arch)
+    places = [places_of(cell.nodes, cell.edges) for cell in cells]
+    colors = _colors([_split(op)[1] for op in ops or sorted(set(arch.nodes))])
+    letters = max(len(op) for cell in cells for op in cell.nodes.values())
+    sizes = _sizes(width, letters, max(x for cell in places for x, _ in cell.values()))
+    parts, captions, top = [], [], 0.0
+    for cell, own in zip(cells, places, strict=True):
+        if cell.name:
+            captions.append((8.0, top + 0.8 * sizes.font + 4, cell.name))
+            top += 1.6 * sizes.font
+        part, top = _boxes(cell, own, colors, sizes, top)
+        parts.append(part)
+    legend: tuple[Box, ...] = ()
+    if not sizes.named:
+        legend, top = _legend([op for part in parts for op in part.values()], sizes, top)
+    return Drawing(
+        width,
+        round(top),
+        tuple(box for part in parts for box in part.values()),
+        tuple(
+            _arrow(part[i], part[j], sizes.named)
+            for cell, part in zip(cells, parts, strict=True)
+            for i, j in cell.edges
+        ),
+        sizes.named,
+        legend,
+        tuple(captions),
+        sizes.font,
     )
 
 
@@ -105,62 +128,62 @@ class _Sizes:
     half: float
     half_height: float
     gap: float
+    row: float
     named: bool
 
 
-def _drawing(
-    nodes: dict[int, str],
-    edges: list[tuple[int, int]],
-    places: _Places,
-    colors: dict[str, str],
-    sizes: _Sizes,
-) -> Drawing:
+def _sizes(width: int, letters: int, columns: float) -> _Sizes:
+    """Boxes with names where the columns leave room for them, else discs."""
+    columns, font = max(1.0, columns), 13.0
+    half = (letters * _LETTER * font + 18) / 2
+    gap = min(_WIDEST_GAP, (width - 2 * half - 16) / columns)
+    if gap >= 2 * half + 26:
+        return _Sizes(width, font, half, 15.0, gap, 62.0, True)
+    half = min(14.0, (width - 16) / (3.5 * columns + 2))
+    gap = min(_WIDEST_GAP, (width - 16 - 2 * half) / columns)
+    row = min(62.0, max(2.6 * half, 0.7 * gap))
+    return _Sizes(width, max(12.0, min(16.0, width / 16)), half, half, gap, row, False)
+
+
+def _boxes(
+    cell: Cell, places: _Places, colors: dict[str, str], sizes: _Sizes, top: float
+) -> tuple[dict[int, Box], float]:
+    """A box a node, and the lower end of the cell, whose upper one is given."""
     rows = [y for _, y in places.values()]
-    high, low = max(rows), min(rows)
-    columns = max(x for x, _ in places.values())
-    left = (sizes.width - columns * sizes.gap) / 2
-    row_height = 62.0 if sizes.named else min(62.0, max(2.6 * sizes.half, 0.7 * sizes.gap))
-    top = 14 + sizes.half_height
+    left = (sizes.width - max(x for x, _ in places.values()) * sizes.gap) / 2
+    first = top + 14 + sizes.half_height
     boxes = {
         i: _box(
             left + places[i][0] * sizes.gap,
-            top + (high - places[i][1]) * row_height,
+            first + (max(rows) - places[i][1]) * sizes.row,
             op,
-            colors,
+            colors.get(op, GREY),
             sizes,
         )
-        for i, op in nodes.items()
+        for i, op in cell.nodes.items()
     }
-    bottom = top + (high - low) * row_height + sizes.half_height + 14
-    legend, height = ((), bottom) if sizes.named else _legend(nodes, colors, sizes, bottom)
-    arrows = tuple(_arrow(boxes[i], boxes[j], sizes.named) for i, j in edges)
-    return Drawing(
-        sizes.width, round(height), tuple(boxes.values()), arrows, sizes.named, legend, sizes.font
-    )
+    return boxes, first + (max(rows) - min(rows)) * sizes.row + sizes.half_height + 14
 
 
-def _box(x: float, y: float, op: str, colors: dict[str, str], sizes: _Sizes) -> Box:
-    fill = colors.get(op, GREY)
+def _box(x: float, y: float, op: str, fill: str, sizes: _Sizes) -> Box:
     return Box(x, y, sizes.half, sizes.half_height, op, fill, _ink(fill))
 
 
-def _legend(
-    nodes: dict[int, str], colors: dict[str, str], sizes: _Sizes, top: float
-) -> tuple[tuple[Box, ...], float]:
-    """Entries in as many columns as fit, and the height of the picture with them."""
-    names = [op for op in colors if op in nodes.values()]
+def _legend(boxes: list[Box], sizes: _Sizes, top: float) -> tuple[tuple[Box, ...], float]:
+    """One entry a coloured operation, in as many columns as fit, and the height of the picture with them."""
+    fills = {box.op: box.fill for box in boxes if box.fill != GREY}
+    names = sorted(fills, key=lambda op: COLORS.index(fills[op]))
     if not names:
         return (), top
     entry = max(map(len, names)) * _LETTER * sizes.font + 3 * sizes.font
     columns = max(1, min(len(names), int((sizes.width - 8) // entry)))
     line, radius = 1.5 * sizes.font, 0.45 * sizes.font
-    boxes = []
+    entries = []
     for k, op in enumerate(names):
         x = 8 + sizes.font * 0.6 + (k % columns) * entry
         y = top + line * (k // columns + 0.5)
-        fill = colors.get(op, GREY)
-        boxes.append(Box(x, y, radius, radius, op, fill, _ink(fill)))
-    return tuple(boxes), top + line * (-(-len(names) // columns)) + 8
+        entries.append(Box(x, y, radius, radius, op, fills[op], _ink(fills[op])))
+    return tuple(entries), top + line * (-(-len(names) // columns)) + 8
 
 
 def _arrow(source: Box, target: Box, named: bool) -> tuple[float, float, float, float]:
@@ -174,7 +197,7 @@ def _arrow(source: Box, target: Box, named: bool) -> tuple[float, float, float, 
 
 
 def _colors(ops: Sequence[str]) -> dict[str, str]:
-    shown = [op for op in ops if op not in (INPUT, OUTPUT, NONE)]
+    shown = [op for op in dict.fromkeys(ops) if op not in (INPUT, OUTPUT, NONE)]
     return {op: COLORS[k % len(COLORS)] for k, op in enumerate(shown)}
 
 
@@ -189,20 +212,32 @@ def _ink(fill: str) -> str:
 # -- places ----------------------------------------------------------------------------------------------------------
 
 
-def live_graph(arch: Architecture) -> _Graph:
-    """Nodes on a path from the input to the output, and the edges among them."""
-    last = len(arch.nodes) - 1
+def cells_of(arch: Architecture) -> list[Cell]:
+    """One cell an output, with the nodes on a path from the input to it; a stack's labels are cut at their dot."""
     usable = [op != NONE for op in arch.nodes]
-    after, before = {0}, {last}
+    after = {0}
     for i, j in sorted(arch.edges, key=lambda edge: edge[1]):
         if i in after and usable[j]:
             after.add(j)
+    return [_cell(arch, last, after) for last, op in enumerate(arch.nodes) if op == OUTPUT]
+
+
+def _cell(arch: Architecture, last: int, after: set[int]) -> Cell:
+    before = {last}
     for i, j in sorted(arch.edges, key=lambda edge: -edge[0]):
-        if j in before and usable[i]:
+        if j in before and arch.nodes[i] != NONE:
             before.add(i)
     live = (after & before) | {0, last}
-    nodes = {i: op for i, op in enumerate(arch.nodes) if i in live}
-    return nodes, [(i, j) for i, j in arch.edges if i in live and j in live]
+    labels = {i: _split(op) for i, op in enumerate(arch.nodes) if i in live}
+    name = next((prefix for prefix, _ in labels.values() if prefix), "")
+    edges = [(i, j) for i, j in arch.edges if i in live and j in live]
+    return Cell(name, {i: op for i, (_, op) in labels.items()}, edges)
+
+
+def _split(label: str) -> tuple[str, str]:
+    """The cell's name and the operation of a stack's label; an empty name for other labels."""
+    name, dot, op = label.partition(".")
+    return (name, op) if dot and name.isidentifier() else ("", label)
 
 
 def places_of(nodes: dict[int, str], edges: list[tuple[int, int]]) -> _Places:

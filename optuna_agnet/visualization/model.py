@@ -15,7 +15,7 @@ from optuna_agnet.spaces.base import CellSpace, Graphs, IntArray
 from optuna_agnet.surrogate.base import FloatArray
 from optuna_agnet.visualization.drawing import COLORS
 from optuna_agnet.visualization.style import ACCENT, GREY, SCALE, SOURCES, plotly, titled
-from optuna_agnet.visualization.trials import value_name
+from optuna_agnet.visualization.trials import value_name, worth_showing
 
 if TYPE_CHECKING:
     import optuna
@@ -81,7 +81,7 @@ def plot_latent_space(
             row=k // columns + 1,
             col=k % columns + 1,
         )
-    low, high = np.nanquantile(np.concatenate(slices), [0.05, 1.0])
+    low, high = sorted(worth_showing(study, np.concatenate(slices), objective))
     scale = {
         "colorscale": SCALE,
         "cmin": low,

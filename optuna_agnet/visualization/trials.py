@@ -56,7 +56,7 @@ def plot_search_progress(study: optuna.Study, *, objective: int = 0) -> go.Figur
         figure.add_trace(_best_so_far(study, trials, values, feasible, objective))
     figure.update_xaxes(title="Trial")
     figure.update_yaxes(
-        title=value_name(study, objective), range=_worth_showing(study, values, objective)
+        title=value_name(study, objective), range=worth_showing(study, values, objective)
     )
     return titled(figure, "Search progress")
 
@@ -125,18 +125,6 @@ def _best_so_far(
     )
 
 
-def _worth_showing(study: optuna.Study, values: FloatArray, objective: int) -> list[float]:
-    """Ends of the value axis: from the worst value that is not hopeless to the best one."""
-    sign = 1.0 if is_maximized(study, objective) else -1.0
-    good = sign * values[np.isfinite(values)]
-    if not len(good):
-        return [0.0, 1.0]
-    low, high = np.quantile(good, [0.25, 0.75])
-    bottom = max(good.min(), low - _SPREAD * max(high - low, 1e-9))
-    room = 0.06 * (good.max() - bottom) or 1.0
-    return sorted([sign * (bottom - room), sign * (good.max() + room)])
-
-
 # -- hardware --------------------------------------------------------------------------------------------------------
 
 
@@ -196,7 +184,7 @@ def plot_latency_accuracy(
         )
     figure.update_xaxes(title=latency_name or name)
     figure.update_yaxes(
-        title=value_name(study, objective), range=_worth_showing(study, y, objective)
+        title=value_name(study, objective), range=worth_showing(study, y, objective)
     )
     return titled(figure, "Latency and accuracy")
 
@@ -369,3 +357,15 @@ def value_name(study: optuna.Study, objective: int = 0) -> str:
     if names:
         return names[objective]
     return "Objective Value" if len(study.directions) == 1 else f"Objective {objective}"
+
+
+def worth_showing(study: optuna.Study, values: FloatArray, objective: int) -> list[float]:
+    """Ends of the value axis: from the worst value that is not hopeless to the best one."""
+    sign = 1.0 if is_maximized(study, objective) else -1.0
+    good = sign * values[np.isfinite(values)]
+    if not len(good):
+        return [0.0, 1.0]
+    low, high = np.quantile(good, [0.25, 0.75])
+    bottom = max(good.min(), low - _SPREAD * max(high - low, 1e-9))
+    room = 0.06 * (good.max() - bottom) or 1.0
+    return sorted([sign * (bottom - room), sign * (good.max() + room)])

@@ -10,7 +10,7 @@ import pytest
 from optuna_agnet import spaces
 from optuna_agnet.architecture import Architecture
 from optuna_agnet.visualization import architecture_svg, plot_architecture
-from optuna_agnet.visualization.drawing import draw, live_graph, places_of
+from optuna_agnet.visualization.drawing import cells_of, draw, places_of
 
 pytest.importorskip("plotly")
 
@@ -25,8 +25,8 @@ def random_architectures(space: spaces.CellSpace, n: int) -> list[Architecture]:
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_nodes_and_arrows_keep_apart(space: spaces.CellSpace) -> None:
     for arch in random_architectures(space, 40):
-        nodes, edges = live_graph(arch)
-        places = places_of(nodes, edges)
+        (cell,) = cells_of(arch)
+        edges, places = cell.edges, places_of(cell.nodes, cell.edges)
         assert all(places[i][0] < places[j][0] for i, j in edges)  # left to right
         for node, (x, y) in places.items():
             others = [py for k, (px, py) in places.items() if k != node and px == x]
@@ -81,6 +81,20 @@ def test_a_cell_without_a_path_and_a_long_chain_are_drawn() -> None:
         ("input", *["a", "b"] * 12, "output"), tuple((i, i + 1) for i in range(25))
     )
     assert len(draw(chain, 200).arrows) == 25
+
+
+def test_cells_of_a_stack_are_drawn_one_below_the_other_in_the_same_colours() -> None:
+    cell = spaces.EdgeCell(nodes=3, ops=("conv", "pool"))
+    space = spaces.Stack(normal=cell, reduce=cell)
+    arch = space.from_params(dict.fromkeys((d.name for d in space.decisions), "conv"))
+    drawing = draw(arch, 700, space.ops)
+    assert [name for _, _, name in drawing.captions] == ["normal", "reduce"]
+    assert [box.op for box in drawing.boxes] == ["input", "conv", "conv", "conv", "output"] * 2
+    upper, lower = drawing.boxes[:5], drawing.boxes[5:]
+    assert max(box.y for box in upper) < min(box.y for box in lower)
+    assert [box.fill for box in upper] == [box.fill for box in lower]
+    ElementTree.fromstring(architecture_svg(arch, width=200, ops=space.ops))
+    assert len(plot_architecture(arch).layout.annotations) == len(drawing.arrows) + 2
 
 
 def test_colour_belongs_to_the_operation() -> None:
