@@ -1,45 +1,290 @@
-"""Markdown tables from the committed results: ``python -m benchmarks.tables summary``."""
+"""Markdown tables from the committed results alone.
+
+``python -m benchmarks.tables`` prints all of them, ``python -m benchmarks.tables NAME`` one; ``--write`` puts them into
+benchmarks/README.md. Means and standard deviations (of the population) are over seeds.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import argparse
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks import records
+from benchmarks import curves, problems
+from benchmarks.curves import Results
+from benchmarks.problems import hwnas
 from benchmarks.records import Record
 
-QUERIES = (48, 96, 192)
+PAPER = Path(__file__).parent / "paper"
+README = Path(__file__).parent / "README.md"
+START, END = "<!-- python -m benchmarks.tables --write -->\n", "<!-- end -->\n"
+QUERIES = (48, 96, 192, 300, 400)
+AT_MOST = 200  # Table 5
+TABULAR = tuple(name for name in problems.PROBLEMS if name.startswith("nb") and "lat" not in name)
+IN_SHORT = ("agnet", "agnet-paper", "random", "tpe")
 
 
-def summary() -> list[str]:
-    """NAS-Bench-201 in short, for the repository's README."""
-    runs: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for problem in ("nb201-c10", "nb201-c100", "nb201-in16"):
-        for record in records.longest(records.read(records.RESULTS / f"{problem}.jsonl")).values():
-            runs[problem, record.method].append(record)
-    lines = [
-        f"| problem (optimum) | method | seeds | {' | '.join(f'@{n}' for n in QUERIES)} | test @192 | "
-        "optimum found @48/96/192 | ms an ask @48 / @192 | s a search |",
-        "|" + " --- |" * 10,
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return [lines[0], "|" + " --- |" * len(head), *lines[1:], ""]
+
+
+def spread(values: Sequence[float], seeds: int) -> str:
+    """Mean and deviation of what is known; in brackets how many that is, where it is not every seed."""
+    known = np.array([value for value in values if not np.isnan(value)])
+    if not len(known):
+        return ""
+    text = f"{known.mean():.2f} ± {known.std():.2f}"
+    return text if len(known) == seeds else f"{text} ({len(known)})"
+
+
+def at(runs: Sequence[Record], queries: int, score: Callable[[Record, int], float]) -> list[float]:
+    """The score of each run that is long enough."""
+    return [score(run, queries) for run in runs if run.budget >= queries]
+
+
+def value(run: Record, queries: int) -> float:
+    return float(curves.best(run)[queries - 1])
+
+
+def feasible_share(run: Record, queries: int) -> float:
+    return float(curves.feasible(run)[:queries].mean())
+
+
+def to_optimum(runs: Sequence[Record]) -> str:
+    """Median queries to the optimum, and in how many seeds it was found."""
+    needed = np.array([curves.queries_to_optimum(run) for run in runs])
+    if np.isnan(needed).any():
+        return ""
+    middle = np.median(needed)
+    longest = max(run.budget for run in runs)
+    median = f"> {longest}" if np.isinf(middle) else f"{middle:.0f}"
+    return f"{median} ({int(np.isfinite(needed).sum())}/{len(needed)})"
+
+
+def per_ask(runs: Sequence[Record]) -> str:
+    """Mean milliseconds a query that the method itself took, first 192 queries."""
+    return f"{1e3 * np.mean([np.mean(run.seconds[:192]) for run in runs]):.1f}"
+
+
+# -- one problem: every method -------------------------------------------------------------------------------------
+
+
+def search_table(results: Results) -> list[str]:
+    """Best feasible value by queries, what it is on the test set, and what it cost."""
+    runs_of = results.methods
+    reached = [
+        n for n in QUERIES if any(run.budget >= n for runs in runs_of.values() for run in runs)
     ]
-    for (problem, method), found in sorted(runs.items()):
-        values = np.array([run.values[0] for run in found])
-        at = np.array([[int(v[:n].argmax()) for n in QUERIES] for v in values])
-        best = np.take_along_axis(values, at, 1)
-        seconds = np.array([run.seconds for run in found])
-        optimum = found[0].optimum or np.nan
-        test = np.array([run.test[k] for run, k in zip(found, at[:, -1], strict=True)])
-        cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(best.mean(0), best.std(0), strict=True)]
-        hits = "/".join(str(int(n)) for n in (best >= optimum - 1e-3).sum(0))
-        asks = [1e3 * np.median(seconds[:, n - 8 : n]) for n in (48, 192)]
-        tested = f"{test.mean():.2f} ± {test.std():.2f}"
-        lines.append(
-            f"| {problem} ({optimum:.2f}) | {method} | {len(found)} | {' | '.join(cells)} | {tested} |"
-            f" {hits} | {asks[0]:.1f} / {asks[1]:.1f} | {seconds.sum(1).mean():.1f} |"
-        )
-    return lines
+    last = max(n for n in reached if n <= 192)
+    constrained = bool(next(iter(runs_of.values()))[0].constraints)
+    head = ["method", "seeds", *(f"@{n}" for n in reached)]
+    head += [f"regret @{last}", "feasible"] if constrained else []
+    head += [f"test @{last}", f"best test @{last} (oracle)", "queries to the optimum", "ms an ask"]
+    rows = []
+    for name, runs in runs_of.items():
+        row = [name, str(len(runs))]
+        row += [spread(at(runs, n, value), len(runs)) for n in reached]
+        if constrained:
+            regret = results.optimum - np.array(at(runs, last, value))
+            row += [spread(regret.tolist(), len(runs))]
+            row += [f"{np.mean(at(runs, last, feasible_share)):.2f}"]
+        row += [
+            spread(at(runs, last, score), len(runs))
+            for score in (curves.test_of_best, curves.best_test)
+        ]
+        rows.append([*row, to_optimum(runs), per_ask(runs)])
+    return markdown(head, rows)
+
+
+def front_table(results: Results) -> list[str]:
+    """Hypervolume as a percentage of the exact front's."""
+    rows = []
+    for name, runs in results.methods.items():
+        shares = [[100 * share for share in at(runs, n, curves.front_share)] for n in (48, 96, 192)]
+        rows.append([name, str(len(runs)), *(spread(s, len(runs)) for s in shares), per_ask(runs)])
+    return markdown(["method", "seeds", "@48", "@96", "@192", "ms an ask"], rows)
+
+
+def searches(names: Sequence[str], table: Callable[[Results], list[str]]) -> Iterator[str]:
+    for name in names:
+        for results in curves.load(name):
+            known = "" if np.isnan(results.optimum) else f", optimum {results.optimum:.2f}"
+            yield from (f"#### {name}{known} ({results.data})", "", *table(results))
+
+
+# -- the paper's tables, ours beside them ----------------------------------------------------------------------------
+
+
+def published(table: int) -> list[dict[str, str]]:
+    """Rows of benchmarks/paper/table<n>.csv."""
+    with (PAPER / f"table{table}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def with_sd(row: dict[str, str], column: str) -> str:
+    deviation = row.get(f"{column}_sd", "")
+    return f"{row[column]} ± {deviation}" if deviation else row[column]
+
+
+def beside_paper(table: int) -> Iterator[str]:
+    """Every row of a table of the paper, and our run of the same method at the same queries."""
+    rows = published(table)
+    head = ["paper", "queries", "validation", "test", "here", "seeds", "validation", "test"]
+    for problem in dict.fromkeys(row["problem"] for row in rows):
+        for results in curves.load(problem):
+            shown = [beside(row, results) for row in rows if row["problem"] == problem]
+            yield from (f"#### Table {table}, {problem} ({results.data})", "")
+            yield from markdown([*head, "best test (oracle)"], shown)
+
+
+def beside(row: dict[str, str], results: Results) -> list[str]:
+    paper = [row["method"], row["queries"], with_sd(row, "val"), with_sd(row, "test")]
+    if row["method"] == "Optimum":
+        return [*paper, "the table", "", f"{results.optimum:.2f}", "", ""]
+    if not row["here"]:
+        return [*paper, "published only", "", "", "", ""]
+    queries = int(row["queries"])
+    runs = [run for run in results.methods.get(row["here"], []) if run.budget >= queries]
+    scores = (value, curves.test_of_best, curves.best_test)
+    ours = [spread(at(runs, queries, score), len(runs)) for score in scores]
+    return [*paper, row["here"], str(len(runs) or "not run"), *ours]
+
+
+# -- Table 5: limits on six devices ----------------------------------------------------------------------------------
+
+
+def limited_runs() -> dict[tuple[str, int], dict[str, list[Record]]]:
+    """Runs by row of Table 5 and method; those with two objectives have "Joint=1" behind the method's name."""
+    found: dict[tuple[str, int], dict[str, list[Record]]] = {}
+    for device, limits in hwnas.LIMITS.items():
+        for limit in limits:
+            by_method = found[device, limit] = {}
+            for suffix, label in (("", ""), ("-joint", " Joint=1")):
+                for results in curves.load(f"hw-{device}-{limit}{suffix}"):
+                    for name, runs in results.methods.items():
+                        by_method[name + label] = runs
+    return {row: by_method for row, by_method in found.items() if by_method}
+
+
+def table5() -> Iterator[str]:
+    """Best and mean of the seeds and the share of feasible queries, a table each."""
+    runs_of = limited_runs()
+    if not runs_of:
+        return
+    methods = sorted({name for by_method in runs_of.values() for name in by_method})
+    paper = {(row["device"], int(row["limit"]), row["method"]): row for row in published(5)}
+    settings = [f"paper {setting}" for setting in ("Joint=0", "Joint=1", "Random")]
+    for what, title in (
+        ("best", "best of the seeds; * is the exact optimum"),
+        ("mean", "mean of the seeds, and what is missing to the optimum"),
+        ("feasible", "share of queries that keep the limit"),
+    ):
+        yield from (f"#### Table 5: {title}; at most {AT_MOST} queries", "")
+        rows = []
+        for (device, limit), by_method in runs_of.items():
+            optimum = next(iter(by_method.values()))[0].optimum or np.nan
+            row = [
+                f"{device} {limit} ms",
+                f"{optimum:.2f}",
+                paper[device, limit, "Optimum"]["best"],
+            ]
+            row += [paper[device, limit, setting[6:]][what] for setting in settings]
+            rows.append(
+                row + [limit_cell(by_method.get(name, []), what, optimum) for name in methods]
+            )
+        yield from markdown(["limit", "optimum", "paper's", *settings, *methods], rows)
+
+
+def limit_cell(runs: Sequence[Record], what: str, optimum: float) -> str:
+    if not runs:
+        return ""
+    if what == "feasible":
+        return f"{np.mean([feasible_share(run, AT_MOST) for run in runs]):.2f}"
+    found = np.array([curves.best(run)[:AT_MOST][-1] for run in runs])
+    if np.isnan(found).all():
+        return "none"
+    if what == "best":
+        best = np.nanmax(found)
+        return f"{best:.2f}" + "*" * bool(optimum - best <= curves.TOLERANCE)
+    return f"{np.nanmean(found):.2f} ({optimum - np.nanmean(found):.2f})"
+
+
+# -- the repository's README -----------------------------------------------------------------------------------------
+
+
+def summary() -> Iterator[str]:
+    """NAS-Bench-201 in short, for the repository's README."""
+    queries = (48, 96, 192)
+    head = ["problem (optimum)", "method", "seeds", *(f"@{n}" for n in queries), "test @192"]
+    head += ["optimum found @48/96/192", "ms an ask @48 / @192", "s a search"]
+    rows = []
+    for results in (
+        r for name in ("nb201-c10", "nb201-c100", "nb201-in16") for r in curves.load(name)
+    ):
+        for name in (name for name in IN_SHORT if name in results.methods):
+            runs = results.methods[name]
+            seconds = np.array([run.seconds[:192] for run in runs])
+            needed = np.array([curves.queries_to_optimum(run) for run in runs])
+            asks = [1e3 * np.median(seconds[:, n - 8 : n]) for n in (48, 192)]
+            row = [f"{results.problem} ({results.optimum:.2f})", name, str(len(runs))]
+            row += [spread(at(runs, n, value), len(runs)) for n in queries]
+            row += [spread(at(runs, 192, curves.test_of_best), len(runs))]
+            row += ["/".join(str(int((needed <= n).sum())) for n in queries)]
+            rows.append([*row, f"{asks[0]:.1f} / {asks[1]:.1f}", f"{seconds.sum(1).mean():.1f}"])
+    yield from markdown(head, rows)
+
+
+def names(prefix: str) -> list[str]:
+    return [name for name in problems.PROBLEMS if name.startswith(prefix)]
+
+
+TABLES: dict[str, Callable[[], Iterator[str]]] = {
+    "searches": partial(searches, TABULAR, search_table),
+    **{f"table{n}": partial(beside_paper, n) for n in (8, 9, 6, 7, 10, 11)},
+    "limits": partial(searches, names("nb201-c100-lat"), search_table),
+    "table5": table5,
+    "fronts": partial(searches, names("pareto-"), front_table),
+}
+
+
+def everything() -> str:
+    return "\n".join(line for table in TABLES.values() for line in table())
+
+
+def write(text: str, path: Path = README) -> None:
+    """Put the tables between the markers of a Markdown file.
+
+    Raises:
+        ValueError: The markers are missing.
+    """
+    before, start, rest = path.read_text().partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise ValueError(f"{path} lacks the lines {START!r} and {END!r} that the tables go between")
+    path.write_text(f"{before}{start}\n{text}\n{end}{after}")
+
+
+def main() -> None:
+    known = {**TABLES, "summary": summary}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="?", choices=known, help="default: all but summary")
+    parser.add_argument("--write", action="store_true", help=f"put all tables into {README}")
+    arguments = parser.parse_args()
+    try:
+        if arguments.write:
+            write(everything())
+        else:
+            print("\n".join(known[arguments.name]()) if arguments.name else everything())
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":
-    print("\n".join(summary()))
+    main()

@@ -17,7 +17,6 @@ from optuna._hypervolume import compute_hypervolume
 from optuna_agnet.spaces.base import CellSpace, IntArray
 from optuna_agnet.surrogate.base import FloatArray
 
-
 Direction: TypeAlias = Literal["minimize", "maximize"]
 
 
