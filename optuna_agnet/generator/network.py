@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optuna_agnet.generator.wiring import Wiring
 from optuna_agnet.spaces.base import CellSpace, Graphs
 
 _CERTAIN = 20.0
@@ -51,10 +52,14 @@ class GeneratorConfig:
 
 
 class Scores(NamedTuple):
-    """Raw generator output: ``nodes`` (B, n, A) logits of the types, ``edges`` (B, E) logits of the edges."""
+    """Raw generator output: ``nodes`` (B, n, A) logits of the types, ``edges`` (B, E) logits of the edges.
+
+    Edges that ``wiring`` draws together have log probabilities instead.
+    """
 
     nodes: Tensor
     edges: Tensor
+    wiring: Wiring | None = None
 
     def flat(self) -> Tensor:
         """(B, n A + E): the vector that the paper's surrogate reads."""
@@ -62,7 +67,7 @@ class Scores(NamedTuple):
 
     def take(self, rows: Tensor) -> Scores:
         """The scores of some rows."""
-        return Scores(self.nodes[rows], self.edges[rows])
+        return Scores(self.nodes[rows], self.edges[rows], self.wiring)
 
 
 class _State(NamedTuple):
@@ -185,9 +190,13 @@ class Generator(nn.Module):
         self.provenance: dict[str, float] | None = None  # how it was pretrained
         self.register_buffer("allowed", self._allowed(), persistent=False)
         self.register_buffer("fixed", self._fixed(), persistent=False)
-        finite = torch.isfinite(self.fixed)
+        wiring = Wiring(space) if self.config.structured else None
+        self.wiring = wiring if wiring is not None and len(wiring.places) else None
         ends = [i * (i + 1) // 2 for i in range(space.num_nodes)]
-        self._given = [bool(finite[a:b].all()) for a, b in itertools.pairwise(ends)]
+        into = [self.fixed[a:b] for a, b in itertools.pairwise([0, *ends])]  # of each node
+        self._free = [fixed.isnan().nonzero()[:, 0] for fixed in into]  # sources of generated edges
+        self._wired = set() if self.wiring is None else set(self.wiring.places.tolist())
+        self._settled = (self.allowed.sum(1) == 1).tolist()
         width, latent, types = self.config.width, self.config.latent, len(space.node_types)
         with torch.device("meta"):
             self.embed = _mlp(types, width, width)
@@ -220,29 +229,41 @@ class Generator(nn.Module):
         given = F.one_hot(torch.tensor(1, device=z.device), types).expand(batch, types).to(z.dtype)
         node_scores, edge_scores = [_CERTAIN * given], []
         state = self.update.first(self.start(torch.cat([self.embed(given), z], 1))[:, None])
-        for i in range(1, self.space.num_nodes):
-            scores = self.add_node(torch.cat([state.graph, z], 1))
+        last = self.space.num_nodes - 1
+        for i in range(1, last + 1):
+            settled = self._settled[i] and not len(self._free[i]) and i < last
+            if settled:  # nothing of it is generated
+                scores = (_CERTAIN * self.allowed[i]).to(z.dtype).expand(batch, types)
+            else:
+                scores = self.add_node(torch.cat([state.graph, z], 1))
             new = self.init_node(torch.cat([self.embed(scores), state.start, z], 1))
             edges = self._edge_scores(i, state, new, z)
             node_scores.append(torch.where(self.allowed[i], scores, -_CERTAIN))
             edge_scores.append(edges)
-            if i < self.space.num_nodes - 1:
-                state = self.update.grow(state, new, (edges > _EDGE_THRESHOLD).to(z.dtype))
-        return Scores(torch.stack(node_scores, 1), torch.cat(edge_scores, 1))
+            if i < last:
+                state = self.update.grow(state, new, self._taken(i, edges))
+        return Scores(torch.stack(node_scores, 1), torch.cat(edge_scores, 1), self.wiring)
+
+    def _taken(self, i: int, edges: Tensor) -> Tensor:
+        """How much of each edge (B, i) exists for the following steps."""
+        return edges.exp() if i in self._wired else (edges > _EDGE_THRESHOLD).to(edges.dtype)
 
     def _edge_scores(self, i: int, state: _State, new: Tensor, z: Tensor) -> Tensor:  # -> (B, i)
         start = i * (i - 1) // 2
-        fixed = self.fixed[start : start + i]
-        known = (_CERTAIN * (2 * fixed - 1)).expand(len(z), i)
-        if self._given[i - 1]:
+        known = (_CERTAIN * (2 * self.fixed[start : start + i] - 1)).to(z.dtype).expand(len(z), i)
+        free = self._free[i].to(z.device)
+        if not len(free):
             return known
         first, width = self.add_edge[0], self.config.width
         assert isinstance(first, nn.Linear)
         shared = torch.cat([new, state.graph, z], 1)
-        hidden = F.linear(state.nodes, first.weight[:, :width])  # one part a source, one for all
+        sources = state.nodes if len(free) == i else state.nodes[:, free]
+        hidden = F.linear(sources, first.weight[:, :width])  # one part a source, one for all
         hidden = hidden + F.linear(shared, first.weight[:, width:], first.bias)[:, None]
         generated = self.add_edge[2](F.relu(hidden))[..., 0]
-        return torch.where(torch.isfinite(fixed), known, generated)
+        if i in self._wired:
+            generated = torch.log_softmax(generated, 1)
+        return generated if len(free) == i else known.index_copy(1, free, generated)
 
     @property
     def device(self) -> torch.device:
@@ -280,7 +301,11 @@ def sample_graphs(scores: Scores, rng: torch.Generator) -> Graphs:
             -torch.log(torch.rand(scores.nodes.shape, generator=rng).clamp_(1e-20, 1 - 1e-7))
         )
         types = (scores.nodes.cpu() + noise).argmax(2)
-        edges = torch.rand(scores.edges.shape, generator=rng) < torch.sigmoid(scores.edges.cpu())
+        luck = torch.rand(scores.edges.shape, generator=rng)
+        edges = luck < torch.sigmoid(scores.edges.cpu())
+        if scores.wiring is not None:
+            wired = scores.wiring.draw(scores.edges.cpu(), luck, types)
+            edges = torch.where(scores.wiring.drawn.cpu(), wired, edges)
     return Graphs(types.numpy(), edges.numpy())
 
 
@@ -288,10 +313,19 @@ def log_likelihood(scores: Scores, types: Tensor, edges: Tensor) -> Tensor:
     """Log probability of graphs under latent vectors: scores of M, types (B, n), edges (B, E) float -> (M, B)."""
     one_hot = F.one_hot(types, scores.nodes.shape[2]).to(scores.nodes.dtype).flatten(1)  # (B, n A)
     nodes = F.log_softmax(scores.nodes, 2).flatten(1) @ one_hot.T
-    return nodes + scores.edges @ edges.T + F.logsigmoid(-scores.edges).sum(1)[:, None]
+    present, absent = scores.edges, F.logsigmoid(-scores.edges)
+    if scores.wiring is not None:
+        present = scores.wiring.likelihoods(present)
+        absent = absent.masked_fill(scores.wiring.drawn, 0)
+    return nodes + present @ edges.T + absent.sum(1)[:, None]
 
 
 def reconstruction_loss(scores: Scores, types: Tensor, edges: Tensor) -> Tensor:
     """Eq. 1, (B,): cross-entropy of the node types plus binary cross-entropy of the edges, each a mean."""
     nodes = F.cross_entropy(scores.nodes.transpose(1, 2), types, reduction="none").mean(1)
-    return nodes + F.binary_cross_entropy_with_logits(scores.edges, edges, reduction="none").mean(1)
+    each = F.binary_cross_entropy_with_logits(scores.edges, edges, reduction="none")
+    if scores.wiring is None:
+        return nodes + each.mean(1)
+    wired = -scores.wiring.likelihoods(scores.edges) * edges
+    each = torch.where(scores.wiring.drawn, wired, each)
+    return nodes + each.sum(1) / scores.wiring.count

@@ -109,6 +109,11 @@ class CellSpace(ABC):
         """(n, A): how many edges a node takes besides the fixed ones, given its type; -1 where any number will do."""
         return np.full((self.num_nodes, len(self.node_types)), -1, dtype=np.int8)
 
+    @property
+    def apart(self) -> IntArray:
+        """(n,): for each node, an earlier one with which it must share no free source; -1 for none."""
+        return np.full(self.num_nodes, -1)
+
     @abstractmethod
     def is_valid(self, x: IntArray) -> BoolArray:
         """(B,): whether the decisions (B, D) describe a valid architecture without repair."""

@@ -134,6 +134,12 @@ class DartsCell(CellSpace):
         degrees[self._place_of_op[1:].ravel(), _FIRST_OP:-2] = 1
         return degrees
 
+    @property
+    def apart(self) -> IntArray:
+        apart = super().apart
+        apart[self._place_of_op[1:, 1]] = self._place_of_op[1:, 0]
+        return apart
+
     def is_valid(self, x: IntArray) -> BoolArray:
         return np.ones(len(x), dtype=bool)
 

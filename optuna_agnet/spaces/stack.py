@@ -126,6 +126,14 @@ class Stack(CellSpace):
             degrees[place, types] = cell.in_degrees[1:]
         return degrees
 
+    @property
+    def apart(self) -> IntArray:
+        apart = super().apart
+        for cell, _, place in self._parts():
+            own = cell.apart[1:]
+            apart[place] = np.where(own < 0, -1, own + place.start - 1)
+        return apart
+
     def _parts(self) -> list[tuple[CellSpace, IntArray, slice]]:
         return list(zip(self.cells.values(), self._types, self._places, strict=True))
 

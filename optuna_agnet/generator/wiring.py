@@ -1,0 +1,102 @@
+"""Edges that are drawn together: where a node's type says how many edges it takes, they are drawn without replacement.
+
+Independent draws would hardly ever give each of many nodes its exact number of inputs (`CellSpace.in_degrees`), nor
+two nodes different ones (`CellSpace.apart`).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from optuna_agnet.spaces.base import CellSpace, IntArray
+
+
+class Wiring(nn.Module):
+    """The wired nodes of a space, T in number: those whose free edges are as many as their type says.
+
+    The score of an edge to such a node is the logarithm of its share among the node's free edges.
+
+    Args:
+        space: The space.
+    """
+
+    drawn: Tensor  # (E,) bool: whether an edge is among the wired ones
+    pairs: Tensor  # (2, P): edges from the same source of which the first rules the second out
+
+    def __init__(self, space: CellSpace) -> None:
+        super().__init__()
+        free = _free_edges(space)
+        known = np.all((space.in_degrees >= 0) | ~space.allowed_types, axis=1)
+        places = [i for i in range(space.num_nodes) if len(free[i]) and known[i]]
+        none = len(space.fixed_edges)
+        table = np.full((len(places), max((len(free[i]) for i in places), default=0)), none)
+        for row, i in zip(table, places, strict=True):
+            row[: len(free[i])] = free[i]
+        drawn = np.zeros(none + 1, dtype=bool)
+        drawn[table] = True
+        pairs = [_ruled_out(free, int(space.apart[i]), i) for i in places if space.apart[i] >= 0]
+        self.register_buffer("drawn", torch.from_numpy(drawn[:-1]), persistent=False)
+        both = np.concatenate([np.empty((2, 0), dtype=np.int64), *pairs], 1)
+        self.register_buffer("pairs", torch.from_numpy(both), persistent=False)
+        degrees = np.maximum(space.in_degrees[places], 0).astype(np.int64)
+        self.places = torch.tensor(places, dtype=torch.long)  # (T,)
+        self.degrees = torch.from_numpy(degrees)  # (T, A): edges that they take, by type
+        self.table = torch.from_numpy(table)  # (T, S): their free edges; E stands for none
+        self._later = torch.from_numpy(space.apart[places] >= 0)
+        independent = (space.fixed_edges < 0) & ~drawn[:-1]
+        self.count = len(places) + int(independent.sum())  # what a loss over all edges averages
+
+    def likelihoods(self, scores: Tensor) -> Tensor:
+        """What each edge (B, E) adds to the log likelihood of a graph that has it.
+
+        With p the share of an edge that another rules out, the other remaining shares grow by 1 / (1 - p).
+        """
+        first, second = self.pairs
+        share = scores[:, second].exp().clamp_max(1 - 1e-6)
+        return scores.index_add(1, first, -torch.log1p(-share))
+
+    def draw(self, scores: Tensor, luck: Tensor, types: Tensor) -> Tensor:
+        """Edges (B, E) of the wired nodes, the others False; everything on the CPU.
+
+        Args:
+            scores: (B, E).
+            luck: (B, E), uniform in [0, 1).
+            types: (B, n) of the nodes.
+        """
+        gumbel = -torch.log(-torch.log(luck.clamp(1e-20, 1 - 1e-7)))
+        perturbed = F.pad(scores + gumbel, (0, 1), value=-torch.inf)
+        degree = self.degrees[torch.arange(len(self.places)), types[:, self.places]]  # (B, T)
+        edges = torch.zeros(perturbed.shape, dtype=torch.bool)
+        self._choose(perturbed, degree, ~self._later, edges)
+        if self._later.any():
+            first, second = self.pairs.cpu()
+            perturbed[:, second] = perturbed[:, second].masked_fill(edges[:, first], -torch.inf)
+            self._choose(perturbed, degree, self._later, edges)
+        return edges[:, :-1]
+
+    def _choose(self, scores: Tensor, degree: Tensor, places: Tensor, edges: Tensor) -> None:
+        """Set the best ``degree`` (B, T) edges of some places in ``edges`` (B, E + 1)."""
+        table = self.table[places]
+        most = min(int(self.degrees.max()), table.shape[1])
+        best = scores[:, table].topk(most, 2).indices  # (B, T, most)
+        taken = torch.arange(most) < degree[:, places, None]
+        chosen = torch.zeros(len(scores), *table.shape, dtype=torch.bool).scatter_(2, best, taken)
+        edges[:, table] = chosen
+
+
+def _free_edges(space: CellSpace) -> list[IntArray]:
+    """For each node, the edges to it that some valid graphs have and some have not."""
+    ends = [i * (i + 1) // 2 for i in range(space.num_nodes)]
+    return [a + np.flatnonzero(space.fixed_edges[a:b] < 0) for a, b in pairwise([0, *ends])]
+
+
+def _ruled_out(free: list[IntArray], first: int, second: int) -> IntArray:
+    """Edges (2, P) to two nodes from the same sources."""
+    one, other = (free[i] - i * (i - 1) // 2 for i in (first, second))
+    common = np.intersect1d(one, other)
+    return np.stack([i * (i - 1) // 2 + common for i in (first, second)])
