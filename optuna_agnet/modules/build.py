@@ -10,6 +10,13 @@ from typing import Any
 from torch import nn
 
 from optuna_agnet.architecture import Architecture
+from optuna_agnet.modules.chain import (
+    FBNET_OPERATIONS,
+    ChainSize,
+    FBNetSize,
+    chain_network,
+    fbnet_network,
+)
 from optuna_agnet.modules.darts import (
     DARTS_CIFAR_SIZE,
     DARTS_OPERATIONS,
@@ -24,7 +31,7 @@ from optuna_agnet.modules.node_cell import (
     node_cell_network,
 )
 from optuna_agnet.modules.operations import BUILT_IN, OperationBuilder, operation_builders
-from optuna_agnet.spaces import CellSpace, DartsCell, EdgeCell, NodeCell, Stack
+from optuna_agnet.spaces import CellSpace, Chain, DartsCell, EdgeCell, NodeCell, Stack, fbnet
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ def skeleton_of(space: object) -> Skeleton:
     """
     raise ValueError(
         f"build_model has no network for {space!r}: it builds cells of EdgeCell, NodeCell and "
-        "DartsCell spaces; register another kind with optuna_agnet.modules.skeleton_of.register"
+        "DartsCell spaces, and chains; register another kind with optuna_agnet.modules.skeleton_of.register"
     )
 
 
@@ -82,6 +89,13 @@ def _(space: NodeCell) -> Skeleton:
 @skeleton_of.register
 def _(space: DartsCell) -> Skeleton:
     return Skeleton(darts_network, DARTS_CIFAR_SIZE, DARTS_OPERATIONS)
+
+
+@skeleton_of.register
+def _(space: Chain) -> Skeleton:
+    if space == fbnet():
+        return Skeleton(fbnet_network, FBNetSize(), FBNET_OPERATIONS, least_channels=2)
+    return Skeleton(chain_network, ChainSize(), FBNET_OPERATIONS)
 
 
 @skeleton_of.register
@@ -111,6 +125,8 @@ def build_model(
     | `EdgeCell` | NAS-Bench-201 (Dong & Yang 2020) | 16 channels, 5 cells a stage |
     | `NodeCell` | NAS-Bench-101 (Ying et al. 2019) | 128 channels, 3 cells a stage |
     | `DartsCell`, `Stack` of two | DARTS (Liu et al. 2019) | 36 channels, 6 cells a stage |
+    | `spaces.fbnet()` | FBNet (Wu et al. 2019) | 16 channels after the stem |
+    | `Chain` | stages of equally many layers | 16 channels |
 
     By default the trainable parameters are as many as the benchmark's own table says. Weights start as PyTorch
     starts them, drawn from its global generator: call `torch.manual_seed` before for the same weights again. Batch
@@ -121,15 +137,16 @@ def build_model(
         arch: An architecture of the space.
         ops: ``{name: builder}`` for operations of your own, or in place of built-in ones.
             ``builder(c_in, c_out)`` gives a module (B, c_in, H, W) -> (B, c_out, H, W) that must not change its input
-            in place: other operations read it too. In DARTS cells it is ``builder(c_in, c_out, stride)``, where a
-            stride of 2 halves height and width, rounded up. Cells call builders with c_in == c_out.
+            in place: other operations read it too. In DARTS cells and chains it is ``builder(c_in, c_out, stride)``,
+            where a stride of 2 halves height and width, rounded up. Builders of cells get c_in == c_out.
         num_classes: Outputs; 10 by default.
         in_channels: Channels of the images, 1 for grey ones; 3 by default.
-        channels: Channels after the stem; each later stage doubles them. In DARTS networks those of a node.
+        channels: Channels after the stem; each later stage doubles them. In DARTS networks those of a node; FBNet's
+            own widths are scaled with it.
         cells_per_stage: Cells a stage, in DARTS networks without the reduction cells between stages. DARTS's 14
             cells for ImageNet are 4 a stage.
         stages: Stages, with height and width halved (rounded up) between them; 3 by default.
-        stem: DARTS. "cifar" (default) for small images; "imagenet" divides height and width by eight before the cells.
+        stem: DARTS and FBNet. "cifar" (default) for small images, "imagenet" has strides for large ones.
         auxiliary: DARTS. In training the network gives a pair, its logits and those of an auxiliary classifier.
         drop_path: DARTS. Probability in training that an image loses an operation's result; the network's
             attribute of this name changes it later.

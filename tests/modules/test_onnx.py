@@ -1,0 +1,55 @@
+"""Any built network goes to ONNX and computes there what it computes in PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from optuna_agnet import spaces
+from optuna_agnet.modules import build_model
+from optuna_agnet.spaces import CellSpace
+
+pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "nas_bench_201": {"cells_per_stage": 1, "stages": 2},
+    "nas_bench_101": {"cells_per_stage": 1, "stages": 2},
+    "darts": {"cells_per_stage": 1, "stages": 2, "auxiliary": True, "drop_path": 0.2},
+    "fbnet": {},
+}
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "nas_bench_201",
+        "darts",
+        pytest.param("nas_bench_101", marks=pytest.mark.slow),
+        pytest.param("fbnet", marks=pytest.mark.slow),
+    ],
+)
+def test_onnx_runtime_computes_the_same(preset: str, tmp_path: Path) -> None:
+    space: CellSpace = getattr(spaces, preset)()
+    torch.manual_seed(0)
+    model = build_model(space, space.random_architecture(0), channels=4, **SETTINGS[preset])  # type: ignore[arg-type]
+    model(torch.randn(8, 3, 16, 16))  # statistics of batch normalisation that are not trivial
+    model.eval()
+    batch = torch.export.Dim("batch")
+    file = tmp_path / "network.onnx"
+    torch.onnx.export(
+        model,
+        (torch.randn(2, 3, 16, 16),),
+        file,
+        dynamo=True,
+        dynamic_shapes=({0: batch},),
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(file)
+    images = torch.randn(5, 3, 16, 16)  # another batch size than the example's
+    (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, model(images).numpy(), rtol=1e-3, atol=1e-4)
