@@ -74,3 +74,21 @@ def test_every_example_is_short_and_listed() -> None:
         assert len(file.read_text().splitlines()) < 80, file.name
         assert f"examples/{file.name}" in readme
         assert f'"{file.name}"' in tested
+
+
+def test_latency_limit(tmp_path: Path) -> None:
+    output = run("latency_limit.py", "--trials", "5", cwd=tmp_path)
+    limit = float(re.findall(r"limit ([\d.]+) ms$", output, re.MULTILINE)[0])
+    found, again = (float(ms) for ms in re.findall(r"([\d.]+) ms$", output, re.MULTILINE)[1:])
+    assert found <= limit + 0.005  # printed with two digits
+    assert again > 0
+    assert "5 cells trained" in output
+
+
+def test_two_objectives(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    output = run("two_objectives.py", "--trials", "5", "--folder", "here", cwd=tmp_path)
+    assert re.search(r"^[1-5] of 5 trials are on the front:$", output, re.MULTILINE)
+    accuracy = [float(a) for a in re.findall(r"([\d.]+)% at [\d.]+ ms: \|", output)]
+    assert accuracy == sorted(accuracy)  # from fast to slow, each more accurate than the one before
+    assert "<html" in (tmp_path / "here" / "front.html").read_text()[:200]
