@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optuna_agnet.modules import build_model
     from optuna_agnet.sampler import AGNetSampler
     from optuna_agnet.search import AGNet, AGNetConfig
+    from optuna_agnet.study_report import report
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _LAZY = {
     "hardware": "",
     "load_generator": "optuna_agnet.generator",
     "pretrain": "optuna_agnet.generator",
+    "report": "optuna_agnet.study_report",
     "visualization": "",
 }
 
@@ -50,6 +52,7 @@ __all__ = [
     "hardware",
     "load_generator",
     "pretrain",
+    "report",
     "spaces",
     "visualization",
 ]

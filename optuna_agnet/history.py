@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,8 +110,7 @@ class SearchHistory:
         than among random architectures.
         """
         found = []
-        ends = [*self.sizes[2:], len(self.told)]
-        for size, end in zip(self.sizes[1:], ends, strict=True):
+        for size, end in pairwise([*self.sizes[1:], len(self.told)]):
             new = np.flatnonzero(~np.isnan(self.told.y[:end, objective]))
             new = new[new >= size]
             if len(new):

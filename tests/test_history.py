@@ -71,6 +71,8 @@ def test_judgements_cover_all_results_after_the_startup_and_know_none_of_them() 
         later = y[j.told : j.told + len(j.actual)]
         ranks = [np.mean(np.append(y[: j.told] < value, y[: j.told] <= value)) for value in later]
         assert np.array_equal(np.argsort(j.actual, kind="stable"), np.argsort(ranks, kind="stable"))
+    assert search_history(run(3), SPACE).judgements() == []
+    assert search_history(run(4), SPACE).judgements() == []
     short = search_history(run(6), SPACE).judgements()[0]
     assert short.mean.tolist() == judged[0].mean[:2].tolist()  # what comes later changes nothing
 

@@ -1,0 +1,388 @@
+"""What a study did, as Markdown and HTML: `report(study, space)`.
+
+The module is not called ``report`` because a submodule of that name would hide the function `optuna_agnet.report`.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+from optuna.trial import TrialState
+
+from optuna_agnet.history import Judgement, SearchHistory, search_history
+from optuna_agnet.sampler import AGNetSampler
+from optuna_agnet.spaces.base import CellSpace
+from optuna_agnet.study_state import SOURCE, best_trials, constraints_of, is_feasible
+from optuna_agnet.visualization import (
+    architecture_svg,
+    plot_latent_space,
+    plot_operation_drift,
+    plot_search_progress,
+    plot_surrogate_calibration,
+)
+from optuna_agnet.visualization.trials import is_maximized, value_name
+
+if TYPE_CHECKING:
+    import optuna
+    import plotly.graph_objects as go
+    from optuna.trial import FrozenTrial
+
+_SAMPLES = 500  # of the generator, a round
+_SHOWN_BEST = 5
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #202020; background: #fff; max-width: 1000px;
+  margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+table { border-collapse: collapse } th, td { padding: .25rem .8rem .25rem 0; text-align: left;
+  border-bottom: 1px solid #d0d0d0; vertical-align: top } p.note { color: #606060 }
+code { overflow-wrap: anywhere } img, svg { max-width: 100%; border-radius: 6px }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a report: a table with a heading, and what to keep in mind about it."""
+
+    title: str
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A study's report. ``print`` gives its Markdown; in a notebook it shows itself.
+
+    Args:
+        title: Its heading.
+        sections: Tables and notes.
+        picture: The best feasible architecture as SVG text; empty where there is none.
+        figures: Plotly figures by name, for the HTML form; empty without plotly.
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+    picture: str = ""
+    figures: dict[str, go.Figure] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.markdown
+
+    @property
+    def markdown(self) -> str:
+        """GitHub's Markdown, with the picture as a data link, which GitHub itself does not show; `save` does better."""
+        data = base64.b64encode(self.picture.encode()).decode()
+        return self._markdown(f"data:image/svg+xml;base64,{data}")
+
+    def _markdown(self, picture: str) -> str:
+        parts = [f"# {_plain(self.title)}"]
+        for section in self.sections:
+            parts.append(f"## {section.title}")
+            if section.rows:
+                parts.append(_markdown_table(section))
+            if section.note:
+                parts.append(section.note)
+            if section.title == BEST and self.picture:
+                parts.append(f"![best architecture]({picture})")
+        return "\n\n".join(parts) + "\n"
+
+    @property
+    def html(self) -> str:
+        """One page that opens offline; light or dark as the reader's system is."""
+        parts = [
+            "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+            "<meta name='viewport' content='width=device-width'>",
+            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{html.escape(self.title)}</h1>",
+        ]
+        for section in self.sections:
+            parts.append(f"<h2>{html.escape(section.title)}</h2>")
+            if section.rows:
+                parts.append(_html_table(section))
+            if section.note:
+                parts.append(f"<p class='note'>{html.escape(section.note)}</p>")
+            if section.title == BEST and self.picture:
+                parts.append(self.picture)
+        return "\n".join([*parts, *self._html_figures(), "</body></html>"])
+
+    def _html_figures(self) -> list[str]:
+        parts = ["<h2>Figures</h2>"] if self.figures else []
+        for number, figure in enumerate(self.figures.values()):
+            parts.append(
+                figure.to_html(
+                    full_html=False,
+                    include_plotlyjs=number == 0,  # once; 4 MB, and then no network is needed
+                    config={"displayModeBar": False, "responsive": True},
+                )
+            )
+        return parts
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file: HTML for ``.html``; Markdown for ``.md``, with the picture beside it as ``.svg``.
+
+        Raises:
+            ValueError: The file's name ends otherwise.
+        """
+        path = Path(path)
+        if path.suffix == ".html":
+            path.write_text(self.html, encoding="utf-8")
+        elif path.suffix == ".md":
+            picture = path.with_suffix(".svg")
+            path.write_text(self._markdown(picture.name), encoding="utf-8")
+            if self.picture:
+                picture.write_text(self.picture, encoding="utf-8")
+        else:
+            raise ValueError(f"'{path}' must end in .html or .md")
+
+
+BEST = "Best feasible architecture"
+
+
+def report(
+    study: optuna.Study, space: CellSpace, *, history: SearchHistory | None = None
+) -> Report:
+    """What a study did: queries, best feasible architecture, surrogate, generator, sources, duplicates, overhead.
+
+    Args:
+        study: The study.
+        space: What it searched.
+        history: From `search_history`, where the search's seed and config are not the study's sampler's; a study
+            loaded from a storage has them nowhere, and its rounds are then those of seed 0 and the default config.
+
+    Raises:
+        ValueError: The study's parameters don't fit the space, or no trial is complete.
+
+    Example:
+        >>> import optuna
+        >>> from optuna_agnet import AGNetSampler, spaces
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> space = spaces.nas_bench_201()
+        >>> study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
+        >>> study.optimize(lambda trial: str(space.suggest(trial)).count("conv_3x3"), n_trials=20)
+        >>> print(report(study, space).markdown.splitlines()[2])
+        ## Queries
+    """
+    history = history or search_history(study, space)
+    trials = [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if {d.name for d in space.decisions} <= trial.params.keys()
+    ]
+    best = best_trials(study)
+    picture = ""
+    if best:
+        picture = architecture_svg(space.from_params(best[0].params), width=900, ops=space.ops)
+    sections = (
+        _queries(study, trials),
+        _best(study, space, best),
+        _sources(study, trials),
+        _surrogate(history.judgements()),
+        _generator(history, space, isinstance(study.sampler, AGNetSampler)),
+        _duplicates(trials, space),
+        _time(trials),
+    )
+    title = f"Study {study.study_name}"
+    return Report(title, sections, picture, _figures(study, space, history))
+
+
+def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
+    counts = Counter(trial.state for trial in trials)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    rows = [(state.name.lower(), str(counts[state])) for state in TrialState if counts[state]]
+    if any(constraints_of(trial) for trial in trials):
+        kept = sum(map(is_feasible, complete))
+        rows.append(("complete and feasible", f"{kept} ({kept / max(1, len(complete)):.0%})"))
+        for name in dict.fromkeys(name for trial in trials for name in constraints_of(trial)):
+            known = [constraints_of(t)[name] for t in complete if name in constraints_of(t)]
+            broken = sum(value > 0 for value in known)
+            rows.append((f"constraint {name} broken", f"{broken} of {len(known)}"))
+    goals = ", ".join(
+        f"{'maximize' if is_maximized(study, k) else 'minimize'} {value_name(study, k)}"
+        for k in range(len(study.directions))
+    )
+    return Section("Queries", ("trials", ""), tuple(rows), f"Objectives: {goals}.")
+
+
+def _best(study: optuna.Study, space: CellSpace, best: Sequence[FrozenTrial]) -> Section:
+    if not best:
+        return Section(BEST, note="None: no complete trial keeps all constraints.")
+    first = best[0]
+    rows = [("trial", str(first.number)), ("architecture", str(space.from_params(first.params)))]
+    rows += [(value_name(study, k), f"{value:.6g}") for k, value in enumerate(first.values)]
+    rows += [(f"constraint {n}", f"{value:+.4g}") for n, value in constraints_of(first).items()]
+    rows.append(("proposed by", str(first.system_attrs.get(SOURCE, "another sampler or by hand"))))
+    rows += [(f"parameter {name}", str(value)) for name, value in first.params.items()]
+    note = ""
+    if len(best) > 1:
+        shown = ", ".join(str(trial.number) for trial in best[:_SHOWN_BEST])
+        more = ", ..." if len(best) > _SHOWN_BEST else ""
+        note = f"{len(best)} trials are equally good or on the front: {shown}{more}. This is the first of them."
+    return Section(BEST, ("", ""), tuple(rows), note)
+
+
+def _sources(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
+    """How often each source proposed, and how often it found something better than all before."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    ordered = sorted(complete, key=lambda t: (t.datetime_complete or datetime.min, t.number))
+    sign = 1.0 if is_maximized(study) else -1.0
+    proposed: Counter[str] = Counter()
+    won: Counter[str] = Counter()
+    values: dict[str, list[float]] = {}
+    best = -np.inf
+    for trial in ordered:
+        source = str(trial.system_attrs.get(SOURCE, "other"))
+        proposed[source] += 1
+        values.setdefault(source, []).append(trial.values[0])
+        if is_feasible(trial) and sign * trial.values[0] > best:
+            best = sign * trial.values[0]
+            won[source] += 1
+    rows = tuple(
+        (source, str(count), str(won[source]), f"{median(values[source]):.6g}")
+        for source, count in proposed.most_common()
+    )
+    note = "New best: a feasible trial better in the first objective than all before it."
+    return Section(
+        "Where architectures came from",
+        ("source", "trials", "new best", "median value"),
+        rows,
+        note,
+    )
+
+
+def _surrogate(judged: Sequence[Judgement]) -> Section:
+    title = "Surrogate"
+    if not judged:
+        return Section(title, note="No result came after its first fit.")
+    rows = [(str(j.told), str(len(j.mean)), _tau(j.tau)) for j in judged]
+    known = [j for j in judged if not np.isnan(j.tau)]
+    if known:
+        weights = [len(j.mean) for j in known]
+        mean = float(np.average([j.tau for j in known], weights=weights))
+        rows.append(("all rounds", str(sum(weights)), _tau(mean)))
+    note = (
+        "Kendall's rank correlation of predictions and results that were not known yet. Most of those were proposed"
+        " because the surrogate liked them; among such close ones it is lower than among random architectures."
+    )
+    return Section(title, ("results known", "next results", "Kendall tau"), tuple(rows), note)
+
+
+def _tau(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:+.2f}"
+
+
+def _generator(history: SearchHistory, space: CellSpace, known: bool) -> Section:
+    rows = []
+    for r in history.rounds:
+        x, valid = r.sample(_SAMPLES)
+        keys = space.keys(x)
+        evaluated = space.keys(history.told.x[: r.told]) if r.told else keys[:0]
+        rows.append(
+            (
+                f"after {r.told} results" if r.told else "pretrained",
+                f"{valid:.1%}",
+                f"{len(np.unique(keys)) / max(1, len(keys)):.1%}",
+                f"{float(np.isin(keys, evaluated).mean()) if len(keys) else 0:.1%}",
+            )
+        )
+    note = (
+        f"{_SAMPLES} samples of z ~ N(0, 1) a round. Samples that were evaluated before are filtered out unless"
+        f" duplicates are allowed. The rounds were trained again on the study's results, with seed"
+        f" {history.search.seed}"
+    )
+    note += "." if known else "; a storage does not keep the search's own seed and config."
+    header = ("generator", "valid", "different graphs", "evaluated before")
+    return Section("Generator", header, tuple(rows), note)
+
+
+def _duplicates(trials: Sequence[FrozenTrial], space: CellSpace) -> Section:
+    finished = [trial for trial in trials if trial.state.is_finished()]
+    x = np.array([space.params_to_row(t.params) for t in finished], dtype=np.int64)
+    x = space.repair(x.reshape(-1, len(space.decisions)))
+    rows = (
+        ("finished trials", str(len(x))),
+        ("different decisions", str(len(np.unique(x, axis=0)))),
+        ("different graphs", str(len(np.unique(space.keys(x))))),
+    )
+    return Section("Duplicates", ("", ""), rows, "Isomorphic graphs count once as graphs.")
+
+
+def _time(trials: Sequence[FrozenTrial]) -> Section:
+    """What timestamps tell: trials' own time, and gaps in which none ran."""
+    spans = sorted(
+        (t.datetime_start, t.datetime_complete)
+        for t in trials
+        if t.datetime_start is not None and t.datetime_complete is not None
+    )
+    if not spans:
+        return Section("Time", note="No finished trial carries timestamps.")
+    total = max(end for _, end in spans) - spans[0][0]
+    lengths = [(end - start).total_seconds() for start, end in spans]
+    idle, latest = timedelta(), spans[0][1]
+    for start, end in spans[1:]:
+        idle += max(timedelta(), start - latest)
+        latest = max(latest, end)
+    rows = (
+        ("from first start to last end", _seconds(total.total_seconds())),
+        ("median trial", _seconds(median(lengths))),
+        ("fastest trial", _seconds(min(lengths))),
+        ("no trial running", _seconds(idle.total_seconds())),
+    )
+    note = (
+        "Optuna proposes inside a trial, at its first suggest call, so a trial's time contains its proposal; timestamps"
+        " don't separate the two. The fastest trial bounds the cheapest proposal."
+    )
+    return Section("Time", ("", ""), rows, note)
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return str(timedelta(seconds=round(seconds)))
+
+
+def _figures(study: optuna.Study, space: CellSpace, history: SearchHistory) -> dict[str, go.Figure]:
+    try:
+        figures = {"progress": plot_search_progress(study)}
+    except ImportError:
+        return {}
+    figures["latent space"] = plot_latent_space(study, space, history=history)
+    figures["operations"] = plot_operation_drift(study, space, history=history)
+    if history.judgements():
+        figures["surrogate"] = plot_surrogate_calibration(study, space, history=history)
+    return figures
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def _plain(text: str) -> str:
+    """Text that means nothing special in a Markdown table."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def _markdown_table(section: Section) -> str:
+    lines = [section.header, tuple("---" for _ in section.header), *section.rows]
+    return "\n".join("| " + " | ".join(map(_plain, line)) + " |" for line in lines)
+
+
+def _html_table(section: Section) -> str:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
+    rows = [
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in section.rows
+    ]
+    shown = f"<tr>{head}</tr>" if any(section.header) else ""
+    return "<table>" + shown + "\n".join(rows) + "</table>"

@@ -1,0 +1,185 @@
+"""The report says what the study's trials say, in both forms."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+import optuna_agnet
+from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.generator.network import Generator
+from optuna_agnet.history import search_history
+from optuna_agnet.study_report import Report, report
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
+QUICK = AGNetConfig(n_startup=4, retrain_every=4, draws=(64,), pool_size=32)
+
+
+def run(n: int = 14, direction: str = "maximize", limit: float | None = None) -> optuna.Study:
+    sampler = AGNetSampler(SPACE, seed=0, config=QUICK, generator=Generator(SPACE))
+    study = optuna.create_study(study_name="cells|x", direction=direction, sampler=sampler)
+    for k in range(n):
+        trial = study.ask()
+        nodes = SPACE.suggest(trial).nodes
+        if limit is not None:
+            trial.storage.set_trial_system_attr(
+                trial._trial_id, "constraints", [nodes.count("pool") - limit]
+            )
+        if k == 5:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, nodes.count("conv") + 0.01 * k)
+    return study
+
+
+@pytest.fixture(scope="module")
+def limited() -> tuple[optuna.Study, Report]:
+    study = run(limit=1.5)
+    return study, report(study, SPACE)
+
+
+def table(result: Report, title: str) -> dict[str, tuple[str, ...]]:
+    section = next(section for section in result.sections if section.title == title)
+    return {row[0]: row[1:] for row in section.rows}
+
+
+def feasible(trial: optuna.trial.FrozenTrial) -> bool:
+    return SPACE.from_params(trial.params).nodes.count("pool") <= 1
+
+
+def test_queries_and_best_feasible_architecture(limited: tuple[optuna.Study, Report]) -> None:
+    study, result = limited
+    complete = [t for t in study.trials if t.state == TrialState.COMPLETE]
+    kept = [t for t in complete if feasible(t)]
+    queries = table(result, "Queries")
+    assert queries["complete"] == (str(len(complete)),)
+    assert queries["fail"] == ("1",)
+    assert queries["complete and feasible"][0].startswith(f"{len(kept)} (")
+    assert queries["constraint 0 broken"] == (f"{len(complete) - len(kept)} of {len(complete)}",)
+    best = max(kept, key=lambda t: t.value)
+    shown = table(result, "Best feasible architecture")
+    assert shown["trial"] == (str(best.number),)
+    assert shown["architecture"] == (str(SPACE.from_params(best.params)),)
+    assert {f"parameter {name}" for name in best.params} <= shown.keys()
+    assert shown["proposed by"][0] in ("startup", "generator", "neighbors", "random")
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_sources_count_proposals_and_new_bests(direction: str) -> None:
+    study = run(direction=direction)
+    sign = 1 if direction == "maximize" else -1
+    best, won = -np.inf, {}
+    for t in study.trials:
+        if t.value is not None and sign * t.value > best:
+            best = sign * t.value
+            won[t.system_attrs["agnet:source"]] = won.get(t.system_attrs["agnet:source"], 0) + 1
+    shown = table(report(study, SPACE), "Where architectures came from")
+    assert sum(int(row[0]) for row in shown.values()) == 13
+    assert {source: int(row[1]) for source, row in shown.items() if row[1] != "0"} == won
+
+
+def test_generator_and_surrogate_have_a_row_a_round(limited: tuple[optuna.Study, Report]) -> None:
+    _, result = limited
+    generator = table(result, "Generator")
+    assert list(generator) == ["pretrained", *(f"after {k} results" for k in (4, 8, 12))]
+    assert generator["pretrained"][2] == "0.0%"
+    assert {row[0] for row in generator.values()} == {"100.0%"}  # an EdgeCell has no invalid graph
+    surrogate = table(result, "Surrogate")
+    assert list(surrogate) == ["4", "8", "12", "all rounds"]
+    assert all(-1 <= float(tau) <= 1 for _, tau in surrogate.values() if tau != "-")
+
+
+def test_duplicates_are_counted_by_decisions_and_by_graph() -> None:
+    space = spaces.EdgeCell(nodes=3, ops=("none", "conv", "pool"))
+    study = optuna.create_study(study_name="twins")
+    for text in (
+        "|conv~0|+|none~0|pool~1|",
+        "|conv~0|+|none~0|pool~1|",
+        "|none~0|+|conv~0|none~1|",
+    ):
+        study.enqueue_trial(space.to_params(space.parse(text)))
+    study.optimize(lambda trial: len(str(space.suggest(trial))), n_trials=3)
+    search = AGNet(space, ["minimize"], generator=Generator(space))
+    result = report(study, space, history=search_history(study, space, search))
+    assert list(table(result, "Duplicates").values()) == [("3",), ("2",), ("2",)]
+    assert table(result, "Best feasible architecture")["proposed by"] == (
+        "another sampler or by hand",
+    )
+
+
+def test_markdown_tables_are_whole_and_the_picture_is_in_it(
+    limited: tuple[optuna.Study, Report], tmp_path: Path
+) -> None:
+    _, result = limited
+    lines = result.markdown.splitlines()
+    assert lines[0] == "# Study cells\\|x"
+    for first, second in pairwise(lines):
+        if first.startswith("| ") and second.startswith("| "):
+            assert len(re.findall(r"(?<!\\)\|", first)) == len(re.findall(r"(?<!\\)\|", second))
+    data = re.search(r"\(data:image/svg\+xml;base64,(.+)\)", result.markdown)
+    assert data is not None
+    assert base64.b64decode(data[1]).decode() == result.picture
+    result.save(tmp_path / "study.md")
+    assert "](study.svg)" in (tmp_path / "study.md").read_text()
+    assert (tmp_path / "study.svg").read_text() == result.picture
+    with pytest.raises(ValueError, match=r"study.txt' must end in .html or .md"):
+        result.save(tmp_path / "study.txt")
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img", "path", "rect", "line", "circle", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("path", "rect", "line", "circle"):
+            return
+        assert self.open.pop() == tag
+
+
+def test_html_is_whole_and_needs_no_network(limited: tuple[optuna.Study, Report]) -> None:
+    pytest.importorskip("plotly")
+    _, result = limited
+    assert list(result.figures) == ["progress", "latent space", "operations", "surrogate"]
+    tags = _Tags()
+    tags.feed(result.html)
+    assert tags.open == []
+    assert tags.links == []
+    assert result.html.count("Plotly.newPlot") >= 4
+    assert "cells|x" in result.html
+
+
+def test_without_a_feasible_trial_and_without_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("plotly", "plotly.graph_objects", "plotly.subplots"):
+        monkeypatch.setitem(sys.modules, name, None)
+    result = report(run(6, limit=-99), SPACE)
+    assert result.figures == {}
+    assert result.picture == ""
+    assert "None: no complete trial keeps all constraints" in result.markdown
+    assert "<script" not in result.html
+
+
+def test_the_public_name_is_the_function_also_after_the_module_was_imported() -> None:
+    code = (
+        "import optuna_agnet.study_report, optuna_agnet; from optuna_agnet import report;"
+        "assert callable(report) and optuna_agnet.report is report"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert optuna_agnet.report is report
