@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from optuna_agnet.search.acquisition import (
+    expected_hypervolume_improvement,
+    expected_improvement,
+    probability_of_feasibility,
+    ranked_by_improvement,
+)
+
+hypervolume = pytest.importorskip("optuna._hypervolume").compute_hypervolume
+
+
+def test_expected_improvement_equals_its_integral():
+    f = np.random.default_rng(0).normal(0.3, 0.7, 2_000_000)
+    exact = expected_improvement(np.array([0.3]), np.array([0.7]), 0.5)[0]
+    assert abs(exact - np.maximum(f - 0.5, 0).mean()) < 2e-3
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_hypervolume_improvement_is_in_proportion_to_the_exact_one(objectives):
+    rng = np.random.default_rng(objectives)
+    front = rng.uniform(size=(6, objectives))
+    mean = front.max(0) * rng.uniform(0.6, 1.4, size=(40, objectives))
+    spread = np.ptp(front, axis=0)
+    reference = front.min(0) - 0.1 * spread
+    before = hypervolume(-front, -reference)
+    exact = np.array(
+        [
+            hypervolume(-np.vstack([front, np.maximum(m, reference)]), -reference) - before
+            for m in mean
+        ]
+    )
+    estimates = [
+        expected_hypervolume_improvement(
+            mean, np.full_like(mean, 1e-9), front, np.random.default_rng(seed)
+        )
+        for seed in range(20)
+    ]
+    estimate = np.mean(estimates, 0)
+    assert (exact > 0).sum() > 10
+    assert np.corrcoef(exact, estimate)[0, 1] > 0.98
+
+
+def test_one_objective_is_plain_expected_improvement():
+    mean, std = np.array([[0.1], [0.5]]), np.array([[1.0], [0.2]])
+    found = expected_hypervolume_improvement(
+        mean, std, np.array([[0.0], [0.4]]), np.random.default_rng(0)
+    )
+    np.testing.assert_array_equal(found, expected_improvement(mean[:, 0], std[:, 0], 0.4))
+
+
+def test_probability_equals_its_frequency():
+    drawn = np.random.default_rng(0).normal(0.3, 0.7, 1_000_000)
+    chance = probability_of_feasibility(np.array([[0.3]]), np.array([[0.7]]), np.array([0.5]))
+    assert abs(chance[0, 0] - (drawn >= 0.5).mean()) < 2e-3
+
+
+def ranked(mean, margin, front):
+    predicted = np.stack([mean, margin], 1)
+    return ranked_by_improvement(
+        predicted, np.ones_like(predicted), np.zeros(1), front, np.random.default_rng(0)
+    ).tolist()
+
+
+def test_probably_feasible_candidates_come_first_by_improvement_the_others_by_probability():
+    mean, margin = np.array([5.0, 1.0, 2.0, 9.0]), np.array([-1.0, 0.1, 3.0, -0.1])
+    assert ranked(mean, margin, np.array([[0.0]])) == [2, 1, 3, 0]
+
+
+def test_while_nothing_is_feasible_only_the_probability_counts():
+    mean, margin = np.array([5.0, 1.0, 2.0, 9.0]), np.array([-1.0, 0.1, 3.0, -0.1])
+    assert ranked(mean, margin, np.empty((0, 1))) == [2, 1, 3, 0]
+    assert ranked(-mean, margin, np.empty((0, 1))) == [2, 1, 3, 0]
