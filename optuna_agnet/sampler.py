@@ -365,10 +365,18 @@ class AGNetSampler(BaseSampler):
 @contextmanager
 def _own_torch() -> Iterator[None]:
     """Torch as the search needs it, whatever the training code around has set; its random state stays as it is."""
-    with (
-        torch.random.fork_rng(devices=[]),
-        torch.device("cpu"),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-    ):
-        yield
+    dtype = torch.get_default_dtype()
+    try:
+        if dtype != torch.float32:  # of all threads, so only where it must be
+            torch.set_default_dtype(torch.float32)
+        with (
+            torch.random.fork_rng(devices=[]),
+            torch.device("cpu"),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast("cpu", enabled=False),
+        ):
+            yield
+    finally:
+        if dtype != torch.float32:
+            torch.set_default_dtype(dtype)

@@ -43,7 +43,9 @@ def name() -> str:
 @pytest.fixture(scope="session")
 def memory() -> Iterator[Path]:
     """A folder in memory where the system has one: these tests would wait for the disk most of the time."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+    ) as folder:
         yield Path(folder)
 
 

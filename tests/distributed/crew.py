@@ -22,7 +22,10 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import TrainingConfig
-from optuna_agnet.study_state import CLAIM, StudyState
+from optuna_agnet.search import AGNet, SpaceExhausted
+from optuna_agnet.search.candidates import Filter
+from optuna_agnet.spaces.base import CellSpace
+from optuna_agnet.study_state import Snapshot, StudyState
 
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv"))
 """With 729 combinations small enough that workers without claims get in each other's way."""
@@ -38,7 +41,9 @@ PHASES = ("created", "claimed", "parameters", "telling")
 """Where in a trial a worker dies: in the order of what the storage knows of the trial."""
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["optuna_agnet.sampler", "torch._dynamo", "sqlalchemy.orm", "psycopg", "redis", "grpc"])
+_PROCESSES.set_forkserver_preload(
+    ["optuna_agnet.sampler", "torch._dynamo", "sqlalchemy.orm", "psycopg", "redis", "grpc"]
+)
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,24 @@ class Sampler(AGNetSampler):
         super().after_trial(study, *result)
 
 
+class Lockstep(Sampler):
+    """Every worker wants the first architecture that it believes to be free: as many collisions as there can be."""
+
+    def _propose(self, search: AGNet, snapshot: Snapshot, fixed: Any) -> Any:
+        taken = np.concatenate([snapshot.told.x, snapshot.pending, snapshot.excluded])
+        allowed = Filter(self._space, "encoding", frozenset(), fixed).without(taken)
+        every = self._space.enumerate()
+        free = allowed.new(every)
+        if not len(free):
+            raise SpaceExhausted("all are taken")
+        return super()._propose(search, snapshot, fixed)._replace(row=every[free[0]])
+
+
 def objective(trial: optuna.Trial) -> float:
-    arch = str(SPACE.suggest(trial))
-    if isinstance(trial.study.sampler, Sampler):
-        trial.study.sampler.reached("parameters")
+    sampler = trial.study.sampler
+    assert isinstance(sampler, Sampler)
+    arch = str(sampler._space.suggest(trial))
+    sampler.reached("parameters")
     time.sleep(0.002 * (trial.number % 3))
     return arch.count("conv") - 0.5 * arch.count("skip") + 0.01 * len(arch)
 
@@ -131,21 +150,27 @@ def process(target: Any, *arguments: Any) -> multiprocessing.Process:
 
 
 def work(
-    address: str, name: str, trials: int, death: Death | None, start: threading.Barrier | None
+    address: str,
+    name: str,
+    trials: int,
+    sampler: Sampler,
+    start: threading.Barrier,
+    storage: dict[str, Any],
 ) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.load_study(
-        study_name=name, storage=connect(address), sampler=Sampler(death)
-    )
-    if start is not None:
-        start.wait()
+    study = optuna.load_study(study_name=name, storage=connect(address, **storage), sampler=sampler)
+    start.wait()
     study.optimize(objective, n_trials=trials)
 
 
-def run(address: str, name: str, trials: int, deaths: list[Death | None]) -> list[int]:
-    """Exit codes of one worker an entry of ``deaths``, all started at the same moment."""
-    start = _PROCESSES.Barrier(len(deaths))
-    workers = [process(work, address, name, trials, death, start) for death in deaths]
+def run(
+    address: str, name: str, trials: int, samplers: list[Sampler], **storage: Any
+) -> list[int | None]:
+    """Exit codes of one worker a sampler, all started at the same moment."""
+    start = _PROCESSES.Barrier(len(samplers))
+    workers = [
+        process(work, address, name, trials, sampler, start, storage) for sampler in samplers
+    ]
     for worker in workers:
         worker.join(timeout=300)
     return [worker.exitcode for worker in workers]
@@ -154,23 +179,15 @@ def run(address: str, name: str, trials: int, deaths: list[Death | None]) -> lis
 # -- what a study holds ----------------------------------------------------------------------------------------------
 
 
-def held(study: Study) -> list[str]:
-    """Keys of the architectures that trials evaluated, are evaluating or claimed."""
-    state = StudyState(SPACE, study, max_failures=2)
+def held(study: Study, space: CellSpace = SPACE) -> list[str]:
+    """The architectures that trials evaluated, are evaluating or claimed."""
+    state = StudyState(space, study, max_failures=2)
     trials = study.get_trials(deepcopy=False)
     rows = [state._unfinished_row(t) for t in trials if t.state != TrialState.FAIL]
-    return [row.tobytes().hex() for row in rows if row is not None]
+    return ["".join(map(str, row)) for row in rows if row is not None]
 
 
 def architectures(study: Study) -> list[str]:
     """Architectures with a result, in the order of their trials."""
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return [str(SPACE.from_params(t.params)) for t in done]
-
-
-def claimed(study: Study) -> int:
-    return sum(CLAIM in t.system_attrs for t in study.get_trials(deepcopy=False))
-
-
-def rows(seed: int, n: int) -> np.ndarray:
-    return SPACE.sample(n, np.random.default_rng(seed))

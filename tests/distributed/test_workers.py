@@ -5,54 +5,74 @@ from __future__ import annotations
 from collections import Counter
 
 import crew
+import optuna
 import pytest
-from crew import PHASES, Death
+from crew import PHASES, Death, Lockstep, Sampler
 from optuna.trial import TrialState
 
+from optuna_agnet import spaces
 
-def check(study: object, trials: int, deaths: list[Death | None]) -> None:
+
+def check(study: optuna.Study, trials: int, samplers: list[Sampler]) -> None:
     """Every trial that a worker began is there, in the state in which it left it, with an architecture of its own."""
-    dead = [death for death in deaths if death is not None]
-    completed = trials * (len(deaths) - len(dead)) + sum(death.trial for death in dead)
+    dead = [sampler.death for sampler in samplers if sampler.death is not None]
+    completed = trials * (len(samplers) - len(dead)) + sum(death.trial for death in dead)
     states = Counter(t.state for t in study.get_trials(deepcopy=False))
     assert states == Counter({TrialState.COMPLETE: completed, TrialState.RUNNING: len(dead)})
     holding = completed + sum(death.phase != "created" for death in dead)
-    assert len(crew.held(study)) == len(set(crew.held(study))) == holding
+    held = crew.held(study)
+    assert len(held) == holding
+    assert [arch for arch, times in Counter(held).items() if times > 1] == []
 
 
-def run(address: str, name: str, trials: int, deaths: list[Death | None]) -> None:
+def run(address: str, name: str, trials: int, samplers: list[Sampler]) -> None:
     study = crew.new_study(address, name)
-    codes = crew.run(address, name, trials, deaths)
-    assert codes == [0 if death is None else -9 for death in deaths]
-    check(study, trials, deaths)
+    codes = crew.run(address, name, trials, samplers)
+    assert codes == [0 if sampler.death is None else -9 for sampler in samplers]
+    check(study, trials, samplers)
 
 
-def every_third(workers: int, trial: int, first_phase: int) -> list[Death | None]:
-    """Workers of which every third dies in a trial, at one phase after the other."""
+def deaths(workers: int, trial: int, first_phase: int) -> list[Death | None]:
+    """Of every third worker, at one phase after the other."""
     return [
         Death(trial, PHASES[(first_phase + n // 3) % len(PHASES)]) if n % 3 == 2 else None
         for n in range(workers)
     ]
 
 
-def test_four_workers_one_dies(address: str, name: str) -> None:
-    run(address, name, 8, every_third(4, trial=3, first_phase=1))
+def test_four_workers_want_the_same_and_one_dies(address: str, name: str) -> None:
+    run(address, name, 6, [Lockstep(death) for death in deaths(4, trial=3, first_phase=1)])
+
+
+def test_four_workers_search(journal: str, name: str) -> None:
+    run(journal, name, 6, [Sampler() for _ in range(4)])
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", [Sampler, Lockstep])
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])
-def test_workers(address: str, name: str, workers: int) -> None:
-    run(address, name, 96 // workers, [None] * workers)
+def test_workers(address: str, name: str, workers: int, kind: type[Sampler]) -> None:
+    run(address, name, 64 // workers, [kind() for _ in range(workers)])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [4, 8])
 @pytest.mark.parametrize("phase", range(len(PHASES)), ids=PHASES)
 def test_every_third_worker_dies(address: str, name: str, workers: int, phase: int) -> None:
-    run(address, name, 96 // workers, every_third(workers, trial=5, first_phase=phase))
+    run(address, name, 64 // workers, [Sampler(death) for death in deaths(workers, 4, phase)])
 
 
-def test_threads(sqlite: str, name: str) -> None:
-    study = crew.new_study(sqlite, name)
+@pytest.mark.parametrize("kind", [Sampler, Lockstep])
+def test_threads(sqlite: str, name: str, kind: type[Sampler]) -> None:
+    study = crew.new_study(sqlite, name, sampler=kind())
     study.optimize(crew.objective, n_trials=32, n_jobs=4)
-    check(study, 32, [None])
+    check(study, 32, [Sampler()])
+
+
+def test_the_last_architectures_are_shared_out(journal: str, name: str) -> None:
+    crew.new_study(journal, name)
+    small = spaces.EdgeCell(nodes=3, ops=crew.SPACE.ops)
+    study = crew.new_study(journal, name)
+    codes = crew.run(journal, name, 9, [Lockstep(space=small) for _ in range(3)])
+    assert codes == [0, 0, 0]
+    assert len(crew.held(study, small)) == len(set(crew.held(study, small))) == 27
