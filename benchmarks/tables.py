@@ -147,7 +147,7 @@ def with_sd(row: dict[str, str], column: str) -> str:
 def beside_paper(table: int) -> Iterator[str]:
     """Every row of a table of the paper, and our run of the same method at the same queries."""
     rows = published(table)
-    head = ["paper", "queries", "validation", "test", "here", "seeds", "validation", "test"]
+    head = ["paper", "queries", "its validation", "its test", "here", "seeds", "validation", "test"]
     for problem in dict.fromkeys(row["problem"] for row in rows):
         for results in curves.load(problem):
             shown = [beside(row, results) for row in rows if row["problem"] == problem]

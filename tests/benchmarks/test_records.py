@@ -1,0 +1,57 @@
+import resource
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from benchmarks import records
+
+
+def test_what_is_appended_is_read_back(tmp_path, record):
+    path = tmp_path / "results" / "r.jsonl"
+    runs = [record(), record(seed=1, values=[[None, 1.0, 2.0, 3.0]], constraints={"a": [0.5] * 4})]
+    for run in runs:
+        records.append(path, run)
+    assert list(records.read(path)) == runs
+    assert list(records.read(tmp_path / "none.jsonl")) == []
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path, record):
+    path = tmp_path / "r.jsonl"
+    records.append(path, record())
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 50, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            records.append(path, record(seed=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    records.append(path, record(seed=1))
+    assert [run.seed for run in records.read(path)] == [0, 1]
+
+
+def test_several_writers_keep_lines_whole(tmp_path, record):
+    path = tmp_path / "r.jsonl"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: records.append(path, record(seed=seed)), range(100)))
+    assert sorted(run.seed for run in records.read(path)) == list(range(100))
+
+
+@pytest.mark.parametrize("line", ['{"torn', "[]", "null", '{"problem": "nb101"}', ""])
+def test_a_line_that_is_no_run_is_named(tmp_path, record, line):
+    path = tmp_path / "r.jsonl"
+    records.append(path, record())
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(ValueError, match=rf"{path}:2 is no run"):
+        list(records.read(path))
+
+
+def test_the_longest_run_of_a_seed_speaks_for_it(record):
+    runs = [record(), record(budget=8), record(budget=2), record(seed=1), record(data="other")]
+    found = records.longest(iter(runs))
+    assert sorted((run.data, run.seed, run.budget) for run in found.values()) == [
+        ("made up", 0, 8),
+        ("made up", 1, 4),
+        ("other", 0, 4),
+    ]

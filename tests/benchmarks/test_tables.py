@@ -1,0 +1,129 @@
+import pytest
+
+from benchmarks import figures, records, tables
+
+ROOT_README = tables.README.parents[1] / "README.md"
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """An empty results folder; returns what adds records to it."""
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+
+    def add(*runs):
+        for run in runs:
+            records.append(tmp_path / f"{run.problem}.jsonl", run)
+
+    return add
+
+
+def cells(lines, first):
+    """The cells of the row that starts with ``first``."""
+    (row,) = [line for line in lines if line.startswith(f"| {first} |")]
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_benchmarks_readme_holds_the_tables_of_the_committed_results():
+    assert f"{tables.START}\n{tables.everything()}\n{tables.END}" in tables.README.read_text()
+
+
+def test_the_readmes_table_is_what_the_committed_results_say():
+    assert "\n".join(tables.summary()).strip() in ROOT_README.read_text()
+
+
+def test_a_search_table_by_hand(results, long_record):
+    def run(seed, values):
+        return long_record(seed, queries=48, values=[values], test=values, optimum=50.0)
+
+    results(run(0, [40.0] * 9 + [50.0] * 39), run(1, [40.0] * 48), run(2, [45.0] + [50.0] * 47))
+    (found,) = tables.curves.load("nb201-c100")
+    lines = tables.search_table(found)
+    assert lines[0].startswith("| method | seeds | @48 | test @48 | best test @48 (oracle) |")
+    row = cells(lines, "random")
+    assert row == ["random", "3", *["46.67 ± 4.71"] * 3, "10 (2/3)", "10.0"]
+
+
+def test_a_value_that_some_seeds_lack_is_marked(results, long_record):
+    limits = {"latency": [1.0] * 200}
+    results(
+        long_record(0, problem="nb201-c100-lat5", constraints=limits),
+        long_record(1, problem="nb201-c100-lat5", constraints={"latency": [0.0] * 200}),
+    )
+    (found,) = tables.curves.load("nb201-c100-lat5")
+    row = cells(tables.search_table(found), "random")
+    assert row[1] == "2"
+    assert all(text.endswith("± 0.00 (1)") for text in row[2:5])
+    assert row[6] == "0.50"  # feasible
+
+
+def test_our_run_stands_beside_the_papers(results, long_record):
+    run = long_record(method="agnet-paper")
+    results(run)
+    lines = list(tables.beside_paper(9))
+    ours = [line for line in lines if "agnet-paper | 1 |" in line]
+    assert len(ours) == 2  # at 96 and at 192; 400 was not run
+    best = max(run.values[0][:96])
+    assert ours[0].startswith("| AG-Net | 96 | 73.2 ± 0.34 | 73.12 ± 0.40 | agnet-paper | 1 |")
+    assert f"| {best:.2f} ± 0.00 |" in ours[0]
+    assert cells(lines, "SGNAS")[4] == "published only"
+
+
+def test_table_5_marks_the_optimum_and_shows_both_settings(results, long_record):
+    feasible = {"latency": [-1.0, 1.0] * 100}
+    hit = [40.0] * 10 + [46.0] * 190
+    common = {"constraints": feasible, "problem": "hw-edgegpu-2"}
+    results(
+        long_record(0, values=[hit], **common),
+        long_record(1, values=[[40.0] * 200], **common),
+        long_record(
+            0,
+            problem="hw-edgegpu-2-joint",
+            directions=["maximize", "minimize"],
+            values=[[41.0] * 200, [1.0] * 200],
+            constraints=feasible,
+        ),
+    )
+    lines = list(tables.table5())
+    rows = [line for line in lines if line.startswith("| edgegpu 2 ms |")]
+    assert rows[0].endswith("| 40.6* | 40.6* | 39.7 | 46.00 | 46.00* | 41.00 |")
+    assert rows[1].endswith(
+        "| 39.7 (0.9) | 39.1 (1.5) | 37.2 (3.4) | 46.00 | 43.00 (3.00) | 41.00 (5.00) |"
+    )
+    assert rows[2].endswith("| 0.29 | 0.31 | 0.05 | 46.00 | 0.50 | 0.50 |")
+    assert cells(list(tables.table5_counts()), "random")[1:] == ["1", "2", "1", "0"]
+
+
+def test_without_results_there_are_no_tables(results):
+    assert tables.everything() == ""
+
+
+def test_write_needs_its_markers(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{tables.START}old\n{tables.END}after\n")
+    tables.write("| new |", path)
+    tables.write("| new |", path)
+    assert path.read_text() == f"before\n{tables.START}\n| new |\n{tables.END}after\n"
+    path.write_text("nothing")
+    with pytest.raises(ValueError, match="lacks the lines"):
+        tables.write("| new |", path)
+
+
+def test_figures_are_drawn_where_results_are_there(
+    results, long_record, tmp_path, monkeypatch, capsys
+):
+    limits = {"constraints": {"latency": [-1.0, 1.0] * 100}, "problem": "hw-edgegpu-2"}
+    results(
+        *(long_record(seed, method=m) for seed in (0, 1) for m in ("agnet", "agnet-paper")),
+        *(long_record(seed, **limits) for seed in (0, 1)),
+    )
+    monkeypatch.setattr("sys.argv", ["figures", "--folder", str(tmp_path / "figures")])
+    figures.main()
+    drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert drawn == set(figures.FIGURES) - {"figure9"}
+    assert "figure9 is left out: needs runs of" in capsys.readouterr().out
+
+
+def test_an_unknown_figure(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["figures", "figure99"])
+    with pytest.raises(SystemExit, match="unknown figure figure99; known: figure3"):
+        figures.main()
