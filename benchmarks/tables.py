@@ -145,27 +145,30 @@ def with_sd(row: dict[str, str], column: str) -> str:
 
 
 def beside_paper(table: int) -> Iterator[str]:
-    """Every row of a table of the paper, and our run of the same method at the same queries."""
+    """Every row of a table of the paper, and our runs of the same method at the same queries."""
     rows = published(table)
     head = ["paper", "queries", "its validation", "its test", "here", "seeds", "validation", "test"]
     for problem in dict.fromkeys(row["problem"] for row in rows):
         for results in curves.load(problem):
-            shown = [beside(row, results) for row in rows if row["problem"] == problem]
+            shown = [
+                line for row in rows if row["problem"] == problem for line in beside(row, results)
+            ]
             yield from (f"#### Table {table}, {problem} ({results.data})", "")
             yield from markdown([*head, "best test (oracle)"], shown)
 
 
-def beside(row: dict[str, str], results: Results) -> list[str]:
+def beside(row: dict[str, str], results: Results) -> Iterator[list[str]]:
     paper = [row["method"], row["queries"], with_sd(row, "val"), with_sd(row, "test")]
     if row["method"] == "Optimum":
-        return [*paper, "the table", "", f"{results.optimum:.2f}", "", ""]
-    if not row["here"]:
-        return [*paper, "published only", "", "", "", ""]
-    queries = int(row["queries"])
-    runs = [run for run in results.methods.get(row["here"], []) if run.budget >= queries]
-    scores = (value, curves.test_of_best, curves.best_test)
-    ours = [spread(at(runs, queries, score), len(runs)) for score in scores]
-    return [*paper, row["here"], str(len(runs) or "not run"), *ours]
+        yield [*paper, "the table", "", f"{results.optimum:.2f}", "", ""]
+    elif not row["here"]:
+        yield [*paper, "published only", "", "", "", ""]
+    for name in row["here"].split():
+        runs = [run for run in results.methods.get(name, []) if run.budget >= int(row["queries"])]
+        scores = (value, curves.test_of_best, curves.best_test)
+        ours = [spread(at(runs, int(row["queries"]), score), len(runs)) for score in scores]
+        yield [*paper, name, str(len(runs) or "not run"), *ours]
+        paper = ["", row["queries"], "", ""]
 
 
 # -- Table 5: limits on six devices ----------------------------------------------------------------------------------

@@ -115,6 +115,7 @@ def test_the_exact_front_is_worth_its_optimum(hw):
 @pytest.fixture
 def nb101_with_a_stub(need_data, monkeypatch):
     """NAS-Bench-101 whose regression answers 50 everywhere."""
+    pytest.importorskip("xgboost")
     need_data("nb101/nb101_acc_30001.csv.gz")
     monkeypatch.setattr(nb101, "regression", lambda x, accuracy: None)
     monkeypatch.setattr(nb101, "predict", lambda model, x: np.full(len(x), 50.0))
