@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -250,18 +251,31 @@ def _load(space: CellSpace, path: Path, config: GeneratorConfig | None) -> Gener
             " leave config out or make one with pretrain(space, config=...)"
         )
     with safe_open(str(path), "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+        generator = _shaped(space, path, about.config, shapes)
+        tensors = {name: file.get_tensor(name) for name in shapes}
     if about.sha256 != _checksum(tensors):
         raise ValueError(
             f"'{path}' is damaged: its weights don't match their checksum; pretrain(space) makes new ones"
         )
-    generator = Generator(space, about.config)
-    try:
-        generator.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(f"'{path}' does not hold this version's generator: {error}") from None
+    generator.load_state_dict(tensors)
     generator.provenance = None if about.provenance is None else asdict(about.provenance)
     return generator
+
+
+def _shaped(
+    space: CellSpace, path: Path, config: GeneratorConfig, shapes: dict[str, list[int]]
+) -> Generator:
+    """A generator of the config, no larger than the file: its numbers are believed only where the weights are there."""
+    held = sum(math.prod(shape) for shape in shapes.values())
+    if 0 < max(config.latent, config.width) * config.width <= held and config.layers <= len(shapes):
+        generator = Generator(space, config)
+        if shapes == {name: list(weight.shape) for name, weight in generator.state_dict().items()}:
+            return generator
+    raise ValueError(
+        f"'{path}' does not hold this version's generator with {config}: its {held:,} numbers have other shapes;"
+        " pretrain(space) makes a new one"
+    )
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

@@ -1,0 +1,294 @@
+"""Who may evaluate an architecture: claims, expiry, claims that nobody can read, storages that fail."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+
+import crew
+import numpy as np
+import optuna
+import pytest
+from crew import SPACE, Sampler
+from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
+
+from optuna_agnet import study_state
+from optuna_agnet.search.candidates import Filter
+from optuna_agnet.study_state import CLAIM, StudyState
+
+KEYS = Filter(SPACE, "encoding", frozenset(), {}).keys
+X, Y = SPACE.sample(2, np.random.default_rng(0))
+NAMES = [d.name for d in SPACE.decisions]
+
+
+def new_study(**arguments: object) -> optuna.Study:
+    return optuna.create_study(**{"direction": "maximize", "sampler": Sampler(**arguments)})
+
+
+def ask(study: optuna.Study, row: object = None) -> optuna.Trial:
+    """A trial that claims a row, if one is given, and has no parameters yet."""
+    trial = study.ask()
+    if row is not None:
+        study_state.claim(study, trial, row)
+    return trial
+
+
+def take(trial: optuna.Trial, row: object) -> None:
+    """A trial's parameters, as if its sampler had proposed the row."""
+    params = SPACE.row_to_params(row)
+    for name, distribution in SPACE.distributions().items():
+        internal = distribution.to_internal_repr(params[name])
+        trial.storage.set_trial_param(trial._trial_id, name, internal, distribution)
+
+
+@pytest.fixture
+def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[float]]:
+    """Sets what happens while a worker waits for a rival; returns its waits."""
+
+    def set_event(event: Callable[[], None]) -> list[float]:
+        waits: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            event()
+
+        monkeypatch.setattr("optuna_agnet.study_state.time.sleep", sleep)
+        return waits
+
+    return set_event
+
+
+def keeps(study: optuna.Study, trial: optuna.Trial, row: object = X) -> bool:
+    state = StudyState(SPACE, study, max_failures=2)
+    return state.keeps(study, trial.number, KEYS(row[None])[0], KEYS)
+
+
+# -- who keeps a claim -----------------------------------------------------------------------------------------------
+
+
+def test_nobody_else_wants_it() -> None:
+    study = new_study()
+    first, other = ask(study, X), ask(study, Y)
+    ask(study)
+    assert keeps(study, first)
+    assert keeps(study, other, Y)
+
+
+def test_the_larger_number_gives_way(during: Callable) -> None:
+    study = new_study()
+    waits = during(lambda: None)
+    ask(study, X)
+    assert not keeps(study, ask(study, X))
+    assert waits == []
+
+
+def test_the_smaller_number_keeps_it_once_the_other_has_given_way(during: Callable) -> None:
+    study = new_study()
+    first, second = ask(study, X), ask(study, X)
+    waits = during(lambda: study_state.claim(study, second, Y))
+    assert keeps(study, first)
+    assert len(waits) == 1
+
+
+def test_the_smaller_number_gives_way_to_one_that_looked_too_early(during: Callable) -> None:
+    study = new_study()
+    first, second = ask(study, X), ask(study, X)
+    waits = during(lambda: take(second, X))
+    assert not keeps(study, first)
+    assert len(waits) == 1
+
+
+def test_the_smaller_number_does_not_wait_for_ever(during: Callable) -> None:
+    study = new_study()
+    first = ask(study, X)
+    ask(study, X)
+    waits = during(lambda: None)
+    assert not keeps(study, first)
+    assert 0.5 < sum(waits) < 2
+
+
+def test_one_that_was_finished_meanwhile_is_taken() -> None:
+    study = new_study()
+    first, second = ask(study, X), ask(study, X)
+    state = StudyState(SPACE, study, max_failures=2)
+    state.read(study, first.number)
+    take(second, X)
+    study.tell(second, 1.0)
+    assert not state.keeps(study, first.number, KEYS(X[None])[0], KEYS)
+
+
+def test_enqueued_architectures_are_taken() -> None:
+    study = new_study()
+    first = ask(study, X)
+    study.enqueue_trial(SPACE.row_to_params(X))
+    assert not keeps(study, first)
+
+
+def test_isomorphic_cells_count_as_one() -> None:
+    """Two other cells with the same graph: the first edge leads nowhere in both."""
+    keys = Filter(SPACE, "graph", frozenset(), {}).keys
+    every = SPACE.enumerate()
+    equal = [row for row in every if keys(row[None]) == keys(every[:1])][:2]
+    study = new_study()
+    ask(study, equal[0])
+    second = ask(study, equal[1])
+    state = StudyState(SPACE, study, max_failures=2)
+    assert not state.keeps(study, second.number, keys(equal[1][None])[0], keys)
+    assert state.keeps(study, second.number, KEYS(equal[1][None])[0], KEYS)
+
+
+def test_a_worker_whose_choice_is_taken_picks_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rival claims the same between a worker's look at the study and its own claim."""
+    study, claim = new_study(), study_state.claim
+    rival = ask(study)
+    stolen = []
+
+    def late(study: optuna.Study, trial: optuna.trial.FrozenTrial, row: object) -> None:
+        if not stolen:
+            stolen.append(str(SPACE.architectures(row[None])[0]))
+            claim(study, rival, row)
+        claim(study, trial, row)
+
+    monkeypatch.setattr(study_state, "claim", late)
+    trial = study.ask()
+    assert str(SPACE.suggest(trial)) != stolen[0]
+    assert len(set(crew.held(study))) == 2
+
+
+# -- expiry ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stale_after", "freed"), [(None, False), (3600, False), (0, True)])
+def test_dead_claims_expire(stale_after: float | None, freed: bool) -> None:
+    study = new_study()
+    ask(study, X)
+    state = StudyState(SPACE, study, 2, stale_after)
+    snapshot = state.read(study, 1)
+    assert (len(snapshot.pending), snapshot.position) == ((0, 0) if freed else (1, 1))
+    assert state.keeps(study, 1, KEYS(X[None])[0], KEYS) is freed
+
+
+def test_waiting_trials_do_not_expire() -> None:
+    study = new_study()
+    study.enqueue_trial(SPACE.row_to_params(X))
+    assert StudyState(SPACE, study, 2, stale_after=0).read(study, 1).pending.tolist() == [
+        X.tolist()
+    ]
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_bad_expiry(seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"stale_after={seconds}"):
+        Sampler(stale_after=seconds)
+
+
+# -- claims that nobody can read ---------------------------------------------------------------------------------------
+
+TORN = (
+    *("", "[", "[0,1,2", "{}", "null", '"x"', "[" * 100_000, "[0,0,0]", "[0,0,0,0,0,0,0]"),
+    *("[-1,0,0,0,0,0]", "[3,0,0,0,0,0]", "[0.5,0,0,0,0,0]", "[true,0,0,0,0,0]", '["0",0,0,0,0,0]'),
+    *("[[0],0,0,0,0,0]", "[1e999,0,0,0,0,0]", "[NaN,0,0,0,0,0]", f"[{10**30},0,0,0,0,0]"),
+    *(5, [0, 0, 0, 0, 0, 0], {"row": "000000"}, True, {"schema": 2, "row": [0] * 6}),
+)
+
+
+def test_torn_claims_are_ignored_with_one_warning() -> None:
+    study = new_study()
+    for claim in TORN:
+        trial = study.ask()
+        trial.storage.set_trial_system_attr(trial._trial_id, CLAIM, claim)
+    with pytest.warns(UserWarning, match="trial 0 holds the claim ''") as caught:
+        study.optimize(crew.objective, n_trials=6)
+    assert len([w for w in caught if "claim" in str(w.message)]) == 1
+    assert len(crew.architectures(study)) == 6
+
+
+@pytest.mark.parametrize(
+    "attrs", [{"fixed_params": "torn"}, {"constraints": 3}, {"constraints:a": "x"}]
+)
+def test_other_torn_attributes(attrs: dict) -> None:
+    study = new_study()
+    trial = study.ask()
+    for key, value in attrs.items():
+        trial.storage.set_trial_system_attr(trial._trial_id, key, value)
+    study.tell(trial, state=TrialState.FAIL)
+    running = study.ask()
+    for key, value in attrs.items():
+        running.storage.set_trial_system_attr(running._trial_id, key, value)
+    study.optimize(crew.objective, n_trials=6)
+    assert len(crew.architectures(study)) == 6
+
+
+# -- storages that fail ---------------------------------------------------------------------------------------------
+
+
+class Unreliable:
+    """A storage whose n-th call from now on fails, and all that follow if it is gone."""
+
+    def __init__(self, storage: object, call: int, gone: bool) -> None:
+        self.storage, self.left, self.gone = storage, call, gone
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self.storage, name)
+        return (
+            self._guarded(found) if name in ("get_all_trials", "set_trial_system_attr") else found
+        )
+
+    def _guarded(self, method: Callable) -> Callable:
+        def call(*args: object, **kwargs: object) -> object:
+            self.left -= 1
+            if self.left == 0 or (self.gone and self.left < 0):
+                raise StorageInternalError("database is locked")
+            return method(*args, **kwargs)
+
+        return call
+
+
+@pytest.fixture
+def unreliable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    def fail(study: optuna.Study, call: int, gone: bool) -> Unreliable:
+        storage = Unreliable(study._storage, call, gone)
+        monkeypatch.setattr(study, "_storage", storage)
+        return storage
+
+    return fail
+
+
+@pytest.mark.parametrize("call", range(1, 6))
+def test_storage_errors_surface_and_leave_no_claim(unreliable: Callable, call: int) -> None:
+    study = new_study()
+    study.optimize(crew.objective, n_trials=5)
+    trial = study.ask()
+    storage = unreliable(study, call, gone=False)
+    with pytest.raises(StorageInternalError, match="locked"):
+        SPACE.suggest(trial)
+    assert storage.left <= 0, "nothing failed"
+    assert len(set(crew.held(study))) == len(crew.held(study)) == 5
+    assert not StudyState(SPACE, study, 2).read(study, -1).pending.size
+
+
+@pytest.mark.parametrize("call", range(1, 6))
+def test_a_study_survives_a_database_that_comes_back(unreliable: Callable, call: int) -> None:
+    study = new_study()
+    trial = study.ask()
+    storage = unreliable(study, call, gone=True)
+    with pytest.raises(StorageInternalError, match="locked"):
+        SPACE.suggest(trial)
+    storage.gone = False
+    study.tell(trial, state=TrialState.FAIL)
+    study.optimize(crew.objective, n_trials=6)
+    assert len(set(crew.architectures(study))) == 6
+
+
+def test_claims_are_short_and_readable() -> None:
+    study = new_study()
+    study.optimize(crew.objective, n_trials=1)
+    claim = study.trials[0].system_attrs[CLAIM]
+    assert (
+        json.loads(claim) == SPACE.choices([SPACE.from_params(study.trials[0].params)])[0].tolist()
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        StudyState(SPACE, study, 2).read(study, -1)
