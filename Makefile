@@ -14,10 +14,10 @@ PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
 LIMITED := $(PY) -c "import subprocess, sys; sys.exit(subprocess.run([sys.executable, sys.argv[1]], timeout=300).returncode)"
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test test-slow lint types examples clean
+.PHONY: help .venv demo test test-slow lint types examples docs release-check clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z.][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z.][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 .venv: $(STAMP)  ## install the package and its tools into .venv
 
@@ -48,6 +48,13 @@ types: $(STAMP)  ## mypy --strict on the package
 
 examples: $(STAMP)  ## run every example, five minutes at most each
 	@set -e; for file in examples/*.py; do echo "== $$file"; $(LIMITED) $$file; done
+
+docs: $(STAMP)  ## the documentation site, into build/site
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+
+release-check: $(STAMP)  ## build sdist and wheel, and run the demo from them in a fresh environment
+	.ci/release-check
 
 clean:  ## remove caches, builds and the demo's files; .venv stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo *.egg-info *.db *.db-journal

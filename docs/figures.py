@@ -1,0 +1,72 @@
+"""The site's pictures, from committed results and from a search on the benchmark's table.
+
+PYTHONPATH=. python docs/figures.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+from matplotlib import pyplot as plt
+
+from benchmarks.problems.nb201 import index, package_columns
+from benchmarks.records import RESULTS, longest, read
+from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.visualization import architecture_svg, plot_operation_drift
+
+IMAGES = Path(__file__).parent / "images"
+SPACE = spaces.nas_bench_201()
+METHODS = {"agnet": "default", "agnet-paper": "paper", "tpe": "TPE", "random": "random"}
+PROBLEMS = {"nb201-c10": "CIFAR-10", "nb201-c100": "CIFAR-100", "nb201-in16": "ImageNet16-120"}
+
+
+def draw_results() -> None:
+    """Distance to the best cell by number of trained cells, mean over the seeds."""
+    figure, every = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    for axes, (problem, title) in zip(every, PROBLEMS.items(), strict=True):
+        records = list(longest(read(RESULTS / f"{problem}.jsonl")).values())
+        for method, name in METHODS.items():
+            runs = [r for r in records if r.method == method]
+            values = np.array([r.values[0] for r in runs], dtype=float)
+            regret = float(runs[0].optimum or np.nan) - np.maximum.accumulate(values, axis=1)
+            mean = regret.mean(0)
+            axes.plot(np.arange(1, len(mean) + 1), mean, label=name)
+        axes.set(title=title, xlabel="trained cells", yscale="log", xlim=(1, 192), ylim=(0.01, 20))
+        axes.grid(alpha=0.3)
+    every[0].set_ylabel("points below the best cell")
+    every[0].legend()
+    figure.savefig(IMAGES / "nas_bench_201.png", dpi=110)
+
+
+def draw_search() -> None:
+    """The best cell and the generator's drift of one search on CIFAR-100."""
+    accuracy = package_columns("c100")[0]
+
+    def objective(trial: optuna.Trial) -> float:
+        return float(accuracy[index(SPACE.choices([SPACE.suggest(trial)]))[0]])
+
+    sampler = AGNetSampler(SPACE, seed=0, config=AGNetConfig(dedup="encoding"))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(objective, 96)
+    (IMAGES / "cell.svg").write_text(architecture_svg(SPACE.from_params(study.best_params)))
+
+    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    for line in plot_operation_drift(study, SPACE).select_traces({"type": "scatter"}):
+        axes.plot(line.x, line.y, marker="o", markersize=3, label=line.name)
+    axes.set(
+        xlabel="results that the generator was trained on",
+        ylabel="share",
+        title="What the generator draws, CIFAR-100",
+    )
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.grid(alpha=0.3)
+    figure.savefig(IMAGES / "drift.png", dpi=110)
+
+
+if __name__ == "__main__":
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    IMAGES.mkdir(exist_ok=True)
+    draw_results()
+    draw_search()
