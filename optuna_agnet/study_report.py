@@ -61,7 +61,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A study's report. ``print`` gives its Markdown; in a notebook it shows itself.
+    """A study's report. ``print`` gives its Markdown without the picture; a notebook shows the HTML.
 
     Args:
         title: Its heading.
@@ -76,7 +76,7 @@ class Report:
     figures: dict[str, go.Figure] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return self.markdown
+        return self._markdown("")
 
     @property
     def markdown(self) -> str:
@@ -92,7 +92,7 @@ class Report:
                 parts.append(_markdown_table(section))
             if section.note:
                 parts.append(section.note)
-            if section.title == BEST and self.picture:
+            if section.title == BEST and self.picture and picture:
                 parts.append(f"![best architecture]({picture})")
         return "\n\n".join(parts) + "\n"
 

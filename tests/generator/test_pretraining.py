@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 import time
 
 import numpy as np
@@ -11,8 +10,6 @@ from safetensors.torch import save_file
 
 from optuna_agnet import load_generator, pretrain, spaces
 from optuna_agnet.generator import GeneratorConfig, generator_report, pretraining, save_generator
-from optuna_agnet.generator import __main__ as command
-from optuna_agnet.generator.__main__ import main
 from optuna_agnet.generator.pretraining import WEIGHTS, Provenance, pretrained
 
 SMALL = spaces.NodeCell(max_nodes=5, max_edges=6, ops=("a", "b"))
@@ -135,20 +132,6 @@ def test_a_pretrained_copy_can_be_trained_without_changing_the_next():
     assert not torch.equal(first.add_node[2].bias, second.add_node[2].bias)
 
 
-def test_the_command_prints_the_papers_row_beside_ours(capsys):
-    main(["nas_bench_201", "--samples", "500"])
-    printed = capsys.readouterr().out
-    assert "99.97%" in printed
-    assert "validity" in printed
-
-
-def test_the_command_refuses_bad_weights(tmp_path, capsys):
-    shutil.copy(WEIGHTS / "nas_bench_101-fast.safetensors", tmp_path / "w.safetensors")
-    with pytest.raises(SystemExit):
-        main(["nas_bench_201", "--weights", str(tmp_path / "w.safetensors")])
-    assert "another space" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("arguments", [{"steps": 0}, {"seed": -1}, {"holdout": 1.0}])
 def test_bad_numbers_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
@@ -230,22 +213,3 @@ def test_torchs_global_generator_is_left_alone():
     before = torch.get_rng_state()
     generator_report(pretrain(SMALL, steps=3, progress=False), 10)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_the_command_names_the_form_of_a_file_and_refuses_another(capsys):
-    weights = str(WEIGHTS / "nas_bench_201-paper.safetensors")
-    main(["nas_bench_201", "--weights", weights, "--samples", "50"])
-    assert "paper form" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        main(["nas_bench_201", "--weights", weights, "--form", "fast"])
-    assert "another shape" in capsys.readouterr().err
-
-
-def test_the_command_pretrains_and_saves(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "WEIGHTS", tmp_path)
-    main(["nas_bench_201", "--pretrain", "2", "--save", "--samples", "50"])
-    saved = load_generator(NB201, tmp_path / "nas_bench_201-fast.safetensors")
-    assert saved.provenance == {"steps": 2, "seed": 0, "holdout": 0.1, "batch_size": 32}
-    with pytest.raises(SystemExit):
-        main(["nas_bench_201", "--save"])
-    assert "--pretrain" in capsys.readouterr().err

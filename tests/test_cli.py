@@ -1,0 +1,265 @@
+"""The command line as a user types it: output, files, exit codes, and one line instead of a traceback."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import create_trial
+
+from optuna_agnet import load_generator, spaces
+from optuna_agnet.cli import PRESETS, main
+from optuna_agnet.generator.pretraining import WEIGHTS
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+NB201 = spaces.nas_bench_201()
+CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def fails(result: Result, code: int) -> str:
+    """The message of a command that failed as it should."""
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    line = result.output.strip().splitlines()[-1]
+    assert line.startswith("Error: ")
+    return line
+
+
+def fill(storage: object, name: str = "mine", space: spaces.CellSpace = NB201, n: int = 3) -> None:
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize")  # type: ignore[arg-type]
+    for seed in range(n):
+        params = space.to_params(space.random_architecture(seed))
+        study.add_trial(
+            create_trial(params=params, distributions=space.distributions(), value=seed)
+        )
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/nas.db"
+    fill(url)
+    return url
+
+
+# -- help and errors ---------------------------------------------------------------------------------------------------
+
+
+def test_every_command_explains_itself() -> None:
+    overview = run("--help")
+    assert overview.exit_code == 0
+    for name in ("search", "pretrain", "generator-report", "report", "export"):
+        line = next(x for x in overview.output.splitlines() if x.strip().startswith(f"{name} "))
+        assert line.endswith(".")
+        assert not line.endswith("...")  # not cut
+        assert run(name, "--help").exit_code == 0
+    assert "Exit codes" in overview.output
+
+
+def test_module_and_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "optuna_agnet", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.fullmatch(r"optuna-agnet, version \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_help_needs_neither_torch_nor_optuna() -> None:
+    code = "import sys, optuna_agnet.cli; print({'torch', 'optuna'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_what_does_not_exist_is_named_and_not_made(storage: str, tmp_path: Path) -> None:
+    missing = tmp_path / "no.db"
+    assert f"sqlite:///{missing} does not exist" in fails(run("report", f"sqlite:///{missing}"), 1)
+    assert not missing.exists()
+    assert "'nowhere.log' does not exist" in fails(run("report", "nowhere.log"), 1)
+    assert "no study 'x'; it has 'mine'" in fails(run("report", storage, "--study", "x"), 1)
+    assert "trial 7 does not exist" in fails(run("export", storage, "--trial", 7), 1)
+    assert "neither one of" in fails(run("generator-report", "nas_bench_999"), 2)
+    assert "'no.py' does not exist" in fails(run("generator-report", "no.py:SPACE"), 1)
+
+
+def test_files_that_are_no_optuna_database_are_refused_and_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("create table songs (title text)")
+    assert "no database of Optuna" in fails(run("report", f"sqlite:///{other}"), 1)
+    with sqlite3.connect(other) as connection:
+        tables = connection.execute("select name from sqlite_master").fetchall()
+    assert tables == [("songs",)]
+    (tmp_path / "text.db").write_text("hello" * 1000)
+    assert "not a database" in fails(run("report", f"sqlite:///{tmp_path}/text.db"), 1)
+    fails(run("report", "nosuch://host/db"), 1)
+
+
+def test_a_traceback_on_request(tmp_path: Path) -> None:
+    result = run("--traceback", "report", f"sqlite:///{tmp_path}/no.db")
+    assert isinstance(result.exception, ValueError)
+
+
+def test_several_studies_are_listed(storage: str) -> None:
+    fill(storage, "other")
+    assert "'mine', 'other'" in fails(run("report", storage), 1)
+    optuna.create_study(storage=storage, study_name="new")
+    message = fails(run("export", storage, "--study", "new"), 1)
+    assert "'new'" in message
+    assert "--space" in message
+
+
+# -- report and export -------------------------------------------------------------------------------------------------
+
+
+def test_report_prints_markdown_and_writes_html(storage: str, tmp_path: Path) -> None:
+    printed = run("report", storage)
+    assert printed.exit_code == 0, printed.output
+    assert printed.output.startswith("# Study mine\n")
+    assert "base64" not in printed.output
+    assert "| complete | 3 |" in printed.output
+    page = tmp_path / "report.html"
+    assert run("report", storage, "--study", "mine", "-o", page).exit_code == 0
+    assert "<svg" in page.read_text()
+    assert "must end in" in fails(run("report", storage, "-o", tmp_path / "report.pdf"), 1)
+
+
+def test_journal_files_are_read(tmp_path: Path) -> None:
+    fill(JournalStorage(JournalFileBackend(str(tmp_path / "nas.log"))))
+    result = run("export", tmp_path / "nas.log")
+    assert result.output == f"{NB201.random_architecture(2)}\n"
+
+
+@pytest.mark.parametrize("name", sorted(set(PRESETS) - {"nas_bench_201"}))
+def test_the_space_of_a_preset_is_found(name: str, tmp_path: Path) -> None:
+    space = PRESETS[name]()
+    fill(f"sqlite:///{tmp_path}/nas.db", space=space, n=1)
+    result = run("export", f"sqlite:///{tmp_path}/nas.db")
+    assert result.output == f"{space.random_architecture(0)}\n"
+
+
+def test_a_space_of_ones_own_comes_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from optuna_agnet import spaces\n"
+        "SPACE = spaces.EdgeCell(nodes=3, ops=('a', 'b'))\n"
+        "def make():\n    return SPACE\n"
+        "OTHER = 1\n"
+    )
+    space = spaces.EdgeCell(nodes=3, ops=("a", "b"))
+    url = f"sqlite:///{tmp_path}/nas.db"
+    fill(url, space=space)
+    assert "--space FILE.py:NAME" in fails(run("export", url), 1)
+    for name in ("SPACE", "make"):
+        result = run("export", url, "--trial", 1, "--space", f"{tmp_path}/mine.py:{name}")
+        assert result.output == f"{space.random_architecture(1)}\n"
+    assert "is no search space" in fails(
+        run("export", url, "--space", f"{tmp_path}/mine.py:OTHER"), 2
+    )
+
+
+def test_export_takes_the_best_trial_or_a_text(storage: str, tmp_path: Path) -> None:
+    assert run("export", storage).output == f"{NB201.random_architecture(2)}\n"
+    file = tmp_path / "cell.txt"
+    given = run("export", "--space", "nas_bench_201", "--architecture", CELL, "-o", file)
+    assert given.exit_code == 0
+    assert file.read_text() == f"{CELL}\n"
+    assert "needs --space" in fails(run("export", "--architecture", CELL), 2)
+    assert "either" in fails(run("export"), 2)
+    assert "needs --output" in fails(run("export", storage, "--to", "onnx"), 2)
+    bad = run("export", "--space", "nas_bench_201", "--architecture", "|x~0|")
+    assert "'|x~0|' is no cell" in fails(bad, 1)
+
+
+SMALL = ("--channels", 4, "--cells", 1, "--stages", 2, "--image", 1, 8, 8, "--classes", 5)
+
+
+def test_the_pytorch_program_runs_for_any_batch(tmp_path: Path) -> None:
+    file = tmp_path / "cell.pt2"
+    cell = ("--space", "nas_bench_201", "--architecture", CELL)
+    result = run("export", *cell, "--to", "pytorch", "-o", file, *SMALL)
+    assert result.exit_code == 0, result.output
+    program = torch.export.load(file).module()
+    assert program(torch.zeros(3, 1, 8, 8)).shape == (3, 5)
+    where = tmp_path / "no" / "cell.pt2"
+    assert "can't be written" in fails(
+        run("export", *cell, "--to", "pytorch", "-o", where, *SMALL), 1
+    )
+
+
+def test_onnx_runs_for_any_batch(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+    file = tmp_path / "cell.onnx"
+    cell = ("--space", "nas_bench_201", "--architecture", CELL)
+    result = run("export", *cell, "--to", "onnx", "-o", file, *SMALL)
+    assert result.exit_code == 0, result.output
+    session = runtime.InferenceSession(str(file))
+    (logits,) = session.run(["logits"], {"images": torch.zeros(3, 1, 8, 8).numpy()})
+    assert logits.shape == (3, 5)
+
+
+# -- generators and search ---------------------------------------------------------------------------------------------
+
+
+def test_generator_report_stands_beside_the_papers_row(tmp_path: Path) -> None:
+    printed = run("generator-report", "nas_bench_201", "--samples", 300)
+    assert printed.exit_code == 0, printed.output
+    assert "fast form, 300 samples" in printed.output
+    assert "99.97%" in printed.output
+    paper = run("generator-report", "nas_bench_201", "--samples", 50, "--paper")
+    assert "paper form" in paper.output
+    weights = tmp_path / "w.safetensors"
+    shutil.copy(WEIGHTS / "nas_bench_101-fast.safetensors", weights)
+    assert "another space" in fails(
+        run("generator-report", "nas_bench_201", "--weights", weights), 1
+    )
+    assert "leave it out" in fails(
+        run("generator-report", "nas_bench_101", "--weights", weights, "--paper"), 2
+    )
+
+
+def test_pretrain_writes_a_generator(tmp_path: Path) -> None:
+    file = tmp_path / "g.safetensors"
+    result = run("pretrain", "nas_bench_201", file, "--steps", 2, "--seed", 5)
+    assert result.exit_code == 0, result.output
+    provenance = load_generator(NB201, file).provenance
+    assert provenance is not None
+    assert (provenance["steps"], provenance["seed"]) == (2, 5)
+    assert "can't be written" in fails(
+        run("pretrain", "nas_bench_201", tmp_path / "no" / "g.safetensors", "--steps", 1), 1
+    )
+
+
+def test_search_trains_and_resumes(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="needs scikit-learn")
+    options = ("--trials", 2, "--epochs", 1, "--storage", f"sqlite:///{tmp_path}/nas.db")
+    first = run("search", "digits", *options)
+    assert first.exit_code == 0, first.output
+    assert re.search(r"test accuracy +[\d.]+%", first.output)
+    second = run("search", "digits", *options)
+    assert "2 trials so far" in second.output
+    assert re.search(r"trials +4\n", second.output)
+
+
+@pytest.mark.slow
+def test_search_keeps_the_limit_on_parameters() -> None:
+    pytest.importorskip("sklearn", reason="needs scikit-learn")
+    options = ("search", "digits", "--trials", 3, "--epochs", 1, "--max-parameters")
+    found = re.search(r"parameters +([\d,]+)", run(*options, 9000).output)
+    assert found is not None
+    assert int(found[1].replace(",", "")) <= 9000
+    assert "at most 10 parameters" in fails(run(*options, 10), 1)
