@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from optuna_agnet.spaces.base import CellSpace, IntArray
+from optuna_agnet.architecture import NONE
+from optuna_agnet.spaces.base import CellSpace, IntArray, edge_endpoints
 
 
 class Wiring(nn.Module):
@@ -48,6 +49,8 @@ class Wiring(nn.Module):
         self.degrees = torch.from_numpy(degrees)  # (T, A): edges that they take, by type
         self.table = torch.from_numpy(table)  # (T, S): their free edges; E stands for none
         self._later = torch.from_numpy(space.apart[places] >= 0)
+        self._nothing = space.node_types.index(NONE) if NONE in space.node_types else -1
+        self._sources = torch.from_numpy(edge_endpoints(space.num_nodes)[0])  # (E,)
         independent = (space.fixed_edges < 0) & ~drawn[:-1]
         self.count = len(places) + int(independent.sum())  # what a loss over all edges averages
 
@@ -69,7 +72,11 @@ class Wiring(nn.Module):
             types: (B, n) of the nodes.
         """
         gumbel = -torch.log(-torch.log(luck.clamp(1e-20, 1 - 1e-7)))
-        perturbed = F.pad(scores + gumbel, (0, 1), value=-torch.inf)
+        silent = (
+            types[:, self._sources] == self._nothing
+        )  # a node that carries nothing is no source
+        perturbed = (scores + gumbel).masked_fill(silent, -torch.inf)
+        perturbed = F.pad(perturbed, (0, 1), value=-torch.inf)
         degree = self.degrees[torch.arange(len(self.places)), types[:, self.places]]  # (B, T)
         edges = torch.zeros(perturbed.shape, dtype=torch.bool)
         self._choose(perturbed, degree, ~self._later, edges)

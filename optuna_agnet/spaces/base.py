@@ -176,18 +176,28 @@ class CellSpace(ABC):
         changed = np.repeat(x[:, None], len(column), axis=1)  # (B, M, D)
         each = np.arange(len(column))
         changed[:, each, column] = (changed[:, each, column] + step) % self.num_choices[column]
-        flat = changed.reshape(-1, len(self.decisions))
+        flat = changed[self._matters(x)[:, column]]
         repaired = self.repair(flat[self.is_valid(flat)])
         own = {row.tobytes() for row in x}
         unique = np.unique(repaired, axis=0)
         return unique[[row.tobytes() not in own for row in unique]]
 
+    def _matters(self, x: IntArray) -> BoolArray:
+        """(B, D): which decisions of repaired rows make a difference."""
+        return np.ones(x.shape, dtype=bool)
+
     def keys(self, x: IntArray) -> npt.NDArray[np.uint64]:
         """Canonical keys (B,) of repaired rows, equal for isomorphic graphs; as in `Architecture.key`."""
+        labels, types, adjacency = self._value_graphs(x)
+        return graph_keys(label_hashes(labels)[types], adjacency)
+
+    def _value_graphs(self, x: IntArray) -> tuple[tuple[str, ...], IntArray, BoolArray]:
+        """The graphs of `_architecture`, unused nodes included: labels, indices into them (B, m), adjacency (B, m, m).
+
+        A space overrides it where `encode` gives other graphs than its values have.
+        """
         graphs = self.encode(x)
-        labels = label_hashes(self.node_types)[graphs.types]
-        adjacency = to_adjacency(graphs.edges, self.num_nodes)
-        return graph_keys(labels, adjacency)
+        return self.node_types, graphs.types, to_adjacency(graphs.edges, self.num_nodes)
 
     def enumerate(self) -> IntArray | None:
         """Every architecture (K, D) once, or None where there are too many decisions to list."""

@@ -21,6 +21,7 @@ from optuna_agnet.spaces.base import (
     edge_endpoints,
     to_adjacency,
 )
+from optuna_agnet.spaces.ordering import canonical_order
 
 _OUTPUT, _INPUT, _FIRST_OP = 0, 1, 2  # node types are (output, input, *ops)
 
@@ -247,34 +248,13 @@ class NodeCell(CellSpace):
         return np.concatenate([packed_ops, flags.astype(np.int64)], axis=1)
 
     def _order(self, ops: IntArray, pruned: BoolArray) -> IntArray:
-        """The canonical topological order (B, n): each next node follows the latest possible one; unused nodes last.
-
-        Ties go to the larger Weisfeiler-Lehman label, so isomorphic cells come out as the same row. That neighbours in
-        the order are mostly joined keeps the nodes of independently sampled edges in use.
-        """
+        """The canonical order (B, n) of the nodes: the input first, the output last, unused ones before it."""
         labels = np.pad(self._op_hashes[ops], ((0, 0), (1, 1)))
         labels[:, 0], labels[:, -1] = label_hashes(("input", "output"))
         hashes = refine(labels, pruned, self.num_nodes)[-1]
-        live = pruned.any(2)
-        placed = np.zeros_like(live)
-        placed[:, 0] = placed[:, -1] = True
-        latest = np.where(
-            pruned[:, 0], 0, -1
-        )  # (B, n) position of a node's latest placed predecessor
-        order = np.zeros(live.shape, dtype=np.int64)
-        order[:, -1] = self.num_nodes - 1
-        rows = np.arange(len(ops))
-        for position in range(1, self.num_nodes - 1):
-            ready = ~placed & ~(pruned & ~placed[:, :, None]).any(1)
-            rank = np.where(
-                ready, latest + 2 * live, -9
-            )  # unused nodes have -1, used ones at least 2
-            first = rank == rank.max(1, keepdims=True)
-            node = np.where(first, hashes + np.uint64(1), np.uint64(0)).argmax(1)
-            order[:, position] = node
-            placed[rows, node] = True
-            latest = np.where(pruned[rows, node], position, latest)
-        return order
+        live = np.any(pruned, axis=2)
+        order = canonical_order(pruned[:, :-1, :-1], live[:, :-1], hashes[:, :-1])
+        return np.pad(order, ((0, 0), (0, 1)), constant_values=self.num_nodes - 1)
 
 
 def _permuted(adjacency: BoolArray, order: IntArray) -> BoolArray:

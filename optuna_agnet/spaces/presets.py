@@ -6,6 +6,7 @@ from optuna_agnet.spaces.chain import Chain
 from optuna_agnet.spaces.darts import DartsCell
 from optuna_agnet.spaces.edge_cell import EdgeCell
 from optuna_agnet.spaces.node_cell import NodeCell
+from optuna_agnet.spaces.recurrent import RecurrentCell
 from optuna_agnet.spaces.stack import Stack
 
 
@@ -55,3 +56,16 @@ def fbnet() -> Chain:
         "skip",
     )
     return Chain([blocks] * 22, name="fbnet")
+
+
+def nas_bench_nlp(max_nodes: int = 24) -> RecurrentCell:
+    """The recurrent cells of NAS-Bench-NLP (Klyuchnikov et al. 2020).
+
+    Args:
+        max_nodes: 24 for all cells, 12 for those that the paper searches.
+
+    Example:
+        >>> nas_bench_nlp(12)
+        RecurrentCell(max_nodes=12)
+    """
+    return RecurrentCell(max_nodes, name="nas_bench_nlp")

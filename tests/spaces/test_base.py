@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optuna_agnet import spaces
-from optuna_agnet.spaces import CellSpace, Chain, DartsCell, EdgeCell, Graphs, NodeCell, Stack
+from optuna_agnet.spaces import (
+    CellSpace,
+    Chain,
+    DartsCell,
+    EdgeCell,
+    Graphs,
+    NodeCell,
+    RecurrentCell,
+    Stack,
+)
 from optuna_agnet.spaces.base import IntArray
 
 SPACES = [
@@ -26,6 +35,8 @@ SPACES = [
     ),
     spaces.fbnet(),
     Chain(layers=[("conv", "skip"), ("skip", "pool", "conv")]),
+    spaces.nas_bench_nlp(),
+    RecurrentCell(max_nodes=3),
 ]
 every_space = pytest.mark.parametrize("space", SPACES, ids=repr)
 seeds = st.integers(0, 2**32 - 1)

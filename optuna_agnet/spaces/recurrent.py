@@ -1,0 +1,397 @@
+"""Recurrent cells written as recipes (NAS-Bench-NLP, Klyuchnikov et al. 2020)."""
+
+# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+
+import numpy as np
+import numpy.typing as npt
+
+from optuna_agnet.architecture import INPUT, NONE, OUTPUT, Architecture, final_labels, label_hashes
+from optuna_agnet.spaces.base import (
+    BoolArray,
+    CellSpace,
+    Decision,
+    Graphs,
+    IntArray,
+    check_count,
+    edge_endpoints,
+    to_adjacency,
+)
+from optuna_agnet.spaces.ordering import canonical_order
+from optuna_agnet.spaces.recipes import BLEND, OPERATIONS, in_order, read_node
+from optuna_agnet.spaces.recurrent_repair import (
+    ARITY,
+    BLEND_CODE,
+    FIRST_NODE,
+    LINEAR,
+    STATES,
+    Cells,
+    resolved,
+)
+
+REST = "blend rest"
+_ROLES = np.array(list(permutations(range(3))))  # (6, 3): gate, first, second as ranks of sources
+_LABELS = (
+    *(f"blend {gate}{one}{other}" for gate, one, other in _ROLES.tolist()),
+    *(REST, NONE),
+    *(f"h_prev_{j}" for j in range(STATES)),
+    *(f"h_new_{j}" for j in range(STATES)),
+)
+
+
+class RecurrentCell(CellSpace):
+    """At most ``max_nodes`` nodes that compute up to three new hidden states from an input and the previous ones.
+
+    A recipe is JSON, ``{"NODE": {"op": OPERATION, "input": [SOURCE, ...]}, ...}``; sources are ``x``, ``h_prev_0``, ...
+    and other nodes, and the new states are the nodes ``h_new_0``, .... Operations are linear (two or three inputs, the
+    only one that reads ``x``), blend (g, a, b: g a + (1 - g) b), product, sum, tanh, sigmoid and leaky ReLU. A node
+    reads different sources; ``x`` and all previous states are read, and every node is used.
+
+    Decisions: the number of states (``states``), and for each node its operation (``node_i_op``, "none" for no node)
+    and sources (``node_i_input_k``; those beyond the operation's number don't count), and the node of each new state
+    (``state_j``). The repaired form is canonical, the same for isomorphic cells.
+
+    Repair of decisions that are not valid: too few nodes are filled up with linear ones; a source that can't be read
+    gives way to the next one that can, an operation without enough sources becomes linear; unused nodes go; a cell
+    that ignores ``x`` or ``h_prev_0`` reads both in a linear node in the place of its first one; other states that
+    nothing reads go.
+
+    Its generated graph: input (``x``), previous states, nodes, new states, output; blend's label tells which of its
+    sources, in the order of the graph, is which. Values split a blend in two nodes instead, `REST` for (1 - g) b.
+
+    Args:
+        max_nodes: Most nodes, at least 3; NAS-Bench-NLP has 24, its subset of surrogate benchmarks 12.
+        name: Short name of the space.
+
+    Raises:
+        ValueError: ``max_nodes`` is no integer of at least 3.
+
+    Example:
+        >>> space = RecurrentCell(max_nodes=3)
+        >>> arch = space.parse(
+        ...     '{"i": {"op": "linear", "input": ["x", "h_prev_0"]},'
+        ...     ' "h_new_0": {"op": "activation_tanh", "input": ["i"]}}'
+        ... )
+        >>> space.to_params(arch)["node_2_op"], arch.nodes
+        ('activation_tanh', ('input', 'h_prev_0', 'linear_2', 'activation_tanh', 'h_new_0', 'output'))
+    """
+
+    def __init__(self, max_nodes: int = 24, *, name: str = "recurrent_cell") -> None:
+        n = check_count("max_nodes", max_nodes, STATES)
+        self.max_nodes = n
+        nodes = [f"node_{i}" for i in range(1, n + 1)]
+        sources = ["x", *(f"h_prev_{j}" for j in range(STATES)), *nodes]
+        decisions = [Decision("states", tuple(str(j + 1) for j in range(STATES)))]
+        for i, node in enumerate(nodes):
+            decisions.append(Decision(f"{node}_op", (NONE, *OPERATIONS)))
+            before = tuple(sources[: FIRST_NODE + i])
+            decisions += [Decision(f"{node}_input_{k}", before) for k in range(3)]
+        decisions += [Decision(f"state_{j}", tuple(nodes)) for j in range(STATES)]
+        super().__init__(
+            name,
+            decisions,
+            operations=tuple(OPERATIONS),
+            num_nodes=FIRST_NODE + n + STATES + 1,
+            structure=_LABELS,
+        )
+        self._type = {label: i for i, label in enumerate(self.node_types)}
+        self._places = slice(FIRST_NODE, FIRST_NODE + n)  # of the nodes in the graph
+
+    def __repr__(self) -> str:
+        return f"RecurrentCell(max_nodes={self.max_nodes})"
+
+    # -- structure -----------------------------------------------------------------------------------------------------
+
+    @property
+    def allowed_types(self) -> BoolArray:
+        n = self.max_nodes
+        allowed = np.zeros((self.num_nodes, len(self.node_types)), dtype=bool)
+        allowed[0, self._type[INPUT]] = allowed[-1, self._type[OUTPUT]] = True
+        nodes = allowed[self._places]
+        nodes[:, [self._type[label] for label in (*OPERATIONS, *_LABELS[: len(_ROLES)])]] = True
+        nodes[:, self._type[BLEND]] = False
+        nodes[1:, self._type[NONE]] = True
+        for j in range(STATES):
+            allowed[1 + j, self._type[f"h_prev_{j}"]] = True
+            allowed[1 + j, self._type[NONE]] = j > 0
+            allowed[FIRST_NODE + n + j, self._type[f"h_new_{j}"]] = True
+        return allowed
+
+    @property
+    def fixed_edges(self) -> npt.NDArray[np.int8]:
+        fixed = np.zeros((self.num_nodes, self.num_nodes), dtype=np.int8)
+        fixed[: self._places.stop, self._places] = -1
+        fixed[self._places, self._places.stop : -1] = -1
+        fixed[0, 1:FIRST_NODE] = 1
+        fixed[self._places.stop : -1, -1] = 1
+        sources, targets = edge_endpoints(self.num_nodes)
+        return fixed[sources, targets]
+
+    @property
+    def in_degrees(self) -> npt.NDArray[np.int8]:
+        degrees = super().in_degrees
+        nodes = degrees[self._places]
+        for op, arity in zip(OPERATIONS, ARITY[1:], strict=True):
+            nodes[:, self._type[op]] = arity
+        nodes[:, [self._type[label] for label in _LABELS[: len(_ROLES)]]] = 3
+        nodes[:, self._type[NONE]] = 0
+        degrees[self._places.stop : -1] = 1
+        return degrees
+
+    # -- decisions -----------------------------------------------------------------------------------------------------
+
+    def _cells(self, x: IntArray) -> Cells:
+        each = x[:, 1:-STATES].reshape(len(x), self.max_nodes, 4)
+        return Cells(x[:, 0] + 1, each[:, :, 0], each[:, :, 1:], x[:, -STATES:] + FIRST_NODE)
+
+    def _rows(self, cells: Cells) -> IntArray:
+        each = np.concatenate([cells.ops[:, :, None], np.where(cells.used, cells.inputs, 0)], 2)
+        parts = (
+            cells.states[:, None] - 1,
+            each.reshape(len(each), -1),
+            cells.outputs - FIRST_NODE,
+        )
+        return np.concatenate(parts, 1)
+
+    def is_valid(self, x: IntArray) -> BoolArray:
+        return resolved(self._cells(x))[1]
+
+    def repair(self, x: IntArray) -> IntArray:
+        return self._rows(self._packed(resolved(self._cells(x))[0]))
+
+    def _packed(self, cells: Cells) -> Cells:
+        """The same cells with their nodes in canonical order and the sources of symmetric operations sorted."""
+        labels, types, adjacency = self._graphs_of(cells)
+        final = final_labels(label_hashes(labels)[types], adjacency)[:, self._value_places()]
+        live = cells.ops > 0
+        reads = cells.reads()[:, :, FIRST_NODE:].transpose(0, 2, 1)
+        order = canonical_order(reads, live, final)
+        rows = np.arange(len(order))[:, None]
+        place = np.empty_like(order)  # of each old node
+        place[rows, order] = np.arange(self.max_nodes)
+        fixed = np.broadcast_to(np.arange(FIRST_NODE), (len(order), FIRST_NODE))
+        moved = np.concatenate([fixed, place + FIRST_NODE], 1)  # (B, S): new number of a source
+        ops = np.take_along_axis(cells.ops, order, 1)
+        inputs = moved[rows[:, :, None], cells.inputs[rows, order]]
+        used = np.arange(3) < ARITY[ops][:, :, None]
+        inputs = np.where(used, inputs, moved.shape[1])
+        inputs = np.where((ops != BLEND_CODE)[:, :, None], np.sort(inputs, 2), inputs)
+        outputs = np.where(
+            np.arange(STATES) < cells.states[:, None], moved[rows, cells.outputs], FIRST_NODE
+        )
+        return Cells(cells.states, ops, np.where(used, inputs, 0), outputs)
+
+    def _matters(self, x: IntArray) -> BoolArray:
+        cells = self._cells(x)
+        nodes = np.concatenate([cells.ops[:, :, None] > 0, cells.used], 2).reshape(len(x), -1)
+        states = np.arange(STATES) < cells.states[:, None]
+        return np.concatenate([np.ones((len(x), 1), dtype=bool), nodes, states], 1)
+
+    def _draw(self, n: int, rng: np.random.Generator) -> IntArray:
+        """Cells of any number of nodes in which nodes prefer to read what nothing read so far."""
+        states = rng.integers(1, STATES + 1, size=n)
+        size = rng.integers(STATES, self.max_nodes + 1, size=n)
+        ops = rng.integers(1, len(ARITY), size=(n, self.max_nodes))
+        ops[np.arange(self.max_nodes) >= size[:, None]] = 0
+        inputs = np.zeros((n, self.max_nodes, 3), dtype=np.int64)
+        unread = np.ones((n, FIRST_NODE + self.max_nodes), dtype=bool)
+        exists = np.concatenate([np.arange(FIRST_NODE) <= states[:, None], ops > 0], 1)
+        rows = np.arange(n)
+        for i in range(self.max_nodes):
+            luck = _luck(unread[:, : FIRST_NODE + i], exists[:, : FIRST_NODE + i], rng)
+            luck[~np.isin(ops[:, i], LINEAR), 0] = -np.inf
+            inputs[:, i] = np.argsort(-luck, 1)[:, :3]
+            for k in range(3):
+                unread[rows, inputs[:, i, k]] &= k >= ARITY[ops[:, i]]
+        luck = _luck(unread, exists, rng)
+        outputs = np.argsort(-luck[:, FIRST_NODE:], 1)[:, :STATES] + FIRST_NODE
+        return self._rows(Cells(states, ops, inputs, outputs))
+
+    # -- graphs --------------------------------------------------------------------------------------------------------
+
+    def encode(self, x: IntArray) -> Graphs:
+        cells, n = self._cells(x), self.max_nodes
+        rank = np.argsort(np.argsort(cells.inputs, 2), 2)  # of gate, first and second
+        role = (rank[:, :, None] == _ROLES).all(3).argmax(2)  # (B, N)
+        types = np.zeros((len(x), self.num_nodes), dtype=np.int64)
+        types[:, 0], types[:, -1] = self._type[INPUT], self._type[OUTPUT]
+        for j in range(STATES):
+            there = self._type[f"h_prev_{j}"]
+            types[:, 1 + j] = np.where(j < cells.states, there, self._type[NONE])
+            types[:, FIRST_NODE + n + j] = self._type[f"h_new_{j}"]
+        codes = np.array([self._type[label] for label in (NONE, *OPERATIONS)])
+        blends = cells.ops == BLEND_CODE
+        types[:, self._places] = np.where(blends, self._type[_LABELS[0]] + role, codes[cells.ops])
+        adjacency = np.zeros((len(x), self.num_nodes, self.num_nodes), dtype=bool)
+        adjacency[:, 0, 1:FIRST_NODE] = adjacency[:, self._places.stop : -1, -1] = True
+        adjacency[:, : self._places.stop, self._places] = cells.reads().transpose(0, 2, 1)
+        rows = np.arange(len(x))
+        for j in range(STATES):  # a state that isn't there repeats the first one's
+            node = np.where(j < cells.states, cells.outputs[:, j], cells.outputs[:, 0])
+            adjacency[rows, node, self._places.stop + j] = True
+        sources, targets = edge_endpoints(self.num_nodes)
+        return Graphs(types, adjacency[:, sources, targets])
+
+    def decode(self, graphs: Graphs) -> tuple[IntArray, BoolArray]:
+        n = self.max_nodes
+        types, adjacency = graphs.types, to_adjacency(graphs.edges, self.num_nodes)
+        valid = self.allowed_types[np.arange(self.num_nodes), types].all(1)
+        fixed = self.fixed_edges
+        valid &= ((fixed < 0) | (graphs.edges == fixed)).all(1)
+        nodes = types[:, self._places]
+        role = nodes - self._type[_LABELS[0]]
+        is_blend = (role >= 0) & (role < len(_ROLES))
+        codes = np.zeros(len(self.node_types), dtype=np.int64)
+        codes[[self._type[op] for op in OPERATIONS]] = np.arange(1, len(ARITY))
+        ops = np.where(is_blend, BLEND_CODE, codes[nodes])
+        reads = adjacency[:, : self._places.stop, self._places].transpose(0, 2, 1)  # (B, N, S)
+        valid &= (reads.sum(2) == ARITY[ops]).all(1)
+        inputs = np.argsort(~reads, 2, kind="stable")[:, :, :3]
+        blended = np.take_along_axis(inputs, _ROLES[np.clip(role, 0, len(_ROLES) - 1)], 2)
+        inputs = np.where(is_blend[:, :, None], blended, inputs)
+        inputs = np.minimum(inputs, np.arange(FIRST_NODE, FIRST_NODE + n)[:, None] - 1)
+        there = [types[:, 1 + j] == self._type[f"h_prev_{j}"] for j in range(STATES)]
+        states = 1 + np.stack(there[1:], 1).cumprod(1).sum(1)
+        valid &= np.stack(there[1:], 1).sum(1) == states - 1
+        into = adjacency[:, self._places, self._places.stop : -1]  # (B, N, STATES)
+        valid &= ((into.sum(1) == 1) | (np.arange(STATES) >= states[:, None])).all(1)
+        cells, clean = resolved(Cells(states, ops, inputs, into.argmax(1) + FIRST_NODE))
+        return self._rows(self._packed(cells)), valid & clean
+
+    def _value_places(self) -> IntArray:
+        """Where the nodes stand in the graphs of values, each behind a place for the rest of a blend."""
+        return FIRST_NODE + 1 + 2 * np.arange(self.max_nodes)
+
+    def _value_graphs(self, x: IntArray) -> tuple[tuple[str, ...], IntArray, BoolArray]:
+        return self._graphs_of(self._cells(x))
+
+    def _graphs_of(self, cells: Cells) -> tuple[tuple[str, ...], IntArray, BoolArray]:
+        nodes = self._value_places()
+        size = FIRST_NODE + 2 * self.max_nodes + STATES + 1
+        types = np.full((len(cells.ops), size), self._type[NONE])
+        types[:, 0], types[:, -1] = self._type[INPUT], self._type[OUTPUT]
+        codes = np.array([self._type[label] for label in (NONE, *OPERATIONS)])
+        types[:, nodes] = codes[cells.ops]
+        types[:, nodes - 1] = np.where(cells.ops == BLEND_CODE, self._type[REST], self._type[NONE])
+        place = np.concatenate([np.arange(FIRST_NODE), nodes])  # of sources
+        adjacency = np.zeros((len(types), size, size), dtype=bool)
+        adjacency[:, 0, 1:FIRST_NODE] = adjacency[:, -1 - STATES : -1, -1] = True
+        reads = cells.reads().transpose(0, 2, 1)
+        adjacency[np.ix_(np.arange(len(types)), place, nodes)] = reads
+        b, i = np.nonzero(cells.ops == BLEND_CODE)
+        gate, _, second = place[cells.inputs[b, i]].T
+        adjacency[b, second, nodes[i]] = False
+        adjacency[b, [gate, second], nodes[i] - 1] = adjacency[b, nodes[i] - 1, nodes[i]] = True
+        for j in range(STATES):
+            there = j < cells.states
+            types[:, 1 + j] = np.where(there, self._type[f"h_prev_{j}"], self._type[NONE])
+            types[:, size - 1 - STATES + j] = np.where(
+                there, self._type[f"h_new_{j}"], self._type[NONE]
+            )
+            rows = np.flatnonzero(there)
+            adjacency[rows, place[cells.outputs[rows, j]], size - 1 - STATES + j] = True
+        return self.node_types, types, adjacency
+
+    # -- values --------------------------------------------------------------------------------------------------------
+
+    def parse(self, text: str) -> Architecture:
+        try:
+            recipe = json.loads(text)
+            nodes = {str(name): read_node(name, spec) for name, spec in recipe.items()}
+        except (json.JSONDecodeError, AttributeError):
+            raise ValueError(
+                f"'{text}' is no recipe; one reads '{self.random_architecture(0)}'"
+            ) from None
+        if len(nodes) > self.max_nodes:
+            raise ValueError(f"the recipe has {len(nodes)} nodes; {self!r} has {self.max_nodes}")
+        states = sorted(name for name in nodes if name in {f"h_new_{j}" for j in range(STATES)})
+        if states != [f"h_new_{j}" for j in range(max(1, len(states)))]:
+            raise ValueError(
+                f"the recipe's new states are {states}: h_new_0 is needed, then h_new_1, ..."
+            )
+        row = self._recipe_row(nodes, len(states))
+        if not self.is_valid(row[None])[0]:
+            raise ValueError(
+                f"'{text}' is no cell of {self!r}: only linear nodes read x, a node's sources differ, and"
+                " x and all previous states must be read"
+            )
+        return self._architecture(self.repair(row[None])[0])
+
+    def _recipe_row(self, nodes: Mapping[str, tuple[str, list[str]]], states: int) -> IntArray:
+        number = {"x": 0, **{f"h_prev_{j}": 1 + j for j in range(states)}}
+        cells = self._cells(np.zeros((1, len(self.decisions)), dtype=np.int64))
+        cells.states = np.array([states])
+        for i, name in enumerate(in_order(nodes, set(number))):
+            op, sources = nodes[name]
+            cells.ops[0, i] = 1 + list(OPERATIONS).index(op)
+            cells.inputs[0, i, : len(sources)] = [number[source] for source in sources]
+            number[name] = FIRST_NODE + i
+        cells.outputs = np.full((1, STATES), FIRST_NODE)
+        cells.outputs[0, :states] = [number[f"h_new_{j}"] for j in range(states)]
+        row: IntArray = self._rows(cells)[0]
+        return row
+
+    def _architecture(self, row: IntArray) -> Architecture:
+        labels, types, adjacency = self._value_graphs(row[None])
+        kept = np.flatnonzero(types[0] != self._type[NONE])
+        place = {int(old): new for new, old in enumerate(kept)}
+        targets, sources = np.nonzero(adjacency[0].T)
+        edges = tuple(
+            (place[i], place[j])
+            for i, j in zip(sources.tolist(), targets.tolist(), strict=True)
+            if i in place and j in place
+        )
+        return Architecture(tuple(labels[t] for t in types[0, kept]), edges, self._recipe(row))
+
+    def _recipe(self, row: IntArray) -> str:
+        cells = self._cells(row[None])
+        names = ["x", *(f"h_prev_{j}" for j in range(STATES))]
+        names += [f"node_{i}" for i in range(1, self.max_nodes + 1)]
+        for j in range(int(cells.states[0])):
+            names[cells.outputs[0, j]] = f"h_new_{j}"
+        recipe = {}
+        for i, op in enumerate(cells.ops[0]):
+            if op:
+                kind, arity = list(OPERATIONS.values())[op - 1]
+                sources = [names[s] for s in cells.inputs[0, i, :arity]]
+                recipe[names[FIRST_NODE + i]] = {"op": kind, "input": sources}
+        return json.dumps(recipe)
+
+    def _row(self, architecture: Architecture) -> Sequence[int]:
+        labels = architecture.nodes
+        into: list[list[int]] = [[] for _ in labels]
+        for i, j in architecture.edges:
+            into[j].append(i)
+        names = {i: label for i, label in enumerate(labels) if label.startswith("h_prev_")}
+        names[0] = "x"
+        states = {into[i][0]: label for i, label in enumerate(labels) if label.startswith("h_new_")}
+        nodes: dict[str, tuple[str, list[str]]] = {}
+        for i, label in enumerate(labels):
+            if label not in OPERATIONS:
+                continue
+            sources = into[i]
+            if label == BLEND:
+                rest = next(s for s in sources if labels[s] == REST)
+                gate = next(s for s in into[rest] if s in sources)
+                others = [s for s in (*sources, *into[rest]) if s not in (rest, gate)]
+                sources = [gate, *others]
+            names[i] = states.get(i, f"node {i}")
+            nodes[names[i]] = read_node(
+                names[i], {"op": OPERATIONS[label][0], "input": [names[s] for s in sources]}
+            )
+        row = self._recipe_row(nodes, len(states))
+        if labels[0] != INPUT or not self.is_valid(row[None])[0]:
+            raise ValueError("no cell")
+        return row.tolist()  # type: ignore[no-any-return]
+
+
+def _luck(
+    unread: BoolArray, exists: BoolArray, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Random priorities (B, S) of sources: unread ones win mostly, absent ones never."""
+    return np.where(exists, rng.gumbel(size=unread.shape) + 2.0 * unread, -np.inf)
