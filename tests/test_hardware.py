@@ -49,20 +49,21 @@ def small(arch: Architecture) -> nn.Module:
 
 
 def test_a_known_latency_is_measured_in_milliseconds() -> None:
-    latency = measure_latency(Sleep(0.01), (1, 2), tolerance=0.2)
-    assert 10 <= latency.median_ms < 15
-    assert latency.spread < 0.2
+    latency = measure_latency(Sleep(0.01), (1, 2), tolerance=0.9)
+    assert 10 <= latency.median_ms < 100
+    assert latency.spread < 0.9
     assert latency.runs >= 4
 
 
 def test_warm_up_does_not_count() -> None:
-    assert measure_latency(Sleep(0.002, slow_first=3), (1, 2), tolerance=0.5).median_ms < 10
+    latency = measure_latency(Sleep(0.02, slow_first=4), (1, 2), tolerance=0.9)
+    assert latency.median_ms < 100  # without, half of the runs take 200
 
 
 def test_an_unsteady_model_ends_at_the_time_limit_and_says_so() -> None:
     start = time.perf_counter()
     latency = measure_latency(Jitter(), (1, 2), tolerance=0.01, time_limit_s=0.2)
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 10
     assert latency.spread > 0.01
 
 
