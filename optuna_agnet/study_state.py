@@ -30,7 +30,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.search import Told
-from optuna_agnet.search.observations import signs
+from optuna_agnet.search.observations import Result, signs
 from optuna_agnet.search.ranking import fronts
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
 
@@ -64,16 +64,6 @@ class Snapshot:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    """A finished trial that holds an architecture."""
-
-    state: TrialState
-    row: IntArray
-    values: tuple[float, ...] | None
-    constraints: dict[str, float]
-
-
 class StudyState:
     """A study's trials as arrays; finished trials never change, so each is converted once.
 
@@ -94,9 +84,13 @@ class StudyState:
         self._directions = directions_of(study)
         self._storage = weakref.ref(study._storage)
         self._study_id = study._study_id
-        self._finished: list[_Finished] = []  # in the order in which they were learned
-        self._seen: set[int] = set()  # numbers of finished trials
-        self._failed: list[int] = []  # numbers of failed ones
+        self._count = 0  # trials looked at so far ...
+        self._open: list[int] = []  # ... and those of them that were not finished
+        self._told = Told.of([], self._directions, len(space.decisions))
+        self._results: list[Result] = []  # in the order in which they were learned
+        self._failed: list[int] = []  # numbers of failed trials
+        self._failures: Counter[bytes] = Counter()
+        self._excluded: dict[bytes, IntArray] = {}
         self._warned = False
 
     def belongs_to(self, study: Study) -> bool:
@@ -113,7 +107,8 @@ class StudyState:
         pending = [row for row in map(self._unfinished_row, alive) if row is not None]
         lost = sum(failed < number for failed in self._failed)
         lost += sum(trial.number < number for trial in dead)
-        return Snapshot(self._told(), self._stack(pending), self._excluded(), max(number - lost, 0))
+        excluded = self._stack(list(self._excluded.values()))
+        return Snapshot(self._told, self._stack(pending), excluded, max(number - lost, 0))
 
     def keeps(
         self, study: Study, number: int, key: object, keys: Callable[[IntArray], list[object]]
@@ -130,10 +125,10 @@ class StudyState:
             key: Of the claimed architecture.
             keys: Keys of architectures (B, D).
         """
-        known = len(self._finished)
+        known = len(self._results)
         for _ in range(_LOOKS):
             alive, _ = self._update(study, number)
-            done = self._stack([trial.row for trial in self._finished[known:]])
+            done = self._stack([row for row, _, _ in self._results[known:]])
             if key in keys(done):
                 return False
             held = [(trial, self._unfinished_row(trial)) for trial in alive]
@@ -147,42 +142,63 @@ class StudyState:
 
     def _update(self, study: Study, number: int) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
         """Learn of finished trials; all other trials but ``number`` that may still finish, and those that died."""
-        alive: list[FrozenTrial] = []
-        dead: list[FrozenTrial] = []
-        new: list[FrozenTrial] = []
-        for trial in study._storage.get_all_trials(self._study_id, deepcopy=False):
-            if trial.state.is_finished():
-                if trial.number not in self._seen:
-                    new.append(trial)
-            elif trial.number != number:
-                (dead if self._is_stale(trial) else alive).append(trial)
-        for trial in sorted(new, key=lambda t: (t.datetime_complete or datetime.min, t.number)):
-            self._learn(trial)
-        return alive, dead
+        trials = study._storage.get_all_trials(self._study_id, deepcopy=False)  # by number
+        recent = [trials[open_] for open_ in self._open] + trials[self._count :]
+        unfinished = [trial for trial in recent if not trial.state.is_finished()]
+        self._learn([trial for trial in recent if trial.state.is_finished()])
+        self._count, self._open = len(trials), [trial.number for trial in unfinished]
+        others = [trial for trial in unfinished if trial.number != number]
+        dead = self._stale(others)
+        gone = {trial.number for trial in dead}
+        return [trial for trial in others if trial.number not in gone], dead
 
-    def _is_stale(self, trial: FrozenTrial) -> bool:
-        if self._stale_after is None or trial.datetime_start is None:
-            return False
-        return datetime.now() - trial.datetime_start >= self._stale_after
+    def _stale(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        if self._stale_after is None:
+            return []
+        latest = datetime.now() - self._stale_after
+        return [t for t in trials if t.datetime_start is not None and t.datetime_start <= latest]
 
-    def _learn(self, trial: FrozenTrial) -> None:
-        finished = self._convert(trial)
-        self._seen.add(trial.number)
-        if trial.state == TrialState.FAIL:
-            self._failed.append(trial.number)
-        if finished is not None:
-            self._finished.append(finished)
+    def _learn(self, trials: list[FrozenTrial]) -> None:
+        for trial in trials:
+            self._check(trial)
+        trials.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
+        self._failed += [trial.number for trial in trials if trial.state == TrialState.FAIL]
+        new = [trial for trial in trials if self._is_whole(trial)]
+        results = [self._result(trial) for trial in new]
+        for trial, (row, _, _) in zip(new, results, strict=True):
+            self._count_failure(trial.state, row)
+        self._results += results
+        self._told = self._with(results)
 
-    def _convert(self, trial: FrozenTrial) -> _Finished | None:
-        self._check(trial)
-        complete = trial.state == TrialState.COMPLETE
-        values = tuple(trial.values or ()) if complete else None
-        if (
-            any(math.isnan(value) for value in values or ())
-            or not self._distributions.keys() <= trial.params.keys()
-        ):
-            return None
-        return _Finished(trial.state, self._row(trial.params), values, constraints_of(trial))
+    def _is_whole(self, trial: FrozenTrial) -> bool:
+        return self._distributions.keys() <= trial.params.keys() and not (
+            trial.state == TrialState.COMPLETE and any(map(math.isnan, trial.values))
+        )
+
+    def _result(self, trial: FrozenTrial) -> Result:
+        values = tuple(trial.values) if trial.state == TrialState.COMPLETE else None
+        return self._row(trial.params), values, constraints_of(trial)
+
+    def _count_failure(self, state: TrialState, row: IntArray) -> None:
+        key = row.tobytes()
+        self._failures[key] += state == TrialState.FAIL
+        if state == TrialState.PRUNED or self._failures[key] >= self._max_failures:
+            self._excluded[key] = row
+
+    def _with(self, results: list[Result]) -> Told:
+        """What was told, with more results behind it; costs no more for a long study."""
+        more = Told.of(results, self._directions, len(self._space.decisions))
+        told, names = self._told, self._told.names
+        if not set(more.names) <= set(names):
+            return Told.of(self._results, self._directions, len(self._space.decisions))
+        constraints = np.full((len(more), len(names)), np.nan)
+        constraints[:, [names.index(name) for name in more.names]] = more.constraints
+        return Told(
+            np.concatenate([told.x, more.x]),
+            np.concatenate([told.y, more.y]),
+            np.concatenate([told.constraints, constraints]),
+            names,
+        )
 
     def _check(self, trial: FrozenTrial) -> None:
         for name, expected in self._distributions.items():
@@ -193,23 +209,6 @@ class StudyState:
                     f" {self._space!r} has {expected}: suggest architectures with space.suggest(trial), and use the"
                     " space that the study was made with (same choices in the same order) or a new study"
                 )
-
-    def _told(self) -> Told:
-        return Told.of(
-            [(trial.row, trial.values, trial.constraints) for trial in self._finished],
-            self._directions,
-            len(self._space.decisions),
-        )
-
-    def _excluded(self) -> IntArray:
-        given_up: dict[bytes, IntArray] = {}
-        failures: Counter[bytes] = Counter()
-        for trial in self._finished:
-            key = trial.row.tobytes()
-            failures[key] += trial.state == TrialState.FAIL
-            if trial.state == TrialState.PRUNED or failures[key] >= self._max_failures:
-                given_up[key] = trial.row
-        return self._stack(list(given_up.values()))
 
     def _unfinished_row(self, trial: FrozenTrial) -> IntArray | None:
         """The architecture of a trial that runs or waits, as far as it is settled."""

@@ -269,6 +269,7 @@ def test_storage_errors_surface_and_leave_no_claim(unreliable: Callable, call: i
     assert not StudyState(SPACE, study, 2).read(study, -1).pending.size
 
 
+@pytest.mark.filterwarnings("ignore:trial 0 failed before it took its architecture")
 @pytest.mark.parametrize("call", range(1, 6))
 def test_a_study_survives_a_database_that_comes_back(unreliable: Callable, call: int) -> None:
     study = new_study()
