@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
 LIMITED := $(PY) -c "import subprocess, sys; sys.exit(subprocess.run([sys.executable, sys.argv[1]], timeout=300).returncode)"
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test test-slow lint types examples docs release-check clean
+.PHONY: help .venv demo dashboard test test-slow lint types examples docs release-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z.][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -30,6 +30,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## two real searches, about five minutes
 	$(PY) examples/nas_bench_201.py
 	$(PY) examples/train_digits.py
+
+dashboard: $(STAMP)  ## the demo study in optuna-dashboard, two minutes to make
+	$(PY) integrations/dashboard/demo.py --folder demo/dashboard
+	.venv/bin/optuna-dashboard sqlite:///demo/dashboard/study.db --artifact-dir demo/dashboard/artifacts
 
 test: $(STAMP)  ## the tests and the docstrings' examples
 	$(PYTEST) -n 2

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _REACH = 3.0  # of the slice of the latent space, in standard deviations
 _GRID = 33
 _SAMPLES = 300
-_MOST_ROWS = 40  # of a heat map
 
 
 def plot_latent_space(
@@ -63,7 +62,7 @@ def plot_latent_space(
     slices = [worth(*_plane(r.generator)) for r in shown]
     means = [float(np.nanmean(worth(r.sample(_SAMPLES)[0]))) for r in shown]
     titles = [f"{_round_name(r)}<br>mean {mean:.4g}" for r, mean in zip(shown, means, strict=True)]
-    columns = min(3, len(shown))
+    columns = len(shown) if len(shown) <= 3 else -(-len(shown) // 2)
     rows = -(-len(shown) // columns)
     figure = plotly_package.subplots.make_subplots(
         rows, columns, subplot_titles=titles, horizontal_spacing=0.03, vertical_spacing=0.16
@@ -150,17 +149,19 @@ def plot_operation_drift(
     space: CellSpace,
     *,
     samples: int = 1000,
+    most_choices: int = 40,
     history: SearchHistory | None = None,
 ) -> go.Figure:
     """How the generator's operation and edge probabilities moved from round to round.
 
-    Left the share of each operation among all of a cell's operations; right the probability of each choice, those
-    that moved most if there are many. Both are counted on valid samples.
+    Left the share of each operation among all of a cell's operations; right the probability of each choice. Both are
+    counted on valid samples.
 
     Args:
         study: The study.
         space: What it searched.
         samples: Graphs drawn from the generator after each round.
+        most_choices: Choices on the right, those that moved most if there are more; 0 leaves the right out.
         history: From `search_history`, where the search's seed and config are not the study's sampler's, or to train
             the rounds only once for several figures.
 
@@ -172,38 +173,40 @@ def plot_operation_drift(
     history = history or search_history(study, space)
     told = [r.told for r in history.rounds]
     chances = np.stack([_choice_chances(r.sample(samples)[0], space) for r in history.rounds])
+    panels = ("operations", "choices") if most_choices else ("",)
     figure = package.subplots.make_subplots(
-        1,
-        2,
-        column_widths=[0.5, 0.5],
-        horizontal_spacing=0.17,
-        subplot_titles=("operations", "choices"),
+        1, len(panels), horizontal_spacing=0.17, subplot_titles=panels
     )
-    shares = _operation_shares(chances, space)
-    for op, share in shares.items():
+    for op, share in _operation_shares(chances, space).items():
         figure.add_trace(_share_line(told, share, op, space), row=1, col=1)
-    names, moved = _most_moved(chances, space)
-    figure.add_trace(
-        package.graph_objects.Heatmap(
-            x=[str(size) for size in told],
-            y=names,
-            z=moved,
-            colorscale=SCALE,
-            zmin=0,
-            zmax=1,
-            colorbar={"title": "chance", "tickformat": ".0%", "thickness": 14},
-            hovertemplate="%{y}: %{z:.0%} after %{x} results<extra></extra>",
-        ),
-        row=1,
-        col=2,
-    )
     figure.update_xaxes(title="results that the generator was trained on")
-    figure.update_xaxes(type="category", row=1, col=2)
     figure.update_yaxes(title="share", tickformat=".0%", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(autorange="reversed", tickfont={"size": 10}, dtick=1, row=1, col=2)
     titled(figure, "What the generator makes")
-    figure.update_layout(legend={"y": -0.12, "yanchor": "top", "xref": "paper"}, margin={"b": 90})
-    return figure.update_layout(height=max(460, 150 + 15 * len(names)))
+    if most_choices:
+        _add_choices(figure, told, *_most_moved(chances, space, most_choices))
+    return figure
+
+
+def _add_choices(figure: go.Figure, told: list[int], names: list[str], chances: FloatArray) -> None:
+    """A heat map of choices (K, R) as the second panel, the legend of the first one below it."""
+    heat = plotly("plot_operation_drift").graph_objects.Heatmap(
+        x=[str(size) for size in told],
+        y=names,
+        z=chances,
+        colorscale=SCALE,
+        zmin=0,
+        zmax=1,
+        colorbar={"title": "chance", "tickformat": ".0%", "thickness": 14},
+        hovertemplate="%{y}: %{z:.0%} after %{x} results<extra></extra>",
+    )
+    figure.add_trace(heat, row=1, col=2)
+    figure.update_xaxes(type="category", row=1, col=2)
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 10}, dtick=1, row=1, col=2)
+    figure.update_layout(
+        legend={"y": -0.12, "yanchor": "top"},
+        margin={"b": 90},
+        height=max(460, 150 + 15 * len(names)),
+    )
 
 
 def _choice_chances(x: IntArray, space: CellSpace) -> FloatArray:
@@ -247,13 +250,13 @@ def _share_line(told: list[int], share: FloatArray, op: str, space: CellSpace) -
     )
 
 
-def _most_moved(chances: FloatArray, space: CellSpace) -> tuple[list[str], FloatArray]:
+def _most_moved(chances: FloatArray, space: CellSpace, most: int) -> tuple[list[str], FloatArray]:
     """Names of choices and their chances (K, R); of flags only that they are set."""
     choices = _choices(space)
     shown = [k for k, (_, choice) in enumerate(choices) if choice is not False]
-    if len(shown) > _MOST_ROWS:
+    if len(shown) > most:
         span = np.ptp(chances, axis=0)
-        shown = sorted(sorted(shown, key=lambda k: -span[k])[:_MOST_ROWS])
+        shown = sorted(sorted(shown, key=lambda k: -span[k])[:most])
     names = [
         choices[k][0] if choices[k][1] is True else f"{choices[k][0]} {choices[k][1]}"
         for k in shown
@@ -303,7 +306,7 @@ def plot_surrogate_calibration(
         1,
         2,
         column_widths=[0.55, 0.45],
-        horizontal_spacing=0.18,
+        horizontal_spacing=0.13,
         subplot_titles=("predicted and actual", "intervals"),
     )
     figure.add_trace(_diagonal(min(mean.min(), actual.min()), max(mean.max(), actual.max())), 1, 1)
@@ -340,7 +343,7 @@ def _predictions(
             "size": 7,
             "color": told,
             "colorscale": SCALE,
-            "colorbar": {"title": "results<br>known", "thickness": 12, "x": 0.47},
+            "colorbar": {"title": "results<br>known", "thickness": 12},
         },
         hovertemplate="predicted %{x:.2f}, actual %{y:.2f}, %{text} known<extra></extra>",
     )

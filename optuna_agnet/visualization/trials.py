@@ -182,11 +182,12 @@ def plot_latency_accuracy(
             line={"color": GREY, "dash": "dash", "width": 1.5},
             annotation={"text": "limit"},
         )
-    figure.update_xaxes(title=latency_name or name)
+    name = latency_name or name
+    figure.update_xaxes(title=name)
     figure.update_yaxes(
         title=value_name(study, objective), range=worth_showing(study, y, objective)
     )
-    return titled(figure, "Latency and accuracy")
+    return titled(figure, f"{value_name(study, objective)} against {name}")
 
 
 def _latency(

@@ -93,9 +93,12 @@ def test_operation_shares_and_choices_are_shares(case: Case) -> None:
 
 def test_many_choices_are_cut_to_those_that_moved_most() -> None:
     space = spaces.EdgeCell(nodes=5, ops=tuple("abcdefg"))
-    figure = plot_operation_drift(run(space, 9), space, samples=50)
+    study = run(space, 9)
+    figure = plot_operation_drift(study, space, samples=50)
     heat = next(trace for trace in figure.data if trace.type == "heatmap")
     assert len(heat.y) == 40
+    alone = plot_operation_drift(study, space, samples=50, most_choices=0)
+    assert {trace.type for trace in alone.data} == {"scatter"}
 
 
 def test_coverage_is_on_the_diagonal_for_honest_uncertainties() -> None:

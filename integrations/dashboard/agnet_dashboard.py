@@ -1,0 +1,169 @@
+"""AG-Net in optuna-dashboard: the cell and key numbers on every trial's page, figures and the best cell on the study's.
+
+What is written, and where: user attributes and one SVG artifact a trial, while the trial runs, because Optuna freezes
+finished trials; one note and a handful of figures below 100 kB a study, once every ``every`` trials. Nothing grows with
+the number of trials in the study's own attributes, which the dashboard and all workers read as a whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import optuna
+import plotly.graph_objects as go
+from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.trial import FrozenTrial, TrialState
+from optuna_dashboard import save_note, save_plotly_graph_object
+
+from optuna_agnet.history import search_history
+from optuna_agnet.spaces import CellSpace
+from optuna_agnet.study_state import SOURCE, VERSION, best_trials, constraints_of, is_feasible
+from optuna_agnet.visualization import (
+    architecture_svg,
+    plot_feasibility,
+    plot_latency_accuracy,
+    plot_latent_space,
+    plot_operation_drift,
+    plot_search_progress,
+    plot_surrogate_calibration,
+)
+from optuna_agnet.visualization.trials import value_name
+
+Objective: TypeAlias = Callable[[optuna.Trial], float | Sequence[float]]
+
+_PICTURE = 300  # pixels; the dashboard shows it in a card of about 200
+_HEIGHT = 450  # of the dashboard's own figures
+_MOST_BYTES = 100_000  # of a figure: it is stored in pieces of 2 kB in the study's attributes
+
+
+class Dashboard:
+    """Publishes a study while it runs.
+
+    Args:
+        space: What is searched.
+        folder: Where pictures are kept; start the dashboard with ``--artifact-dir FOLDER``.
+        every: Trials between two updates of the study's page. With many workers, the one that finishes the trial with
+            such a number writes it.
+
+    Raises:
+        ValueError: ``every`` is below 1.
+
+    Example:
+        >>> from optuna_agnet import AGNetSampler, spaces  # doctest: +SKIP
+        >>> dashboard = Dashboard(space, "artifacts")  # doctest: +SKIP
+        >>> study.optimize(
+        ...     dashboard.objective(train), n_trials=100, callbacks=[dashboard]
+        ... )  # doctest: +SKIP
+    """
+
+    def __init__(self, space: CellSpace, folder: str | Path, *, every: int = 16) -> None:
+        if every < 1:
+            raise ValueError(f"every={every} must be at least 1")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.space, self.every = space, every
+        self._store = FileSystemArtifactStore(str(folder))
+
+    def objective(self, objective: Objective) -> Objective:
+        """The same objective, which publishes each trial when it is done, also when it fails or is pruned."""
+
+        @functools.wraps(objective)
+        def published(trial: optuna.Trial) -> float | Sequence[float]:
+            try:
+                return objective(trial)
+            finally:
+                self.publish_trial(trial)
+
+        return published
+
+    def publish_trial(self, trial: optuna.Trial) -> None:
+        """Cell, source and constraints of a running trial; call it in an ask-and-tell loop before ``study.tell``."""
+        if not {d.name for d in self.space.decisions} <= trial.params.keys():
+            return  # it ended before it suggested an architecture
+        arch = self.space.from_params(trial.params)
+        frozen = trial.storage.get_trial(trial._trial_id)
+        trial.set_user_attr("architecture", str(arch))
+        trial.set_user_attr("agnet.source", str(frozen.system_attrs.get(SOURCE, "other")))
+        trial.set_user_attr("agnet.round", int(frozen.system_attrs.get(VERSION, 0)))
+        for name, value in constraints_of(frozen).items():
+            trial.set_user_attr(f"constraint.{name}", value)
+        if constraints_of(frozen):
+            trial.set_user_attr("feasible", is_feasible(frozen))
+        with tempfile.TemporaryDirectory() as folder:
+            picture = Path(folder) / "cell.svg"
+            picture.write_text(architecture_svg(arch, width=_PICTURE, ops=self.space.ops))
+            upload_artifact(
+                artifact_store=self._store,
+                file_path=str(picture),
+                study_or_trial=trial,
+                mimetype="image/svg+xml",
+            )
+
+    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Update the study's page every ``every`` trials; a callback of ``study.optimize``."""
+        if (trial.number + 1) % self.every == 0:
+            self.publish_study(study)
+
+    def publish_study(self, study: optuna.Study) -> None:
+        """Note and figures of the study's page; nothing before the first complete trial."""
+        if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            return
+        save_note(study, self._note(study))
+        study.set_user_attr("best feasible", self._best(study))
+        for name, figure in self._figures(study).items():
+            figure.update_layout(height=_HEIGHT, width=None, autosize=True)
+            if len(figure.to_json()) < _MOST_BYTES:
+                save_plotly_graph_object(study, figure, graph_object_id=f"agnet.{name}")
+
+    def _figures(self, study: optuna.Study) -> dict[str, go.Figure]:
+        history = search_history(study, self.space)
+        figures = {"progress": plot_search_progress(study)}
+        if history.told.names:
+            figures["feasibility"] = plot_feasibility(study, self.space, history=history)
+        if history.told.names or len(study.directions) > 1:
+            figures["latency"] = plot_latency_accuracy(study)
+        figures["latent-space"] = plot_latent_space(study, self.space, history=history)
+        figures["operations"] = plot_operation_drift(
+            study, self.space, most_choices=0, history=history
+        )
+        if history.judgements():
+            figures["surrogate"] = plot_surrogate_calibration(study, self.space, history=history)
+        return figures
+
+    def _best(self, study: optuna.Study) -> str:
+        """One line, for the study's user attributes: the dashboard's own "Best Trial" ignores constraints."""
+        best = best_trials(study)
+        if not best:
+            return "none yet"
+        return f"trial {best[0].number}: {', '.join(f'{value:.6g}' for value in best[0].values)}"
+
+    def _note(self, study: optuna.Study) -> str:
+        best = best_trials(study)
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        feasible = sum(map(is_feasible, trials))
+        lines = [
+            f"{len(trials)} complete trials, {feasible} feasible.",
+            "",
+            "### Best feasible",
+            "",
+        ]
+        if not best:
+            return "\n".join([*lines, "None yet: every trial breaks a constraint."])
+        first = best[0]
+        names = [value_name(study, k) for k in range(len(study.directions))]
+        rows = [("trial", str(first.number))]
+        rows += [(name, f"{value:.6g}") for name, value in zip(names, first.values, strict=True)]
+        rows += [(f"constraint {n}", f"{value:+.4g}") for n, value in constraints_of(first).items()]
+        lines += ["| | |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows), ""]
+        lines.append(f"`{self.space.from_params(first.params)}`")
+        return "\n".join([*lines, "", *self._picture(study, first)])
+
+    def _picture(self, study: optuna.Study, trial: FrozenTrial) -> list[str]:
+        found = get_all_artifact_meta(trial, storage=study._storage)
+        if not found:  # published by somebody else, or not at all
+            return []
+        path = f"/artifacts/{study._study_id}/{trial._trial_id}/{found[-1].artifact_id}"
+        return [f"![best feasible cell]({path})"]
