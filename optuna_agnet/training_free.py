@@ -262,7 +262,12 @@ def _network(
 ) -> nn.Module:
     """A small network with weights by He's rule."""
     model = build_model(
-        space, arch, ops=ops, in_channels=like.shape[1], channels=channels, cells_per_stage=1
+        space,
+        arch,
+        ops=ops,
+        in_channels=like.shape[1],
+        channels=channels,
+        cells_per_stage=1 if hasattr(skeleton_of(space).size, "cells_per_stage") else None,
     )
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):

@@ -133,7 +133,7 @@ def test_a_network_without_relu_modules_is_refused(images: Tensor) -> None:
         count_linear_regions(nn.Linear(8, 8), images)
 
 
-@pytest.mark.parametrize("preset", ["nas_bench_201", "nas_bench_101"])
+@pytest.mark.parametrize("preset", ["nas_bench_201", "nas_bench_101", "darts", "fbnet"])
 def test_scores_are_the_same_again_and_leave_the_global_generator_alone(
     preset: str, images: Tensor
 ) -> None:
@@ -188,6 +188,12 @@ def test_images_of_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     space = spaces.nas_bench_201()
     with pytest.raises(ValueError, match=r"\(B, C, H, W\)"):
         training_free_scores(space, space.random_architecture(0), torch.zeros(shape))
+
+
+def test_recurrent_cells_read_no_images(images: Tensor) -> None:
+    space = spaces.nas_bench_nlp(12)
+    with pytest.raises(ValueError, match="in_channels=2 has no meaning for networks of Recurrent"):
+        training_free_scores(space, space.random_architecture(0), images)
 
 
 def test_repeats_must_be_positive(images: Tensor) -> None:

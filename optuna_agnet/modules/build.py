@@ -31,7 +31,17 @@ from optuna_agnet.modules.node_cell import (
     node_cell_network,
 )
 from optuna_agnet.modules.operations import BUILT_IN, OperationBuilder, operation_builders
-from optuna_agnet.spaces import CellSpace, Chain, DartsCell, EdgeCell, NodeCell, Stack, fbnet
+from optuna_agnet.modules.recurrent import LanguageModelSize, language_model
+from optuna_agnet.spaces import (
+    CellSpace,
+    Chain,
+    DartsCell,
+    EdgeCell,
+    NodeCell,
+    RecurrentCell,
+    Stack,
+    fbnet,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,8 @@ def skeleton_of(space: object) -> Skeleton:
     """
     raise ValueError(
         f"build_model has no network for {space!r}: it builds cells of EdgeCell, NodeCell and "
-        "DartsCell spaces, and chains; register another kind with optuna_agnet.modules.skeleton_of.register"
+        "DartsCell spaces, chains and recurrent cells; register another kind with "
+        "optuna_agnet.modules.skeleton_of.register"
     )
 
 
@@ -99,6 +110,11 @@ def _(space: Chain) -> Skeleton:
 
 
 @skeleton_of.register
+def _(space: RecurrentCell) -> Skeleton:
+    return Skeleton(language_model, LanguageModelSize(), ops=())
+
+
+@skeleton_of.register
 def _(space: Stack) -> Skeleton:
     ops = dict.fromkeys(op for cell in darts_cells(space).values() for op in cell.ops)
     return Skeleton(darts_network, DARTS_CIFAR_SIZE, DARTS_OPERATIONS, tuple(ops))
@@ -117,6 +133,11 @@ def build_model(
     stem: Stem | None = None,
     auxiliary: bool | None = None,
     drop_path: float | None = None,
+    vocabulary: int | None = None,
+    embedding: int | None = None,
+    hidden: int | None = None,
+    layers: int | None = None,
+    dropout: float | None = None,
 ) -> nn.Module:
     """A network whose cells are ``arch``, in the macro skeleton of the space's benchmark.
 
@@ -127,6 +148,7 @@ def build_model(
     | `DartsCell`, `Stack` of two | DARTS (Liu et al. 2019) | 36 channels, 6 cells a stage |
     | `spaces.fbnet()` | FBNet (Wu et al. 2019) | 16 channels after the stem |
     | `Chain` | stages of equally many layers | 16 channels |
+    | `RecurrentCell` | NAS-Bench-NLP (Klyuchnikov et al. 2020) | 3 layers of 600, 600 and 400 units |
 
     By default the trainable parameters are as many as the benchmark's own table says. Weights start as PyTorch
     starts them, drawn from its global generator: call `torch.manual_seed` before for the same weights again. Batch
@@ -150,9 +172,15 @@ def build_model(
         auxiliary: DARTS. In training the network gives a pair, its logits and those of an auxiliary classifier.
         drop_path: DARTS. Probability in training that an image loses an operation's result; the network's
             attribute of this name changes it later.
+        vocabulary: Recurrent cells. Words that the language model knows; 10,000 by default.
+        embedding: Recurrent cells. Size of a word's vector and hidden units of the last layer.
+        hidden: Recurrent cells. Hidden units of the layers before the last.
+        layers: Recurrent cells. Layers.
+        dropout: Recurrent cells. Probability in training that an entry of the embedding or of a layer's output is zero.
 
     Returns:
         A module (B, in_channels, H, W) -> (B, num_classes) logits, with the parts ``stem``, ``cells`` and ``head``.
+        Of a recurrent cell a `LanguageModel`, tokens (B, T) -> logits (B, T, vocabulary) and the states to go on with.
 
     Raises:
         ValueError: An operation has no builder or a builder no operation, the architecture is not the space's, a size
@@ -195,9 +223,16 @@ def build_model(
         "stem": stem,
         "auxiliary": auxiliary,
         "drop_path": drop_path,
+        "vocabulary": vocabulary,
+        "embedding": embedding,
+        "hidden": hidden,
+        "layers": layers,
+        "dropout": dropout,
     }
     size = _sized(space, skeleton, {k: value for k, value in chosen.items() if value is not None})
-    builders = operation_builders(skeleton.ops or space.ops, ops, skeleton.built_in)
+    builders = operation_builders(
+        space.ops if skeleton.ops is None else skeleton.ops, ops, skeleton.built_in
+    )
     return skeleton.build(space, _own_form(space, arch), builders, size)
 
 

@@ -125,7 +125,8 @@ def operation_builders(
     for name, builder in given.items():
         if name not in names:
             raise ValueError(
-                f"ops={{{name!r}: ...}} names no operation of the space; it has {', '.join(names)}"
+                f"ops={{{name!r}: ...}} names no operation of the space that takes a builder; it has "
+                f"{', '.join(names) or 'none'}"
             )
         if not callable(builder):
             raise TypeError(f"ops[{name!r}]={builder!r} must be a callable (c_in, c_out) -> Module")

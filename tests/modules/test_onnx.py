@@ -53,3 +53,20 @@ def test_onnx_runtime_computes_the_same(preset: str, tmp_path: Path) -> None:
     (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     with torch.no_grad():
         np.testing.assert_allclose(found, model(images).numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_language_model_computes_the_same(tmp_path: Path) -> None:
+    space = spaces.nas_bench_nlp(12)
+    torch.manual_seed(0)
+    model = build_model(
+        space, space.random_architecture(0), vocabulary=20, embedding=6, hidden=8, layers=2
+    ).eval()
+    file = tmp_path / "model.onnx"
+    tokens = torch.randint(20, (3, 4))
+    torch.onnx.export(model, (tokens,), file, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(file)
+    found = session.run(None, {session.get_inputs()[0].name: tokens.numpy()})
+    with torch.no_grad():
+        logits, states = model(tokens)
+    for ours, theirs in zip(found, [logits, *states], strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-5)
