@@ -24,6 +24,8 @@ from optuna_agnet.spaces.base import CellSpace
 from optuna_agnet.study_state import SOURCE, best_trials, constraints_of, is_feasible
 from optuna_agnet.visualization import (
     architecture_svg,
+    plot_feasibility,
+    plot_latency_accuracy,
     plot_latent_space,
     plot_operation_drift,
     plot_search_progress,
@@ -189,7 +191,7 @@ def report(
         _queries(study, trials),
         _best(study, space, best),
         _sources(study, trials),
-        _surrogate(history.judgements()),
+        _surrogate(study, history),
         _generator(history, space, isinstance(study.sampler, AGNetSampler)),
         _duplicates(trials, space),
         _time(trials),
@@ -262,21 +264,31 @@ def _sources(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
     )
 
 
-def _surrogate(judged: Sequence[Judgement]) -> Section:
-    title = "Surrogate"
-    if not judged:
+def _surrogate(study: optuna.Study, history: SearchHistory) -> Section:
+    title, objectives = "Surrogate", range(len(study.directions))
+    judged = [history.judgements(objective) for objective in objectives]
+    if not judged[0]:
         return Section(title, note="No result came after its first fit.")
-    rows = [(str(j.told), str(len(j.mean)), _tau(j.tau)) for j in judged]
-    known = [j for j in judged if not np.isnan(j.tau)]
-    if known:
-        weights = [len(j.mean) for j in known]
-        mean = float(np.average([j.tau for j in known], weights=weights))
-        rows.append(("all rounds", str(sum(weights)), _tau(mean)))
+    rows = [
+        (str(j.told), str(len(j.mean)), *(_tau(by_objective[k].tau) for by_objective in judged))
+        for k, j in enumerate(judged[0])
+    ]
+    count = sum(len(j.mean) for j in judged[0])
+    rows.append(("all rounds", str(count), *(_tau(_mean_tau(by)) for by in judged)))
     note = (
         "Kendall's rank correlation of predictions and results that were not known yet. Most of those were proposed"
         " because the surrogate liked them; among such close ones it is lower than among random architectures."
     )
-    return Section(title, ("results known", "next results", "Kendall tau"), tuple(rows), note)
+    taus = [f"Kendall tau, {value_name(study, k)}" for k in objectives]
+    return Section(title, ("results known", "next results", *taus), tuple(rows), note)
+
+
+def _mean_tau(judged: Sequence[Judgement]) -> float:
+    """Over the rounds, each weighted by its results."""
+    known = [j for j in judged if not np.isnan(j.tau)]
+    if not known:
+        return float("nan")
+    return float(np.average([j.tau for j in known], weights=[len(j.mean) for j in known]))
 
 
 def _tau(value: float) -> str:
@@ -358,6 +370,10 @@ def _figures(study: optuna.Study, space: CellSpace, history: SearchHistory) -> d
         figures = {"progress": plot_search_progress(study)}
     except ImportError:
         return {}
+    if history.told.names or len(study.directions) > 1:
+        figures["latency"] = plot_latency_accuracy(study)
+    if history.told.names:
+        figures["feasibility"] = plot_feasibility(study, space, history=history)
     figures["latent space"] = plot_latent_space(study, space, history=history)
     figures["operations"] = plot_operation_drift(study, space, history=history)
     if history.judgements():

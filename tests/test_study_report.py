@@ -100,6 +100,23 @@ def test_generator_and_surrogate_have_a_row_a_round(limited: tuple[optuna.Study,
     assert all(-1 <= float(tau) <= 1 for _, tau in surrogate.values() if tau != "-")
 
 
+def test_several_objectives_have_a_column_each() -> None:
+    sampler = AGNetSampler(SPACE, seed=0, config=QUICK, generator=Generator(SPACE))
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[int, int]:
+        nodes = SPACE.suggest(trial).nodes
+        return nodes.count("conv"), nodes.count("pool")
+
+    study.optimize(objective, n_trials=9)
+    result = report(study, SPACE)
+    surrogate = next(section for section in result.sections if section.title == "Surrogate")
+    assert surrogate.header[2:] == ("Kendall tau, Objective 0", "Kendall tau, Objective 1")
+    assert {len(row) for row in surrogate.rows} == {4}
+    assert {"Objective 0", "Objective 1"} <= table(result, "Best feasible architecture").keys()
+    assert "latency" in result.figures
+
+
 def test_duplicates_are_counted_by_decisions_and_by_graph() -> None:
     space = spaces.EdgeCell(nodes=3, ops=("none", "conv", "pool"))
     study = optuna.create_study(study_name="twins")
@@ -157,12 +174,14 @@ class _Tags(HTMLParser):
 def test_html_is_whole_and_needs_no_network(limited: tuple[optuna.Study, Report]) -> None:
     pytest.importorskip("plotly")
     _, result = limited
-    assert list(result.figures) == ["progress", "latent space", "operations", "surrogate"]
+    assert list(result.figures) == [
+        *("progress", "latency", "feasibility", "latent space", "operations", "surrogate")
+    ]
     tags = _Tags()
     tags.feed(result.html)
     assert tags.open == []
     assert tags.links == []
-    assert result.html.count("Plotly.newPlot") >= 4
+    assert result.html.count("Plotly.newPlot") >= 6
     assert "cells|x" in result.html
 
 
