@@ -5,13 +5,9 @@ The module is not called ``report`` because a submodule of that name would hide 
 
 from __future__ import annotations
 
-import base64
-import html
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -19,6 +15,7 @@ import numpy as np
 from optuna.trial import TrialState
 
 from optuna_agnet.history import Judgement, SearchHistory, search_history
+from optuna_agnet.report_page import Report, Section
 from optuna_agnet.sampler import AGNetSampler
 from optuna_agnet.spaces.base import CellSpace
 from optuna_agnet.study_state import SOURCE, best_trials, constraints_of, is_feasible
@@ -40,117 +37,7 @@ if TYPE_CHECKING:
 
 _SAMPLES = 500  # of the generator, a round
 _SHOWN_BEST = 5
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #202020; background: #fff; max-width: 1000px;
-  margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-table { border-collapse: collapse } th, td { padding: .25rem .8rem .25rem 0; text-align: left;
-  border-bottom: 1px solid #d0d0d0; vertical-align: top } p.note { color: #606060 }
-code { overflow-wrap: anywhere } img, svg { max-width: 100%; border-radius: 6px }
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of a report: a table with a heading, and what to keep in mind about it."""
-
-    title: str
-    header: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """A study's report. ``print`` gives its Markdown without the picture; a notebook shows the HTML.
-
-    Args:
-        title: Its heading.
-        sections: Tables and notes.
-        picture: The best feasible architecture as SVG text; empty where there is none.
-        figures: Plotly figures by name, for the HTML form; empty without plotly.
-    """
-
-    title: str
-    sections: tuple[Section, ...]
-    picture: str = ""
-    figures: dict[str, go.Figure] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return self._markdown("")
-
-    @property
-    def markdown(self) -> str:
-        """GitHub's Markdown, with the picture as a data link, which GitHub itself does not show; `save` does better."""
-        data = base64.b64encode(self.picture.encode()).decode()
-        return self._markdown(f"data:image/svg+xml;base64,{data}")
-
-    def _markdown(self, picture: str) -> str:
-        parts = [f"# {_plain(self.title)}"]
-        for section in self.sections:
-            parts.append(f"## {section.title}")
-            if section.rows:
-                parts.append(_markdown_table(section))
-            if section.note:
-                parts.append(section.note)
-            if section.title == BEST and self.picture and picture:
-                parts.append(f"![best architecture]({picture})")
-        return "\n\n".join(parts) + "\n"
-
-    @property
-    def html(self) -> str:
-        """One page that opens offline; light or dark as the reader's system is."""
-        parts = [
-            "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-            "<meta name='viewport' content='width=device-width'>",
-            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head><body>",
-            f"<h1>{html.escape(self.title)}</h1>",
-        ]
-        for section in self.sections:
-            parts.append(f"<h2>{html.escape(section.title)}</h2>")
-            if section.rows:
-                parts.append(_html_table(section))
-            if section.note:
-                parts.append(f"<p class='note'>{html.escape(section.note)}</p>")
-            if section.title == BEST and self.picture:
-                parts.append(self.picture)
-        return "\n".join([*parts, *self._html_figures(), "</body></html>"])
-
-    def _html_figures(self) -> list[str]:
-        parts = ["<h2>Figures</h2>"] if self.figures else []
-        for number, figure in enumerate(self.figures.values()):
-            parts.append(
-                figure.to_html(
-                    full_html=False,
-                    include_plotlyjs=number == 0,  # once; 4 MB, and then no network is needed
-                    config={"displayModeBar": False, "responsive": True},
-                )
-            )
-        return parts
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def save(self, path: str | Path) -> None:
-        """Write it to a file: HTML for ``.html``; Markdown for ``.md``, with the picture beside it as ``.svg``.
-
-        Raises:
-            ValueError: The file's name ends otherwise.
-        """
-        path = Path(path)
-        if path.suffix == ".html":
-            path.write_text(self.html, encoding="utf-8")
-        elif path.suffix == ".md":
-            picture = path.with_suffix(".svg")
-            path.write_text(self._markdown(picture.name), encoding="utf-8")
-            if self.picture:
-                picture.write_text(self.picture, encoding="utf-8")
-        else:
-            raise ValueError(f"'{path}' must end in .html or .md")
-
-
-BEST = "Best feasible architecture"
+_BEST = "Best feasible architecture"
 
 
 def report(
@@ -184,9 +71,6 @@ def report(
         if {d.name for d in space.decisions} <= trial.params.keys()
     ]
     best = best_trials(study)
-    picture = ""
-    if best:
-        picture = architecture_svg(space.from_params(best[0].params), width=900, ops=space.ops)
     sections = (
         _queries(study, trials),
         _best(study, space, best),
@@ -197,7 +81,7 @@ def report(
         _time(trials),
     )
     title = f"Study {study.study_name}"
-    return Report(title, sections, picture, _figures(study, space, history))
+    return Report(title, sections, _figures(study, space, history))
 
 
 def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
@@ -220,7 +104,7 @@ def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
 
 def _best(study: optuna.Study, space: CellSpace, best: Sequence[FrozenTrial]) -> Section:
     if not best:
-        return Section(BEST, note="None: no complete trial keeps all constraints.")
+        return Section(_BEST, note="None: no complete trial keeps all constraints.")
     first = best[0]
     rows = [("trial", str(first.number)), ("architecture", str(space.from_params(first.params)))]
     rows += [(value_name(study, k), f"{value:.6g}") for k, value in enumerate(first.values)]
@@ -232,7 +116,8 @@ def _best(study: optuna.Study, space: CellSpace, best: Sequence[FrozenTrial]) ->
         shown = ", ".join(str(trial.number) for trial in best[:_SHOWN_BEST])
         more = ", ..." if len(best) > _SHOWN_BEST else ""
         note = f"{len(best)} trials are equally good or on the front: {shown}{more}. This is the first of them."
-    return Section(BEST, ("", ""), tuple(rows), note)
+    picture = architecture_svg(space.from_params(first.params), width=900, ops=space.ops)
+    return Section(_BEST, ("", ""), tuple(rows), note, picture)
 
 
 def _sources(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
@@ -379,26 +264,3 @@ def _figures(study: optuna.Study, space: CellSpace, history: SearchHistory) -> d
     if history.judgements():
         figures["surrogate"] = plot_surrogate_calibration(study, space, history=history)
     return figures
-
-
-# -- writing -----------------------------------------------------------------------------------------------------------
-
-
-def _plain(text: str) -> str:
-    """Text that means nothing special in a Markdown table."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-
-
-def _markdown_table(section: Section) -> str:
-    lines = [section.header, tuple("---" for _ in section.header), *section.rows]
-    return "\n".join("| " + " | ".join(map(_plain, line)) + " |" for line in lines)
-
-
-def _html_table(section: Section) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
-    rows = [
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in section.rows
-    ]
-    shown = f"<tr>{head}</tr>" if any(section.header) else ""
-    return "<table>" + shown + "\n".join(rows) + "</table>"

@@ -19,7 +19,8 @@ import optuna_agnet
 from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.history import search_history
-from optuna_agnet.study_report import Report, report
+from optuna_agnet.report_page import Report, Section
+from optuna_agnet.study_report import report
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
@@ -49,9 +50,12 @@ def limited() -> tuple[optuna.Study, Report]:
     return study, report(study, SPACE)
 
 
+def section(result: Report, title: str) -> Section:
+    return next(section for section in result.sections if section.title == title)
+
+
 def table(result: Report, title: str) -> dict[str, tuple[str, ...]]:
-    section = next(section for section in result.sections if section.title == title)
-    return {row[0]: row[1:] for row in section.rows}
+    return {row[0]: row[1:] for row in section(result, title).rows}
 
 
 def feasible(trial: optuna.trial.FrozenTrial) -> bool:
@@ -110,7 +114,7 @@ def test_several_objectives_have_a_column_each() -> None:
 
     study.optimize(objective, n_trials=9)
     result = report(study, SPACE)
-    surrogate = next(section for section in result.sections if section.title == "Surrogate")
+    surrogate = section(result, "Surrogate")
     assert surrogate.header[2:] == ("Kendall tau, Objective 0", "Kendall tau, Objective 1")
     assert {len(row) for row in surrogate.rows} == {4}
     assert {"Objective 0", "Objective 1"} <= table(result, "Best feasible architecture").keys()
@@ -146,10 +150,13 @@ def test_markdown_tables_are_whole_and_the_picture_is_in_it(
             assert len(re.findall(r"(?<!\\)\|", first)) == len(re.findall(r"(?<!\\)\|", second))
     data = re.search(r"\(data:image/svg\+xml;base64,(.+)\)", result.markdown)
     assert data is not None
-    assert base64.b64decode(data[1]).decode() == result.picture
+    picture = section(result, "Best feasible architecture").picture
+    assert picture.startswith("<svg")
+    assert base64.b64decode(data[1]).decode() == picture
     result.save(tmp_path / "study.md")
-    assert "](study.svg)" in (tmp_path / "study.md").read_text()
-    assert (tmp_path / "study.svg").read_text() == result.picture
+    assert "](study-0.svg)" in (tmp_path / "study.md").read_text()
+    assert (tmp_path / "study-0.svg").read_text() == picture
+    assert "![" not in str(result)
     with pytest.raises(ValueError, match=r"study.txt' must end in .html or .md"):
         result.save(tmp_path / "study.txt")
 
@@ -190,7 +197,7 @@ def test_without_a_feasible_trial_and_without_plotly(monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(sys.modules, name, None)
     result = report(run(6, limit=-99), SPACE)
     assert result.figures == {}
-    assert result.picture == ""
+    assert section(result, "Best feasible architecture").picture == ""
     assert "None: no complete trial keeps all constraints" in result.markdown
     assert "<script" not in result.html
 
