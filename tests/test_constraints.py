@@ -52,9 +52,14 @@ def with_set_constraint(trial: optuna.Trial) -> float:
     return value
 
 
+needs_optuna_5 = pytest.mark.skipif(
+    not hasattr(optuna.Trial, "set_constraint"),
+    reason="this Optuna has no Trial.set_constraint: constraints_func is for it",
+)
+
+
+@needs_optuna_5
 def test_constraints_of_trials_are_learned() -> None:
-    if not hasattr(optuna.Trial, "set_constraint"):
-        pytest.skip("this Optuna has no Trial.set_constraint: constraints_func is for it")
     study = new_study()
     study.optimize(with_set_constraint, n_trials=40)
     known = told(study)
@@ -96,6 +101,7 @@ def test_constraints_that_cannot_be_computed_stay_unknown_with_one_warning(resul
     assert told(study).names == ()
 
 
+@needs_optuna_5
 def test_a_trial_pruned_for_breaking_a_constraint_teaches_it() -> None:
     def objective(trial: optuna.Trial) -> float:
         value = accuracy(trial)
@@ -156,6 +162,7 @@ def test_constraint_names_that_differ_between_trials_are_unknown_where_they_lack
     assert known.feasible.sum() == 15 + 3
 
 
+@needs_optuna_5
 @pytest.mark.parametrize("directions", [("maximize", "minimize"), ("minimize",) * 3])
 def test_best_trials_are_the_feasible_front(directions: tuple[str, ...]) -> None:
     study = optuna.create_study(directions=directions, sampler=sampler())
