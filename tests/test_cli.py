@@ -18,7 +18,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
 from optuna_agnet import load_generator, spaces
-from optuna_agnet.cli import PRESETS, main
+from optuna_agnet.cli import main
+from optuna_agnet.cli.inputs import PRESETS
 from optuna_agnet.generator.pretraining import WEIGHTS
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

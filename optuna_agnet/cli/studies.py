@@ -1,0 +1,183 @@
+"""``report`` and ``export``: what a study did, and the architecture it found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from optuna_agnet.cli.inputs import load_study, space_of, space_option, study_option
+from optuna_agnet.spaces import CellSpace
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from optuna_agnet.architecture import Architecture
+
+
+@click.command()
+@click.argument("storage")
+@study_option
+@space_option
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A .html or .md file."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="That the search had.",
+)
+@click.option("--paper", is_flag=True, help="The search had the paper's config.")
+def report(
+    storage: str,
+    name: str | None,
+    space: CellSpace | None,
+    output: Path | None,
+    seed: int,
+    paper: bool,
+) -> None:
+    """Report what a study did.
+
+    Best architecture, where architectures came from, surrogate, generator, duplicates, time; figures in HTML. STORAGE
+    is a URL such as sqlite:///nas.db, or a journal file. Without --output the report is printed as Markdown. Seed and
+    config only matter for the generator's rounds, which are trained again for the report.
+    """
+    from optuna_agnet import AGNet, AGNetConfig
+    from optuna_agnet.history import search_history
+    from optuna_agnet.study_report import report as report_of
+    from optuna_agnet.study_state import directions_of
+
+    study = load_study(storage, name)
+    space = space or space_of(study)
+    config = AGNetConfig.paper() if paper else None
+    search = AGNet(space, directions_of(study), seed=seed, config=config)
+    result = report_of(study, space, history=search_history(study, space, search))
+    if output is None:
+        click.echo(str(result))
+    else:
+        result.save(output)
+        click.echo(f"written to {output}")
+
+
+@click.command(
+    epilog="Example: optuna-agnet export sqlite:///nas.db --study digits --to onnx -o best.onnx"
+)
+@click.argument("storage", required=False)
+@study_option
+@click.option(
+    "--trial", type=click.IntRange(0), metavar="N", help="Number. Default: the best feasible one."
+)
+@click.option("--architecture", help="Its text, instead of a study's; needs --space.")
+@space_option
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["genotype", "pytorch", "onnx"]),
+    default="genotype",
+    show_default=True,
+)
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write."
+)
+@click.option("--classes", type=click.IntRange(1), metavar="N", default=10, show_default=True)
+@click.option(
+    "--image",
+    type=(click.IntRange(1), click.IntRange(1), click.IntRange(1)),
+    metavar="N N N",
+    default=(3, 32, 32),
+    show_default=True,
+    help="Channels, height and width.",
+)
+@click.option(
+    "--channels",
+    type=click.IntRange(1),
+    metavar="N",
+    help="After the stem. Default: the benchmark's.",
+)
+@click.option(
+    "--cells", type=click.IntRange(1), metavar="N", help="A stage. Default: the benchmark's."
+)
+@click.option("--stages", type=click.IntRange(1), metavar="N", help="Default: the benchmark's.")
+def export(
+    storage: str | None,
+    name: str | None,
+    trial: int | None,
+    architecture: str | None,
+    space: CellSpace | None,
+    form: str,
+    output: Path | None,
+    classes: int,
+    image: tuple[int, int, int],
+    channels: int | None,
+    cells: int | None,
+    stages: int | None,
+) -> None:
+    """Write an architecture as text, PyTorch or ONNX.
+
+    STORAGE is a URL such as sqlite:///nas.db, or a journal file. PyTorch means a program that torch.export.load reads
+    (.pt2). Networks are built in the benchmark's skeleton and carry PyTorch's initial weights: train them.
+    """
+    if (storage is None) == (architecture is None):
+        raise click.UsageError("give either STORAGE or --architecture")
+    if architecture is not None:
+        if space is None:
+            raise click.UsageError("--architecture needs --space")
+        arch = space.parse(architecture)
+    else:
+        space, arch = _from_study(str(storage), name, trial, space)
+    if form == "genotype":
+        _write(f"{arch}\n", output)
+        return
+    if output is None:
+        raise click.UsageError(f"--to {form} needs --output")
+    from optuna_agnet import build_model
+    from optuna_agnet.export import export_onnx, export_pytorch
+
+    model = build_model(
+        space,
+        arch,
+        num_classes=classes,
+        in_channels=image[0],
+        channels=channels,
+        cells_per_stage=cells,
+        stages=stages,
+    )
+    (export_onnx if form == "onnx" else export_pytorch)(model, output, image)
+    click.echo(f"{arch}\nwritten to {output}")
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+def _from_study(
+    storage: str, name: str | None, number: int | None, space: CellSpace | None
+) -> tuple[CellSpace, Architecture]:
+    study = load_study(storage, name)
+    space = space or space_of(study)
+    return space, space.from_params(_trial(study, number).params)
+
+
+def _trial(study: optuna.Study, number: int | None) -> FrozenTrial:
+    from optuna_agnet.study_state import best_trials
+
+    if number is not None:
+        if number >= len(study.trials):
+            raise ValueError(
+                f"trial {number} does not exist: the study '{study.study_name}' has {len(study.trials)}, from 0"
+            )
+        return study.trials[number]
+    best = best_trials(study)
+    if not best:
+        raise ValueError(
+            f"the study '{study.study_name}' has no complete, feasible trial yet; --trial takes any other"
+        )
+    return best[0]
