@@ -1,7 +1,7 @@
 """Edges that are drawn together: where a node's type says how many edges it takes, they are drawn without replacement.
 
-Independent draws would hardly ever give each of many nodes its exact number of inputs (`CellSpace.in_degrees`), nor
-two nodes different ones (`CellSpace.apart`).
+Independent draws would hardly ever give each of many nodes its exact number of inputs (`CellSpace.in_degrees`), two
+nodes different ones (`CellSpace.apart`), or an input of a type that it can read (`CellSpace.joins`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from optuna_agnet.architecture import NONE
 from optuna_agnet.spaces.base import CellSpace, IntArray, edge_endpoints
 
 
@@ -49,8 +48,9 @@ class Wiring(nn.Module):
         self.degrees = torch.from_numpy(degrees)  # (T, A): edges that they take, by type
         self.table = torch.from_numpy(table)  # (T, S): their free edges; E stands for none
         self._later = torch.from_numpy(space.apart[places] >= 0)
-        self._nothing = space.node_types.index(NONE) if NONE in space.node_types else -1
-        self._sources = torch.from_numpy(edge_endpoints(space.num_nodes)[0])  # (E,)
+        self._joins = torch.from_numpy(space.joins)  # (A, A)
+        ends_of_edges = edge_endpoints(space.num_nodes)
+        self._sources, self._targets = (torch.from_numpy(end) for end in ends_of_edges)  # (E,)
         independent = (space.fixed_edges < 0) & ~drawn[:-1]
         self.count = len(places) + int(independent.sum())  # what a loss over all edges averages
 
@@ -72,10 +72,8 @@ class Wiring(nn.Module):
             types: (B, n) of the nodes.
         """
         gumbel = -torch.log(-torch.log(luck.clamp(1e-20, 1 - 1e-7)))
-        silent = (
-            types[:, self._sources] == self._nothing
-        )  # a node that carries nothing is no source
-        perturbed = (scores + gumbel).masked_fill(silent, -torch.inf)
+        possible = self._joins[types[:, self._sources], types[:, self._targets]]
+        perturbed = (scores + gumbel).masked_fill(~possible, -torch.inf)
         perturbed = F.pad(perturbed, (0, 1), value=-torch.inf)
         degree = self.degrees[torch.arange(len(self.places)), types[:, self.places]]  # (B, T)
         edges = torch.zeros(perturbed.shape, dtype=torch.bool)

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.architecture import INPUT, OUTPUT, Architecture, graph_keys, label_hashes
+from optuna_agnet.architecture import (
+    INPUT,
+    NONE,
+    OUTPUT,
+    Architecture,
+    graph_keys,
+    label_hashes,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -108,6 +115,13 @@ class CellSpace(ABC):
     def in_degrees(self) -> npt.NDArray[np.int8]:
         """(n, A): how many edges a node takes besides the fixed ones, given its type; -1 where any number will do."""
         return np.full((self.num_nodes, len(self.node_types)), -1, dtype=np.int8)
+
+    @property
+    def joins(self) -> BoolArray:
+        """(A, A): whether a node of the first type may have an edge to one of the second."""
+        joins = np.ones((len(self.node_types), len(self.node_types)), dtype=bool)
+        joins[[label == NONE for label in self.node_types]] = False
+        return joins
 
     @property
     def apart(self) -> IntArray:

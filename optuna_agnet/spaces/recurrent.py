@@ -56,10 +56,10 @@ class RecurrentCell(CellSpace):
     and sources (``node_i_input_k``; those beyond the operation's number don't count), and the node of each new state
     (``state_j``). The repaired form is canonical, the same for isomorphic cells.
 
-    Repair of decisions that are not valid: too few nodes are filled up with linear ones; a source that can't be read
-    gives way to the next one that can, an operation without enough sources becomes linear; unused nodes go; a cell
-    that ignores ``x`` or ``h_prev_0`` reads both in a linear node in the place of its first one; other states that
-    nothing reads go.
+    Nodes that no state depends on go, and so do states but the first whose previous value nothing reads. Repair of
+    decisions that are not valid: too few nodes are filled up with linear ones; a source that can't be read gives way to
+    the next one that can, an operation without enough sources becomes linear; a cell that ignores ``x`` or ``h_prev_0``
+    reads both in a linear node in the place of its first one.
 
     Its generated graph: input (``x``), previous states, nodes, new states, output; blend's label tells which of its
     sources, in the order of the graph, is which. Values split a blend in two nodes instead, `REST` for (1 - g) b.
@@ -100,6 +100,8 @@ class RecurrentCell(CellSpace):
             structure=_LABELS,
         )
         self._type = {label: i for i, label in enumerate(self.node_types)}
+        self._previous = np.array([self._type[f"h_prev_{j}"] for j in range(STATES)])
+        self._new = np.array([self._type[f"h_new_{j}"] for j in range(STATES)])
         self._places = slice(FIRST_NODE, FIRST_NODE + n)  # of the nodes in the graph
 
     def __repr__(self) -> str:
@@ -142,6 +144,19 @@ class RecurrentCell(CellSpace):
         nodes[:, self._type[NONE]] = 0
         degrees[self._places.stop : -1] = 1
         return degrees
+
+    @property
+    def joins(self) -> BoolArray:
+        joins = super().joins
+        reads_x = [*(f"linear_{k}" for k in (2, 3)), *(f"h_prev_{j}" for j in range(STATES))]
+        joins[self._type[INPUT]] = [label in reads_x for label in self.node_types]
+        return joins
+
+    @property
+    def apart(self) -> IntArray:
+        apart = super().apart
+        apart[self._places.stop + 1 : -1] = np.arange(self._places.stop, self.num_nodes - 2)
+        return apart
 
     # -- decisions -----------------------------------------------------------------------------------------------------
 
@@ -215,25 +230,23 @@ class RecurrentCell(CellSpace):
     # -- graphs --------------------------------------------------------------------------------------------------------
 
     def encode(self, x: IntArray) -> Graphs:
-        cells, n = self._cells(x), self.max_nodes
+        cells = self._cells(x)
         rank = np.argsort(np.argsort(cells.inputs, 2), 2)  # of gate, first and second
         role = (rank[:, :, None] == _ROLES).all(3).argmax(2)  # (B, N)
         types = np.zeros((len(x), self.num_nodes), dtype=np.int64)
         types[:, 0], types[:, -1] = self._type[INPUT], self._type[OUTPUT]
-        for j in range(STATES):
-            there = self._type[f"h_prev_{j}"]
-            types[:, 1 + j] = np.where(j < cells.states, there, self._type[NONE])
-            types[:, FIRST_NODE + n + j] = self._type[f"h_new_{j}"]
+        states = np.arange(STATES)
+        there = states < cells.states[:, None]
+        types[:, 1 + states] = np.where(there, self._previous, self._type[NONE])
+        types[:, self._places.stop + states] = self._new
         codes = np.array([self._type[label] for label in (NONE, *OPERATIONS)])
         blends = cells.ops == BLEND_CODE
         types[:, self._places] = np.where(blends, self._type[_LABELS[0]] + role, codes[cells.ops])
         adjacency = np.zeros((len(x), self.num_nodes, self.num_nodes), dtype=bool)
         adjacency[:, 0, 1:FIRST_NODE] = adjacency[:, self._places.stop : -1, -1] = True
         adjacency[:, : self._places.stop, self._places] = cells.reads().transpose(0, 2, 1)
-        rows = np.arange(len(x))
-        for j in range(STATES):  # a state that isn't there repeats the first one's
-            node = np.where(j < cells.states, cells.outputs[:, j], cells.outputs[:, 0])
-            adjacency[rows, node, self._places.stop + j] = True
+        rows = np.arange(len(x))[:, None]
+        adjacency[rows, _distinct(cells), self._places.stop + states] = True
         sources, targets = edge_endpoints(self.num_nodes)
         return Graphs(types, adjacency[:, sources, targets])
 
@@ -250,17 +263,19 @@ class RecurrentCell(CellSpace):
         codes[[self._type[op] for op in OPERATIONS]] = np.arange(1, len(ARITY))
         ops = np.where(is_blend, BLEND_CODE, codes[nodes])
         reads = adjacency[:, : self._places.stop, self._places].transpose(0, 2, 1)  # (B, N, S)
-        valid &= (reads.sum(2) == ARITY[ops]).all(1)
+        sound = reads.sum(2) == ARITY[ops]
         inputs = np.argsort(~reads, 2, kind="stable")[:, :, :3]
         blended = np.take_along_axis(inputs, _ROLES[np.clip(role, 0, len(_ROLES) - 1)], 2)
         inputs = np.where(is_blend[:, :, None], blended, inputs)
         inputs = np.minimum(inputs, np.arange(FIRST_NODE, FIRST_NODE + n)[:, None] - 1)
-        there = [types[:, 1 + j] == self._type[f"h_prev_{j}"] for j in range(STATES)]
-        states = 1 + np.stack(there[1:], 1).cumprod(1).sum(1)
-        valid &= np.stack(there[1:], 1).sum(1) == states - 1
+        there = types[:, 2:FIRST_NODE] == self._previous[1:]
+        states = 1 + there.sum(1)
+        alone = ~there[:, 0] & there[:, 1]  # a third state without a second one is the second one
+        inputs = np.where(alone[:, None, None] & (inputs == STATES), STATES - 1, inputs)
         into = adjacency[:, self._places, self._places.stop : -1]  # (B, N, STATES)
         valid &= ((into.sum(1) == 1) | (np.arange(STATES) >= states[:, None])).all(1)
-        cells, clean = resolved(Cells(states, ops, inputs, into.argmax(1) + FIRST_NODE))
+        outputs = into.argmax(1) + FIRST_NODE
+        cells, clean = resolved(Cells(states, ops, inputs, outputs), sound)
         return self._rows(self._packed(cells)), valid & clean
 
     def _value_places(self) -> IntArray:
@@ -287,14 +302,12 @@ class RecurrentCell(CellSpace):
         gate, _, second = place[cells.inputs[b, i]].T
         adjacency[b, second, nodes[i]] = False
         adjacency[b, [gate, second], nodes[i] - 1] = adjacency[b, nodes[i] - 1, nodes[i]] = True
-        for j in range(STATES):
-            there = j < cells.states
-            types[:, 1 + j] = np.where(there, self._type[f"h_prev_{j}"], self._type[NONE])
-            types[:, size - 1 - STATES + j] = np.where(
-                there, self._type[f"h_new_{j}"], self._type[NONE]
-            )
-            rows = np.flatnonzero(there)
-            adjacency[rows, place[cells.outputs[rows, j]], size - 1 - STATES + j] = True
+        states = np.arange(STATES)
+        there = states < cells.states[:, None]
+        types[:, 1 + states] = np.where(there, self._previous, self._type[NONE])
+        types[:, size - 1 - STATES + states] = np.where(there, self._new, self._type[NONE])
+        b, j = np.nonzero(there)
+        adjacency[b, place[cells.outputs[b, j]], size - 1 - STATES + j] = True
         return self.node_types, types, adjacency
 
     # -- values --------------------------------------------------------------------------------------------------------
@@ -395,3 +408,13 @@ def _luck(
 ) -> npt.NDArray[np.float64]:
     """Random priorities (B, S) of sources: unread ones win mostly, absent ones never."""
     return np.where(exists, rng.gumbel(size=unread.shape) + 2.0 * unread, -np.inf)
+
+
+def _distinct(cells: Cells) -> IntArray:
+    """(B, STATES): the nodes of the states; those that aren't there take the first nodes that are left."""
+    outputs: IntArray = cells.outputs.copy()
+    for j in range(1, STATES):
+        taken = (outputs[:, :j, None] == np.arange(FIRST_NODE, FIRST_NODE + STATES)).any(1)
+        first = FIRST_NODE + (~taken).argmax(1)
+        outputs[:, j] = np.where(j < cells.states, outputs[:, j], first)
+    return outputs

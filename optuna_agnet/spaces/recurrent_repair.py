@@ -50,9 +50,15 @@ class Cells:
         return live
 
 
-def resolved(given: Cells) -> tuple[Cells, BoolArray]:
-    """Cells of live nodes that read what they can read, and which of them (B,) needed no repair."""
-    cells, valid = _readable(given)
+def resolved(given: Cells, sound: BoolArray | None = None) -> tuple[Cells, BoolArray]:
+    """Cells of live nodes that read what they can read, and which (B,) are valid: no live node needed repair.
+
+    Args:
+        given: Any cells; they are not changed.
+        sound: (B, N), nodes that need no repair so far; all by default.
+    """
+    cells, fits, valid = _readable(given)
+    fits &= True if sound is None else sound
     while True:
         reads = cells.reads()
         live = cells.live(reads)
@@ -62,21 +68,21 @@ def resolved(given: Cells) -> tuple[Cells, BoolArray]:
         idles = np.any(idle, axis=1)
         if not (blind | idles).any():
             cells.ops = np.where(live, cells.ops, 0)
-            return cells, valid
-        valid &= ~blind & ~idles
+            return cells, valid & (fits | ~live).all(1)
+        valid &= ~blind
         rows, first = np.flatnonzero(blind), live.argmax(1)[blind]
         cells.ops[rows, first] = LINEAR[0]
         cells.inputs[rows, first, :2] = 0, 1
         _drop_state(cells, ~blind & idles, idle.argmax(1) + 1)
 
 
-def _readable(given: Cells) -> tuple[Cells, BoolArray]:
-    """Cells with enough nodes whose inputs and states exist, and which (B,) needed no repair for it."""
+def _readable(given: Cells) -> tuple[Cells, BoolArray, BoolArray]:
+    """Cells whose inputs and states exist; which nodes (B, N) and which cells' states (B,) needed no repair for it."""
     off = given.ops == 0
     lacking = np.maximum(given.states - (~off).sum(1), 0)
     extra = off & (off.cumsum(1) <= lacking[:, None])
     ops, inputs, outputs = np.where(extra, LINEAR[0], given.ops), given.inputs.copy(), []
-    valid = lacking == 0
+    fits, valid = ~extra, lacking == 0
     exists = np.concatenate(
         [np.arange(FIRST_NODE) <= given.states[:, None], ops > 0], 1
     )  # (B, S); source j is state j - 1, and x always exists
@@ -85,17 +91,17 @@ def _readable(given: Cells) -> tuple[Cells, BoolArray]:
         free[:, 0] = np.isin(ops[:, i], LINEAR)
         few = free.sum(1) < ARITY[ops[:, i]]
         ops[few, i], free[few, 0] = LINEAR[0], True
-        valid &= ~few
+        fits[:, i] &= ~few
         for k in range(3):
             used = k < ARITY[ops[:, i]]
-            inputs[:, i, k], fits = _next_free(inputs[:, i, k], free, used)
-            valid &= fits
+            inputs[:, i, k], same = _next_free(inputs[:, i, k], free, used)
+            fits[:, i] &= same
     free = exists & (np.arange(exists.shape[1]) >= FIRST_NODE)
     for j in range(STATES):
-        node, fits = _next_free(given.outputs[:, j], free, j < given.states)
+        node, same = _next_free(given.outputs[:, j], free, j < given.states)
         outputs.append(np.where(j < given.states, node, FIRST_NODE))
-        valid &= fits
-    return Cells(given.states.copy(), ops, inputs, np.stack(outputs, 1)), valid
+        valid &= same
+    return Cells(given.states.copy(), ops, inputs, np.stack(outputs, 1)), fits, valid
 
 
 def _next_free(wanted: IntArray, free: BoolArray, used: BoolArray) -> tuple[IntArray, BoolArray]:

@@ -127,6 +127,13 @@ class Stack(CellSpace):
         return degrees
 
     @property
+    def joins(self) -> BoolArray:
+        joins = super().joins
+        for cell, types, _ in self._parts():
+            joins[np.ix_(types, types)] &= cell.joins
+        return joins
+
+    @property
     def apart(self) -> IntArray:
         apart = super().apart
         for cell, _, place in self._parts():

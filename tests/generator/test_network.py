@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,8 @@ from optuna_agnet.generator.network import (
     reconstruction_loss,
     sample_graphs,
 )
-from optuna_agnet.spaces import CellSpace, NodeCell
+from optuna_agnet.generator.wiring import Wiring
+from optuna_agnet.spaces import CellSpace, DartsCell, NodeCell, RecurrentCell, Stack
 
 SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
 FORMS = [GeneratorConfig.paper(), GeneratorConfig(), GeneratorConfig(structured=False)]
@@ -208,3 +210,116 @@ def test_uniform_latents_lie_between_minus_three_and_three() -> None:
     z = generator.latents(1000, rng, uniform=True)
     assert z.shape == (1000, generator.config.latent)
     assert 2.9 < z.abs().max() <= 3
+
+
+DARTS = Stack(a=DartsCell(nodes=3, ops=("conv", "pool")), b=DartsCell(nodes=2, ops=("conv",)))
+RECURRENT = RecurrentCell(max_nodes=4)
+every_wired = pytest.mark.parametrize("space", [DARTS, RECURRENT], ids=["darts", "recurrent"])
+
+
+@every_wired
+def test_wired_scores_are_log_shares(space: CellSpace) -> None:
+    generator = Generator(space)
+    scores = generator(latents(generator, 3))
+    wiring = scores.wiring
+    assert wiring is not None
+    shares = torch.nn.functional.pad(scores.edges.exp(), (0, 1))[:, wiring.table]  # (B, T, S)
+    torch.testing.assert_close(shares.sum(2), torch.ones(3, len(wiring.places)))
+    assert scores.take(torch.tensor([1])).wiring is wiring
+
+
+def test_darts_cells_are_valid_by_construction() -> None:
+    generator, rng = Generator(DARTS), torch.Generator().manual_seed(0)
+    rows, valid = DARTS.decode(sample_graphs(generator(generator.latents(1000, rng)), rng))
+    assert valid.all()
+    assert len({row.tobytes() for row in rows}) > 200
+
+
+@every_wired
+def test_drawn_edges_keep_the_rules(space: CellSpace) -> None:
+    generator, rng = Generator(space), torch.Generator().manual_seed(0)
+    graphs = sample_graphs(generator(generator.latents(500, rng)), rng)
+    n = space.num_nodes
+    adjacency = np.zeros((500, n, n), dtype=bool)
+    targets, sources = np.tril_indices(n, -1)
+    adjacency[:, sources, targets] = graphs.edges
+    wiring = Wiring(space)
+    free = np.zeros((n, n), dtype=bool)
+    free[sources, targets] = space.fixed_edges < 0
+    for i in wiring.places.tolist():
+        taken = adjacency[:, :, i] & free[:, i]
+        degree = space.in_degrees[i][graphs.types[:, i]]
+        possible = free[:, i] & space.joins[graphs.types, graphs.types[:, i, None]]
+        enough = possible.sum(1) >= degree
+        assert (taken.sum(1) == np.minimum(degree, free[:, i].sum()))[enough].all()
+        assert not (taken & ~possible)[enough].any()
+        if space.apart[i] >= 0:
+            assert not (taken & adjacency[:, :, space.apart[i]]).all(1).any()
+
+
+def test_likelihoods_of_two_nodes_that_stay_apart_sum_to_one() -> None:
+    """All pairs of sources of node 3, by hand: p(first) p(second) / (1 - p(second = first))."""
+    space = DartsCell(nodes=2, ops=("conv",))
+    generator = Generator(space)
+    scores = generator(latents(generator, 2))
+    x = space.enumerate()
+    graphs = space.encode(x)
+    found = log_likelihood(
+        scores, torch.from_numpy(graphs.types), torch.from_numpy(graphs.edges).float()
+    )
+    types = torch.log_softmax(scores.nodes, 2).gather(
+        2, torch.from_numpy(graphs.types)[:1, :, None].expand(2, -1, -1)
+    )
+    chance = (found - types.sum((1, 2))[:, None]).exp()  # of the edges, given the types
+    for b in range(2):
+        first, second = (
+            scores.edges[b, [t * (t - 1) // 2 + s for s in at]].exp()
+            for t, at in ((5, (0, 1)), (6, (1, 4)))
+        )
+        expected = {
+            (0, 1): first[0] * second[0],
+            (0, 2): first[0] * second[1],
+            (1, 2): first[1] * second[1] / (1 - second[0]),
+        }
+        for row, pair in zip(x, [(0, 1), (0, 2), (1, 2)], strict=True):
+            torch.testing.assert_close(chance[b, row[3]], expected[pair], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(sum(expected.values()), torch.tensor(1.0))
+
+
+def test_draws_of_two_nodes_that_stay_apart_follow_the_likelihood() -> None:
+    space = DartsCell(nodes=2, ops=("conv",))
+    generator = Generator(space, seed=3)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter *= 1.5  # away from uniform
+    rng = torch.Generator().manual_seed(0)
+    scores = generator(generator.latents(1, rng)).take(torch.zeros(20_000, dtype=torch.long))
+    rows, valid = space.decode(sample_graphs(scores, rng))
+    assert valid.all()
+    graphs = space.encode(space.enumerate())
+    every = log_likelihood(
+        scores.take(torch.tensor([0])),
+        torch.from_numpy(graphs.types),
+        torch.from_numpy(graphs.edges).float(),
+    )[0]
+    share = np.bincount(rows[:, 3], minlength=3) / len(rows)
+    expected = torch.softmax(every, 0).detach().numpy()
+    np.testing.assert_allclose(share, expected, atol=0.015)
+
+
+@every_wired
+def test_loss_of_wired_edges_is_their_negative_log_likelihood(space: CellSpace) -> None:
+    generator = Generator(space)
+    scores = generator(latents(generator, 4))
+    graphs = space.encode(space.sample(4, np.random.default_rng(0)))
+    types, edges = torch.from_numpy(graphs.types), torch.from_numpy(graphs.edges).float()
+    loss = reconstruction_loss(scores, types, edges)
+    nodes = F.cross_entropy(scores.nodes.transpose(1, 2), types, reduction="none")
+    both = log_likelihood(scores, types, edges).diagonal()
+    expected = nodes.mean(1) - (both + nodes.sum(1)) / scores.wiring.count
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_spaces_without_rules_are_not_wired() -> None:
+    assert all(Generator(space).wiring is None for space in SPACES)
+    assert Generator(DARTS, GeneratorConfig.paper()).wiring is None

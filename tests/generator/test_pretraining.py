@@ -39,7 +39,7 @@ def test_bundled_generators_make_valid_graphs(space, config, validity):
 
 def test_bundled_files_are_small():
     files = list(WEIGHTS.glob("*.safetensors"))
-    assert len(files) == 4
+    assert len(files) == 6
     assert all(file.stat().st_size < 1_000_000 for file in files)
 
 
