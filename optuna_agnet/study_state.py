@@ -27,7 +27,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_agnet.search import Told
 from optuna_agnet.search.observations import Result, signs
@@ -321,6 +321,11 @@ def best_trials(study: Study) -> list[FrozenTrial]:
         return []
     y = np.array([trial.values for trial in feasible]) * signs(directions_of(study))
     return [trial for trial, front in zip(feasible, fronts(y), strict=True) if front == 0]
+
+
+def set_constraint(study: Study, trial: Trial, name: str, value: float) -> None:
+    """Store one constraint of a running trial, at most 0 where kept, as Optuna 5's ``trial.set_constraint`` does."""
+    study._storage.set_trial_system_attr(trial._trial_id, f"{CONSTRAINTS}:{name}", float(value))
 
 
 def set_constraints(study: Study, trial: FrozenTrial, values: Iterable[float]) -> None:

