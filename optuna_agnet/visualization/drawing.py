@@ -92,7 +92,7 @@ def draw(arch: Architecture, width: int, ops: Sequence[str] = ()) -> Drawing:
         raise ValueError(f"width={width} must be at least 100 pixels")
     cells = cells_of(arch)
     places = [places_of(cell.nodes, cell.edges) for cell in cells]
-    colors = _colors([_split(op)[1] for op in ops or sorted(set(arch.nodes))])
+    colors = colors_of(ops or sorted(set(arch.nodes)))
     letters = max(len(op) for cell in cells for op in cell.nodes.values())
     sizes = _sizes(width, letters, max(x for cell in places for x, _ in cell.values()))
     parts, captions, top = [], [], 0.0
@@ -196,8 +196,10 @@ def _arrow(source: Box, target: Box, named: bool) -> tuple[float, float, float, 
     return source.x + a * dx, source.y + a * dy, target.x - b * dx, target.y - b * dy
 
 
-def _colors(ops: Sequence[str]) -> dict[str, str]:
-    shown = [op for op in dict.fromkeys(ops) if op not in (INPUT, OUTPUT, NONE)]
+def colors_of(ops: Sequence[str]) -> dict[str, str]:
+    """A colour an operation, in their order; a stack's operations have those of their cells."""
+    names = dict.fromkeys(split_label(op)[1] for op in ops)
+    shown = [op for op in names if op not in (INPUT, OUTPUT, NONE)]
     return {op: COLORS[k % len(COLORS)] for k, op in enumerate(shown)}
 
 
@@ -228,13 +230,13 @@ def _cell(arch: Architecture, last: int, after: set[int]) -> Cell:
         if j in before and arch.nodes[i] != NONE:
             before.add(i)
     live = (after & before) | {0, last}
-    labels = {i: _split(op) for i, op in enumerate(arch.nodes) if i in live}
+    labels = {i: split_label(op) for i, op in enumerate(arch.nodes) if i in live}
     name = next((prefix for prefix, _ in labels.values() if prefix), "")
     edges = [(i, j) for i, j in arch.edges if i in live and j in live]
     return Cell(name, {i: op for i, (_, op) in labels.items()}, edges)
 
 
-def _split(label: str) -> tuple[str, str]:
+def split_label(label: str) -> tuple[str, str]:
     """The cell's name and the operation of a stack's label; an empty name for other labels."""
     name, dot, op = label.partition(".")
     return (name, op) if dot and name.isidentifier() else ("", label)

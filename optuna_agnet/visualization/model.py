@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from optuna_agnet.architecture import NONE, Architecture
-from optuna_agnet.generator.network import Generator
+from optuna_agnet.architecture import Architecture
+from optuna_agnet.generator.network import Generator, sample_graphs
 from optuna_agnet.history import Round, SearchHistory, search_history
 from optuna_agnet.spaces.base import CellSpace, Graphs, IntArray
 from optuna_agnet.surrogate.base import FloatArray
-from optuna_agnet.visualization.drawing import COLORS
+from optuna_agnet.visualization.drawing import colors_of, split_label
 from optuna_agnet.visualization.style import ACCENT, GREY, SCALE, SOURCES, plotly, titled
 from optuna_agnet.visualization.trials import value_name, worth_showing
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _REACH = 3.0  # of the slice of the latent space, in standard deviations
 _GRID = 33
 _SAMPLES = 300
+_TRIES = 8
+_EDGES = "edges taken"
 
 
 def plot_latent_space(
@@ -38,9 +40,9 @@ def plot_latent_space(
     """How retraining reshapes the latent space (Figs. 1 and 13): what each latent vector becomes, round by round.
 
     All panels show the same plane through the latent space, two random directions up to three standard deviations;
-    the colour is the value of the most likely architecture there, empty where that is not valid. The paper shows
-    two-dimensional projections of samples; a plane shows areas instead of speckles. The mean in a panel's
-    title is that of samples z ~ N(0, 1), not only of this plane.
+    the colour is the value of the most likely architecture there, or of a sample where that is not valid; empty where
+    hardly any is. The paper shows two-dimensional projections of samples; a plane shows areas instead of speckles.
+    The mean in a panel's title is that of samples z ~ N(0, 1), not only of this plane.
 
     Args:
         study: The study.
@@ -130,7 +132,7 @@ class _Values:
 
 @torch.no_grad()
 def _plane(generator: Generator) -> tuple[IntArray, np.ndarray]:
-    """The most likely architectures on a fixed plane of the latent space, and which are valid."""
+    """The most likely architectures on a fixed plane of the latent space, else samples, and which are valid."""
     rng = torch.Generator().manual_seed(0)
     directions, _ = torch.linalg.qr(torch.randn(generator.config.latent, 2, generator=rng))
     axis = torch.linspace(-_REACH, _REACH, _GRID)
@@ -138,7 +140,14 @@ def _plane(generator: Generator) -> tuple[IntArray, np.ndarray]:
     z = torch.stack([x.flatten(), y.flatten()], 1) @ directions.T
     scores = generator(z.to(generator.device))
     types, edges = scores.nodes.argmax(2).cpu().numpy(), (scores.edges > 0).cpu().numpy()
-    return generator.space.decode(Graphs(types, edges))
+    found, valid = generator.space.decode(Graphs(types, edges))
+    for _ in range(_TRIES):
+        if valid.all():
+            break
+        sampled, fits = generator.space.decode(sample_graphs(scores, rng))
+        better = fits & ~valid
+        found, valid = np.where(better[:, None], sampled, found), valid | fits
+    return found, valid
 
 
 # -- what the generator makes ------------------------------------------------------------------------------------------
@@ -173,17 +182,20 @@ def plot_operation_drift(
     history = history or search_history(study, space)
     told = [r.told for r in history.rounds]
     chances = np.stack([_choice_chances(r.sample(samples)[0], space) for r in history.rounds])
-    panels = ("operations", "choices") if most_choices else ("",)
+    names, moved = _most_moved(chances, space, most_choices)
+    panels = ("operations", "choices") if names else ("",)
+    room = 0.06 + 0.006 * max(map(len, names), default=0)  # for the choices' names
     figure = package.subplots.make_subplots(
-        1, len(panels), horizontal_spacing=0.17, subplot_titles=panels
+        1, len(panels), horizontal_spacing=min(0.4, room), subplot_titles=panels
     )
+    colors = colors_of(space.ops)
     for op, share in _operation_shares(chances, space).items():
-        figure.add_trace(_share_line(told, share, op, space), row=1, col=1)
+        figure.add_trace(_share_line(told, share, op, colors.get(op, GREY)), row=1, col=1)
     figure.update_xaxes(title="results that the generator was trained on")
     figure.update_yaxes(title="share", tickformat=".0%", rangemode="tozero", row=1, col=1)
     titled(figure, "What the generator makes")
-    if most_choices:
-        _add_choices(figure, told, *_most_moved(chances, space, most_choices))
+    if names:
+        _add_choices(figure, told, names, moved)
     return figure
 
 
@@ -224,28 +236,27 @@ def _choices(space: CellSpace) -> list[tuple[str, object]]:
 
 def _operation_shares(chances: FloatArray, space: CellSpace) -> dict[str, FloatArray]:
     """Share of each operation, and of edges, in each round (R,)."""
-    choices = _choices(space)
+    choices = [choice for _, choice in _choices(space)]
+    ops = dict.fromkeys(split_label(op)[1] for op in space.ops)
+    every = [k for k, choice in enumerate(choices) if choice in ops]
     found: dict[str, FloatArray] = {}
-    for op in space.ops:
-        columns = [k for k, (_, choice) in enumerate(choices) if choice == op]
-        every = [k for k, (_, choice) in enumerate(choices) if choice in space.ops]
+    for op in ops:
+        columns = [k for k in every if choices[k] == op]
         if columns:
             found[op] = chances[:, columns].sum(1) / chances[:, every].sum(1)
-    edges = [k for k, (_, choice) in enumerate(choices) if choice is True]
+    edges = [k for k, choice in enumerate(choices) if choice is True]
     if edges:
-        found["edges taken"] = chances[:, edges].mean(1)
+        found[_EDGES] = chances[:, edges].mean(1)
     return found
 
 
-def _share_line(told: list[int], share: FloatArray, op: str, space: CellSpace) -> go.Scatter:
-    ops = [name for name in space.ops if name != NONE]
-    color = COLORS[ops.index(op) % len(COLORS)] if op in ops else GREY
+def _share_line(told: list[int], share: FloatArray, op: str, color: str) -> go.Scatter:
     return plotly("plot_operation_drift").graph_objects.Scatter(
         x=told,
         y=share,
         name=op,
         mode="lines+markers",
-        line={"color": color, "width": 2.5, "dash": "dot" if op not in space.ops else "solid"},
+        line={"color": color, "width": 2.5, "dash": "dot" if op == _EDGES else "solid"},
         hovertemplate="%{y:.1%} after %{x} results<extra>" + op + "</extra>",
     )
 

@@ -31,7 +31,7 @@ QUICK = AGNetConfig(n_startup=4, retrain_every=4, draws=(64,), pool_size=32)
 def run(space: spaces.CellSpace, n: int = 14) -> optuna.Study:
     sampler = AGNetSampler(space, seed=0, config=QUICK, generator=Generator(space))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.optimize(lambda trial: space.suggest(trial).nodes.count("conv"), n_trials=n)
+    study.optimize(lambda trial: " ".join(space.suggest(trial).nodes).count("conv"), n_trials=n)
     return study
 
 
@@ -89,6 +89,15 @@ def test_operation_shares_and_choices_are_shares(case: Case) -> None:
     if space is NODES:
         flag = next(k for k, d in enumerate(space.decisions) if d.name == "edge_0_1")
         assert rows["edge_0_1"][-1] == pytest.approx(x[:, flag].mean())
+
+
+def test_stacks_share_the_operations_of_their_cells() -> None:
+    cell = spaces.EdgeCell(nodes=3, ops=("conv", "pool"))
+    space = spaces.Stack(normal=cell, reduce=cell)
+    figure = plot_operation_drift(run(space, 5), space, samples=50)
+    lines = {trace.name: np.array(trace.y) for trace in figure.data if trace.type == "scatter"}
+    assert set(lines) == {"conv", "pool"}
+    assert np.allclose(lines["conv"] + lines["pool"], 1)
 
 
 def test_many_choices_are_cut_to_those_that_moved_most() -> None:
