@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from optuna_agnet import AGNetSampler, build_model, spaces
 from optuna_agnet.hardware import measure_latency
+from optuna_agnet.visualization import plot_latency_accuracy
 
 SPACE = spaces.nas_bench_201()
 IMAGES, LABELS = (torch.as_tensor(a) for a in load_digits(return_X_y=True))
@@ -47,6 +48,7 @@ def main() -> None:
     study = optuna.create_study(
         directions=["maximize", "minimize"], sampler=AGNetSampler(SPACE, seed=0)
     )
+    study.set_metric_names(["accuracy", "latency, ms"])
     study.optimize(objective, args.trials, show_progress_bar=True)
     front = sorted(study.best_trials, key=lambda trial: trial.values[1])
     print(f"{len(front)} of {len(study.trials)} trials are on the front:")
@@ -54,7 +56,7 @@ def main() -> None:
         accuracy, latency = trial.values
         print(f"  {accuracy:.2%} at {latency:.2f} ms: {SPACE.from_params(trial.params)}")
 
-    figure = optuna.visualization.plot_pareto_front(study, target_names=["accuracy", "latency, ms"])
+    figure = plot_latency_accuracy(study)
     figure.write_html(args.folder / "front.html", include_plotlyjs=True)
     print(f"drawn to {args.folder}/front.html")
 
