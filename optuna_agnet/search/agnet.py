@@ -27,7 +27,7 @@ from optuna_agnet.search.model import Model, seed_from
 from optuna_agnet.search.observations import Result, Told, check_directions, signs
 from optuna_agnet.search.ranking import RANKINGS, fronts, violations
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
-from optuna_agnet.surrogate.base import Candidates, FloatArray
+from optuna_agnet.surrogate.base import Candidates, FloatArray, Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 _STARTUP_POOL = 64  # random draws of which the first one within the limits is taken
@@ -63,6 +63,7 @@ class AGNet:
         known_constraints: Limits that cost no evaluation, by name: functions of an architecture that return a number,
             at most 0 where it may be proposed. They decide what is proposed, and nothing else; each is called once an
             architecture, for candidates in the order in which they would be proposed.
+        surrogate: One of your own, instead of the one that ``config.surrogate`` names.
 
     Raises:
         ValueError: An argument is out of range, or the generator is another space's.
@@ -88,6 +89,7 @@ class AGNet:
         config: AGNetConfig | None = None,
         generator: Generator | None = None,
         known_constraints: Mapping[str, KnownConstraint] | None = None,
+        surrogate: Surrogate | None = None,
     ) -> None:
         if seed < 0:
             raise ValueError(f"seed={seed} must not be negative")
@@ -99,7 +101,7 @@ class AGNet:
                 f"the generator was made for {generator.space!r}, the search is in {space!r}"
             )
         self.limits = Limits(space, known_constraints)
-        self._generator = generator
+        self._generator, self._surrogate = generator, surrogate
         self._model: Model | None = None
         self._told: list[Result] = []
         self._pending: list[IntArray] = []
@@ -243,8 +245,9 @@ class AGNet:
         *,
         generator: Generator | None = None,
         known_constraints: Mapping[str, KnownConstraint] | None = None,
+        surrogate: Surrogate | None = None,
     ) -> AGNet:
-        """Continue from `state_dict`; give the same ``generator`` and ``known_constraints`` as before.
+        """Continue from `state_dict`; give the same ``generator``, ``known_constraints`` and ``surrogate`` as before.
 
         Raises:
             ValueError: The state is another space's, or incomplete.
@@ -264,6 +267,7 @@ class AGNet:
             config=config,
             generator=generator,
             known_constraints=known_constraints,
+            surrogate=surrogate,
         )
         search._told = [
             (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
@@ -280,7 +284,7 @@ class AGNet:
         """Generator and surrogate, trained as far as the last proposal needed them."""
         if self._model is None:
             start = self._generator or pretrained(self.space, self.config.generator)
-            self._model = Model(self.space, start, self.config, self.seed)
+            self._model = Model(self.space, start, self.config, self.seed, self._surrogate)
         return self._model
 
     def propose(
@@ -365,6 +369,10 @@ class AGNet:
         self, told: Told, pending: IntArray, number: int, allowed: Filter, rng: np.random.Generator
     ) -> tuple[IntArray, str]:
         """Candidates (B, D), the best first, and where they come from."""
+        if (
+            self.config.round_size > 1
+        ):  # Alg. 1, l. 13-18: a round proposes from what was known when it began
+            told = told.head(self.model.trained_on)
         pool, source = self._candidates(told, number, allowed, rng)
         surrogate = self.model.surrogate
         surrogate.fit(told.x, told.quantities, self.model.ranks(told))
@@ -379,8 +387,8 @@ class AGNet:
             )
         else:
             fitted = surrogate.fitted[told.feasible, :size]
-            front = fitted[~np.isnan(fitted).any(1)]
-            order = ranked_by_improvement(mean, std, zero, front, rng)
+            known = fitted[~np.isnan(fitted).any(1)]
+            order = ranked_by_improvement(mean, std, zero, known, int(rng.integers(2**31)))
         return pool.x[order], source
 
     def _candidates(
@@ -390,13 +398,11 @@ class AGNet:
             return self._draw_candidates(told, number, allowed, rng)
         key = (self.model.version, id(self.model), tuple(sorted(allowed.fixed.items())))
         if self._pool is None or self._pool[0] != key:
-            # Alg. 1, l. 13-18: one pool a round, from what was known then
-            known = told.head(self.model.trained_on)
             start = Filter(self.space, self.config.dedup, frozenset(), allowed.fixed).without(
-                known.x
+                told.x
             )
             rng = np.random.default_rng(seed_from(self.seed, 3, self.model.version))
-            self._pool = (key, *self._draw_candidates(known, 0, start, rng))
+            self._pool = (key, *self._draw_candidates(told, 0, start, rng))
         return self._pool[1], self._pool[2]
 
     def _draw_candidates(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from optuna_agnet.generator.network import GeneratorConfig
@@ -19,16 +20,21 @@ class AGNetConfig:
     Args:
         n_startup: Random architectures before the first model (Alg. 1, l. 2: 16).
         round_size: Proposals that share one model and one pool of candidates; 1 refits the surrogate for each.
-        retrain_every: Told results between two rounds of generator training, and at least a 1/16 of all told.
+        retrain_every: Told results between two rounds of generator training ...
+        retrain_growth: ... and at least this share of all told.
+        learn_from: Only the first so many results train the generator; None: all. The paper's "without LSO" as released
+            learns from the 16 of the startup (RELEASED_CODE sec. 6).
         generator: Its shape.
         training: A round of its training.
-        weight_factor: k of Eq. 3; infinity weighs all architectures alike (the paper's "without LSO").
+        weight_factor: k of Eq. 3; infinity weighs all architectures alike (the paper's "without LSO", as described).
         sources: Where candidates come from, one source a proposal, in turn. Never mixed in one pool: expected
             improvement would always prefer the neighbours.
         draws: Generator samples of one attempt after the other, until ``pool_size`` new candidates are there.
         pool_size: Most candidates of a pool.
         uniform_latents: Whether candidates come from z ~ U[-3, 3] (Alg. 1, l. 15) instead of N(0, 1).
-        surrogate: "gp" (exact, on true encodings) or "mlp" (the paper's, on the generator's raw output).
+        surrogate: "gp" (exact, on true encodings), "xgboost" (trees, on true encodings) or "mlp" (the paper's, on the
+            generator's raw output). ``training.alpha`` is its share of the generator's training: the MLP is trained
+            end to end with it, the others teach it their ranking (`surrogate.ranking`).
         acquisition: "ei", expected improvement (of the hypervolume, with several objectives) over the best posterior
             means among candidates that are probably feasible; or "mean", the order of the predictions.
         ranking: The order of architectures by objectives and constraints: "pareto" (feasible first, then by fronts)
@@ -39,6 +45,7 @@ class AGNetConfig:
 
     Raises:
         ValueError: A number is out of range or a name unknown.
+        ImportError: ``surrogate="xgboost"``, and xgboost is missing.
 
     Example:
         >>> AGNetConfig().round_size, AGNetConfig.paper().round_size
@@ -48,6 +55,8 @@ class AGNetConfig:
     n_startup: int = 16
     round_size: int = 1
     retrain_every: int = 8
+    retrain_growth: float = 1 / 16
+    learn_from: int | None = None
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     weight_factor: float = 0.01  # k = 10e-3, Table 14
@@ -55,7 +64,7 @@ class AGNetConfig:
     draws: tuple[int, ...] = (512,)
     pool_size: int = 512
     uniform_latents: bool = False
-    surrogate: Literal["gp", "mlp"] = "gp"
+    surrogate: Literal["gp", "mlp", "xgboost"] = "gp"
     acquisition: Literal["ei", "mean"] = "ei"
     ranking: Literal["pareto", "sum"] = "pareto"
     dedup: Literal["graph", "encoding"] = "graph"
@@ -63,13 +72,16 @@ class AGNetConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name in ("n_startup", "round_size", "retrain_every", "pool_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be at least 1")
+        for name in ("n_startup", "round_size", "retrain_every", "learn_from", "pool_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value!r} must be at least 1")
+        if not self.retrain_growth >= 0:
+            raise ValueError(f"retrain_growth={self.retrain_growth!r} must not be negative")
         if not self.weight_factor > 0:
             raise ValueError(f"weight_factor={self.weight_factor!r} must be positive")
         known = {
-            "surrogate": ("gp", "mlp"),
+            "surrogate": ("gp", "mlp", "xgboost"),
             "acquisition": ("ei", "mean"),
             "ranking": tuple(RANKINGS),
             "dedup": ("graph", "encoding"),
@@ -77,6 +89,10 @@ class AGNetConfig:
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be one of {list(choices)}")
+        if self.surrogate == "xgboost" and find_spec("xgboost") is None:
+            raise ImportError(
+                "surrogate='xgboost' needs a package: pip install 'optuna-agnet[xgboost]'"
+            )
         if self.acquisition == "ei" and self.surrogate != "gp":
             raise ValueError(
                 f"acquisition='ei' needs a surrogate with an uncertainty: surrogate='gp', not {self.surrogate!r};"
@@ -92,6 +108,7 @@ class AGNetConfig:
         paper: dict[str, Any] = {
             "round_size": 16,
             "retrain_every": 16,
+            "retrain_growth": 0.0,
             "generator": GeneratorConfig.paper(),
             "training": TrainingConfig.paper(),
             "sources": ("generator",),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from optuna_agnet.generator.network import Generator, sample_graphs
-from optuna_agnet.generator.training import Trainer, TrainingData
+from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Told
 from optuna_agnet.search.ranking import RANKINGS, rank_weights
@@ -17,6 +17,8 @@ from optuna_agnet.spaces.base import CellSpace
 from optuna_agnet.surrogate.base import FloatArray, Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.mlp import MLPSurrogate, unit_range
+from optuna_agnet.surrogate.ranking import RankingHead
+from optuna_agnet.surrogate.xgboost import XGBoostSurrogate
 
 _COLLAPSED = 0.2
 """With fewer valid samples than this share, the generator starts over from its pretrained weights."""
@@ -32,7 +34,7 @@ def training_sizes(told: int, config: AGNetConfig) -> list[int]:
     sizes, size = [], config.n_startup
     while size <= told:
         sizes.append(size)
-        size += max(config.retrain_every, size // 16 if config.round_size == 1 else 0)
+        size += max(config.retrain_every, int(size * config.retrain_growth))
     return sizes
 
 
@@ -44,10 +46,15 @@ class Model:
     """
 
     def __init__(
-        self, space: CellSpace, pretrained: Generator, config: AGNetConfig, seed: int
+        self,
+        space: CellSpace,
+        pretrained: Generator,
+        config: AGNetConfig,
+        seed: int,
+        surrogate: Surrogate | None = None,
     ) -> None:
         self.space, self.config, self.seed = space, config, seed
-        self._pretrained = pretrained
+        self._pretrained, self._given = pretrained, surrogate
         self.resets = 0
         self.rank = RANKINGS[config.ranking]
         self._start(1)
@@ -55,17 +62,28 @@ class Model:
     def _start(self, quantities: int) -> None:
         """Pretrained weights, a fresh surrogate of so many objectives and constraints."""
         self.generator = copy.deepcopy(self._pretrained).to(self.config.device)
-        head, surrogate = None, None
-        if self.config.surrogate == "mlp":
-            width = self.space.num_nodes * len(self.space.node_types)
-            width += self.space.num_nodes * (self.space.num_nodes - 1) // 2
-            surrogate = head = MLPSurrogate(width, quantities, seed=self.seed)
-            head.to(self.config.device)
-        self.surrogate: Surrogate = surrogate or GaussianProcess(self.space)
-        self._trainer = Trainer(self.generator, self.config.training, head)
+        self.surrogate = self._fresh(quantities) if self._given is None else self._given
+        self._trainer = Trainer(self.generator, self.config.training, self._head())
         self.version = 0  # rounds of training so far
         self.trained_on = 0  # results that the last round was trained on
         self._quantities, self._digest = quantities, _digest(b"")
+
+    def _fresh(self, quantities: int) -> Surrogate:
+        if self.config.surrogate == "gp":
+            return GaussianProcess(self.space)
+        if self.config.surrogate == "xgboost":
+            return XGBoostSurrogate(self.space)
+        width = self.space.num_nodes * len(self.space.node_types)
+        width += self.space.num_nodes * (self.space.num_nodes - 1) // 2
+        return MLPSurrogate(width, quantities, seed=self.seed).to(self.config.device)
+
+    def _head(self) -> Head | None:
+        """How the surrogate teaches the generator, if it does: end to end where it can, else by its ranking."""
+        if not self.config.training.alpha:
+            return None
+        if isinstance(self.surrogate, Head):
+            return self.surrogate
+        return RankingHead(self.surrogate, self.space)
 
     def advance(self, told: Told) -> None:
         """Train the rounds that ``told`` asks for; start over if earlier results are not what they were."""
@@ -82,17 +100,19 @@ class Model:
         return self.rank(told.y, -told.constraints)
 
     def _round(self, told: Told) -> None:
-        data, rng = (
-            self._data(told),
-            torch.Generator().manual_seed(seed_from(self.seed, 1, self.version)),
-        )
-        self._trainer.round(data, rng)
         version = self.version
+        rng = torch.Generator().manual_seed(seed_from(self.seed, 1, version))
+        self._train(told, rng)
         if self._valid_share(rng) < _COLLAPSED:
             self._start(self._quantities)
-            self._trainer.round(data, rng)
+            self._train(told, rng)
             self.resets += 1
         self.version, self.trained_on, self._digest = version + 1, len(told), _digest(told.data)
+
+    def _train(self, told: Told, rng: torch.Generator) -> None:
+        if self.config.training.alpha:  # who teaches has to know the results first
+            self.surrogate.fit(told.x, told.quantities, self.ranks(told))
+        self._trainer.round(self._data(told.head(self.config.learn_from)), rng)
 
     def _data(self, told: Told) -> TrainingData:
         weights = rank_weights(self.ranks(told), self.config.weight_factor)

@@ -53,8 +53,8 @@ class Told:
         """(N,): which break no known constraint."""
         return np.all(~(self.constraints > 0), axis=1)  # type: ignore[no-any-return]
 
-    def head(self, size: int) -> Told:
-        """The first ``size`` of them."""
+    def head(self, size: int | None) -> Told:
+        """The first ``size`` of them; all for None."""
         return Told(self.x[:size], self.y[:size], self.constraints[:size], self.names)
 
     @classmethod

@@ -68,7 +68,8 @@ class _Features:
         hamming = 1 - self.one_hot @ other.one_hot.T / self.num_decisions
         dot = self.counts @ other.counts.T
         norms = (self.counts**2).sum(1)[:, None] + (other.counts**2).sum(1)[None] - dot
-        return Distances(hamming.double(), (dot / norms.clamp_min(1e-9)).double())
+        tanimoto = torch.where(norms > 0, dot / norms.clamp_min(1e-9), 1.0)  # 1: both are empty
+        return Distances(hamming.double(), tanimoto.double())
 
 
 def _covariance(distances: Distances, kernel: Kernel) -> Tensor:

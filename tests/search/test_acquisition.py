@@ -31,22 +31,14 @@ def test_hypervolume_improvement_is_in_proportion_to_the_exact_one(objectives):
             for m in mean
         ]
     )
-    estimates = [
-        expected_hypervolume_improvement(
-            mean, np.full_like(mean, 1e-9), front, np.random.default_rng(seed)
-        )
-        for seed in range(20)
-    ]
-    estimate = np.mean(estimates, 0)
+    estimate = expected_hypervolume_improvement(mean, np.full_like(mean, 1e-9), front)
     assert (exact > 0).sum() > 10
     assert np.corrcoef(exact, estimate)[0, 1] > 0.98
 
 
 def test_one_objective_is_plain_expected_improvement():
     mean, std = np.array([[0.1], [0.5]]), np.array([[1.0], [0.2]])
-    found = expected_hypervolume_improvement(
-        mean, std, np.array([[0.0], [0.4]]), np.random.default_rng(0)
-    )
+    found = expected_hypervolume_improvement(mean, std, np.array([[0.0], [0.4]]))
     np.testing.assert_array_equal(found, expected_improvement(mean[:, 0], std[:, 0], 0.4))
 
 
@@ -58,9 +50,7 @@ def test_probability_equals_its_frequency():
 
 def ranked(mean, margin, front):
     predicted = np.stack([mean, margin], 1)
-    return ranked_by_improvement(
-        predicted, np.ones_like(predicted), np.zeros(1), front, np.random.default_rng(0)
-    ).tolist()
+    return ranked_by_improvement(predicted, np.ones_like(predicted), np.zeros(1), front).tolist()
 
 
 def test_probably_feasible_candidates_come_first_by_improvement_the_others_by_probability():
