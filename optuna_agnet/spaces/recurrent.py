@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import permutations
 
 import numpy as np
@@ -23,18 +22,19 @@ from optuna_agnet.spaces.base import (
     to_adjacency,
 )
 from optuna_agnet.spaces.ordering import canonical_order
-from optuna_agnet.spaces.recipes import BLEND, OPERATIONS, in_order, read_node
+from optuna_agnet.spaces.recipes import REST, cells_of, read_recipe, recipe_of, write_recipe
 from optuna_agnet.spaces.recurrent_repair import (
     ARITY,
+    BLEND,
     BLEND_CODE,
     FIRST_NODE,
     LINEAR,
+    OPERATIONS,
     STATES,
     Cells,
     resolved,
 )
 
-REST = "blend rest"
 _ROLES = np.array(list(permutations(range(3))))  # (6, 3): gate, first, second as ranks of sources
 _LABELS = (
     *(f"blend {gate}{one}{other}" for gate, one, other in _ROLES.tolist()),
@@ -50,7 +50,7 @@ class RecurrentCell(CellSpace):
     A recipe is JSON, ``{"NODE": {"op": OPERATION, "input": [SOURCE, ...]}, ...}``; sources are ``x``, ``h_prev_0``, ...
     and other nodes, and the new states are the nodes ``h_new_0``, .... Operations are linear (two or three inputs, the
     only one that reads ``x``), blend (g, a, b: g a + (1 - g) b), product, sum, tanh, sigmoid and leaky ReLU. A node
-    reads different sources; ``x`` and all previous states are read, and every node is used.
+    reads different sources, and ``x`` and ``h_prev_0`` are read.
 
     Decisions: the number of states (``states``), and for each node its operation (``node_i_op``, "none" for no node)
     and sources (``node_i_input_k``; those beyond the operation's number don't count), and the node of each new state
@@ -313,41 +313,16 @@ class RecurrentCell(CellSpace):
     # -- values --------------------------------------------------------------------------------------------------------
 
     def parse(self, text: str) -> Architecture:
-        try:
-            recipe = json.loads(text)
-            nodes = {str(name): read_node(name, spec) for name, spec in recipe.items()}
-        except (json.JSONDecodeError, AttributeError):
+        nodes = read_recipe(text)
+        if nodes is None:
+            raise ValueError(f"'{text}' is no recipe; one reads '{self.random_architecture(0)}'")
+        row = self._rows(cells_of(nodes, self.max_nodes))
+        if not self.is_valid(row)[0]:
             raise ValueError(
-                f"'{text}' is no recipe; one reads '{self.random_architecture(0)}'"
-            ) from None
-        if len(nodes) > self.max_nodes:
-            raise ValueError(f"the recipe has {len(nodes)} nodes; {self!r} has {self.max_nodes}")
-        states = sorted(name for name in nodes if name in {f"h_new_{j}" for j in range(STATES)})
-        if states != [f"h_new_{j}" for j in range(max(1, len(states)))]:
-            raise ValueError(
-                f"the recipe's new states are {states}: h_new_0 is needed, then h_new_1, ..."
+                f"'{text}' is no cell of {self!r}: only linear nodes read x, a node's sources differ, and x and"
+                " h_prev_0 must be read"
             )
-        row = self._recipe_row(nodes, len(states))
-        if not self.is_valid(row[None])[0]:
-            raise ValueError(
-                f"'{text}' is no cell of {self!r}: only linear nodes read x, a node's sources differ, and"
-                " x and all previous states must be read"
-            )
-        return self._architecture(self.repair(row[None])[0])
-
-    def _recipe_row(self, nodes: Mapping[str, tuple[str, list[str]]], states: int) -> IntArray:
-        number = {"x": 0, **{f"h_prev_{j}": 1 + j for j in range(states)}}
-        cells = self._cells(np.zeros((1, len(self.decisions)), dtype=np.int64))
-        cells.states = np.array([states])
-        for i, name in enumerate(in_order(nodes, set(number))):
-            op, sources = nodes[name]
-            cells.ops[0, i] = 1 + list(OPERATIONS).index(op)
-            cells.inputs[0, i, : len(sources)] = [number[source] for source in sources]
-            number[name] = FIRST_NODE + i
-        cells.outputs = np.full((1, STATES), FIRST_NODE)
-        cells.outputs[0, :states] = [number[f"h_new_{j}"] for j in range(states)]
-        row: IntArray = self._rows(cells)[0]
-        return row
+        return self._architecture(self.repair(row)[0])
 
     def _architecture(self, row: IntArray) -> Architecture:
         labels, types, adjacency = self._value_graphs(row[None])
@@ -359,48 +334,15 @@ class RecurrentCell(CellSpace):
             for i, j in zip(sources.tolist(), targets.tolist(), strict=True)
             if i in place and j in place
         )
-        return Architecture(tuple(labels[t] for t in types[0, kept]), edges, self._recipe(row))
-
-    def _recipe(self, row: IntArray) -> str:
-        cells = self._cells(row[None])
-        names = ["x", *(f"h_prev_{j}" for j in range(STATES))]
-        names += [f"node_{i}" for i in range(1, self.max_nodes + 1)]
-        for j in range(int(cells.states[0])):
-            names[cells.outputs[0, j]] = f"h_new_{j}"
-        recipe = {}
-        for i, op in enumerate(cells.ops[0]):
-            if op:
-                kind, arity = list(OPERATIONS.values())[op - 1]
-                sources = [names[s] for s in cells.inputs[0, i, :arity]]
-                recipe[names[FIRST_NODE + i]] = {"op": kind, "input": sources}
-        return json.dumps(recipe)
+        return Architecture(
+            tuple(labels[t] for t in types[0, kept]), edges, write_recipe(self._cells(row[None]))
+        )
 
     def _row(self, architecture: Architecture) -> Sequence[int]:
-        labels = architecture.nodes
-        into: list[list[int]] = [[] for _ in labels]
-        for i, j in architecture.edges:
-            into[j].append(i)
-        names = {i: label for i, label in enumerate(labels) if label.startswith("h_prev_")}
-        names[0] = "x"
-        states = {into[i][0]: label for i, label in enumerate(labels) if label.startswith("h_new_")}
-        nodes: dict[str, tuple[str, list[str]]] = {}
-        for i, label in enumerate(labels):
-            if label not in OPERATIONS:
-                continue
-            sources = into[i]
-            if label == BLEND:
-                rest = next(s for s in sources if labels[s] == REST)
-                gate = next(s for s in into[rest] if s in sources)
-                others = [s for s in (*sources, *into[rest]) if s not in (rest, gate)]
-                sources = [gate, *others]
-            names[i] = states.get(i, f"node {i}")
-            nodes[names[i]] = read_node(
-                names[i], {"op": OPERATIONS[label][0], "input": [names[s] for s in sources]}
-            )
-        row = self._recipe_row(nodes, len(states))
-        if labels[0] != INPUT or not self.is_valid(row[None])[0]:
+        row = self._rows(cells_of(recipe_of(architecture), self.max_nodes))
+        if architecture.nodes[0] != INPUT or not self.is_valid(row)[0]:
             raise ValueError("no cell")
-        return row.tolist()  # type: ignore[no-any-return]
+        return row[0].tolist()  # type: ignore[no-any-return]
 
 
 def _luck(

@@ -10,8 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from optuna_agnet.spaces.base import BoolArray, IntArray
-from optuna_agnet.spaces.recipes import OPERATIONS
 
+BLEND = "blend"
+OPERATIONS = {
+    "linear_2": ("linear", 2),
+    "linear_3": ("linear", 3),
+    BLEND: (BLEND, 3),
+    "elementwise_prod": ("elementwise_prod", 2),
+    "elementwise_sum": ("elementwise_sum", 2),
+    "activation_tanh": ("activation_tanh", 1),
+    "activation_sigm": ("activation_sigm", 1),
+    "activation_leaky_relu": ("activation_leaky_relu", 1),
+}
+"""Choices of a node: the recipe's operation and its number of inputs. A linear node takes two or three."""
 STATES = 3
 """Most hidden states."""
 ARITY = np.array([0, *(inputs for _, inputs in OPERATIONS.values())])

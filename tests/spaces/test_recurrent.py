@@ -53,8 +53,9 @@ def recipes() -> list[str]:
 
 def test_real_recipes_round_trip(recipes: list[str]) -> None:
     assert len(recipes) == 345
-    cells = [NLP.parse(recipe) for recipe in recipes]
-    for recipe, cell in zip(recipes, cells, strict=True):
+    different = sorted(set(recipes))
+    cells = [NLP.parse(recipe) for recipe in different]
+    for recipe, cell in zip(different, cells, strict=True):
         assert isomorphic(recipe, str(cell))
         assert NLP.parse(str(cell)) == cell
     rows = NLP.choices(cells)
@@ -215,7 +216,7 @@ def test_recipes_with_too_many_nodes_are_refused() -> None:
     for i in range(1, 25):
         name = "h_new_0" if i == 24 else f"node_{i}"
         chain[name] = {"op": "activation_tanh", "input": [f"node_{i - 1}"]}
-    with pytest.raises(ValueError, match=r"has 25 nodes; RecurrentCell\(max_nodes=24\) has 24"):
+    with pytest.raises(ValueError, match=r"has 25 nodes; the space has 24"):
         NLP.parse(json.dumps(chain))
     assert len(json.loads(str(RecurrentCell(25).parse(json.dumps(chain))))) == 25
 
