@@ -5,6 +5,7 @@ Letters as in `network`; N graphs to learn from, M latent vectors a step.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -30,7 +31,9 @@ class TrainingConfig:
             the paper; the generator then learns to ignore z (RELEASED_CODE sec. 3).
         weigh_loss: Whether a graph's weight also multiplies its loss (sec. 3.1 of the paper) and not only its chance to
             be drawn.
-        alpha: Eq. 2, share of the surrogate's loss; 0 without a surrogate that learns end to end.
+        alpha: Eq. 2, share of the surrogate's loss; 0 leaves the surrogate out of the generator's training.
+        backpropagate: Whether the surrogate's loss trains the generator too; if not, it trains the surrogate alone (the
+            paper's "w/o backprop", Table 6).
     """
 
     steps: int = 8
@@ -41,6 +44,7 @@ class TrainingConfig:
     latents: int = 64
     weigh_loss: bool = False
     alpha: float = 0.0
+    backpropagate: bool = True
 
     @classmethod
     def paper(cls) -> TrainingConfig:
@@ -79,19 +83,33 @@ class TrainingData:
         )
 
 
+class Head(nn.Module, ABC):
+    """What a surrogate adds to the generator's training: L_C of Eq. 2, and the parameters that learn from it."""
+
+    @abstractmethod
+    def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        """Its loss of each of B graphs (B,), or of all of them together, without a dimension.
+
+        Args:
+            scores: Raw generator output for B latent vectors.
+            targets: Values (B, K) of the graphs that they are to reconstruct, in [0, 1].
+            rng: For losses that sample.
+        """
+
+
 class Trainer:
-    """A generator, optionally a surrogate that reads its raw output, and one Adam over both.
+    """A generator, optionally the head of a surrogate, and one Adam over both.
 
     Neither weights nor optimizer are reset between rounds (RELEASED_CODE sec. 5).
 
     Args:
         generator: Trained in place.
         config: The rounds.
-        head: Maps flat scores (B, n A + E) to predictions (B, K); trained end to end with share ``config.alpha``.
+        head: Its loss has the share ``config.alpha``.
     """
 
     def __init__(
-        self, generator: Generator, config: TrainingConfig, head: nn.Module | None = None
+        self, generator: Generator, config: TrainingConfig, head: Head | None = None
     ) -> None:
         self.generator, self.config, self.head = generator, config, head
         parameters = [*generator.parameters(), *(head.parameters() if head is not None else ())]
@@ -129,8 +147,10 @@ class Trainer:
         scores = self._scores(types, edges, rng)
         loss = reconstruction_loss(scores, types, edges)
         if self.head is not None:
-            error = ((self.head(scores.flat()) - data.targets[rows]) ** 2).mean(1)  # Eq. 6, equal shares
-            loss = (1 - self.config.alpha) * loss + self.config.alpha * error
+            if not self.config.backpropagate:
+                scores = scores._replace(nodes=scores.nodes.detach(), edges=scores.edges.detach())
+            extra = self.head.loss(scores, data.targets[rows], rng)
+            loss = (1 - self.config.alpha) * loss + self.config.alpha * extra
         return (loss * data.weights[rows]).mean() if self.config.weigh_loss else loss.mean()
 
     def _scores(self, types: Tensor, edges: Tensor, rng: torch.Generator) -> Scores:

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from optuna_agnet.generator.network import initialise
+from optuna_agnet.generator.network import Scores, initialise
+from optuna_agnet.generator.training import Head
 from optuna_agnet.spaces.base import IntArray
 from optuna_agnet.surrogate.base import Candidates, FloatArray
 
 
-class MLPSurrogate(nn.Module):
+class MLPSurrogate(Head):
     """Five linear layers with ReLU, all as wide as the input (RELEASED_CODE sec. 7: the paper says four).
 
     The generator's trainer fits it: its input is what the generator makes of a random z, its target the value of the
@@ -43,9 +44,13 @@ class MLPSurrogate(nn.Module):
         """Flat scores (B, n A + E) -> predictions (B, K)."""
         return self.layers(scores)  # type: ignore[no-any-return]
 
+    def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        """Squared errors, with equal shares for all quantities (Eq. 6): (B,)."""
+        return ((self(scores.flat()) - targets) ** 2).mean(1)  # type: ignore[no-any-return]
+
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Only take note of where 0 lies: it was trained together with the generator, on `unit_range` of ``y``."""
-        low, width = _span(y)
+        low, width = span(y)
         self.zero = -low / width
         self.fitted = np.full(y.shape, np.nan)
 
@@ -71,11 +76,11 @@ def unit_range(y: FloatArray) -> FloatArray:
         >>> unit_range(np.array([[1.0], [np.inf], [3.0], [np.nan]])).ravel()
         array([0., 1., 1., 0.])
     """
-    low, width = _span(y)
+    low, width = span(y)
     return np.nan_to_num(np.clip((y - low) / width, 0.0, 1.0), nan=0.0)
 
 
-def _span(y: FloatArray) -> tuple[FloatArray, FloatArray]:
+def span(y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Smallest finite value and width, both (K,); width 1 where all values are equal or unknown."""
     known = np.isfinite(y)
     some = known.any(0)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from optuna_agnet.generator.network import (
     Generator,
     GeneratorConfig,
+    Scores,
     log_likelihood,
 )
-from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
+from optuna_agnet.generator.training import Head, Trainer, TrainingConfig, TrainingData
 from optuna_agnet.spaces import NodeCell
 
 SPACE = NodeCell(max_nodes=5, max_edges=6, ops=("conv", "pool"))
@@ -100,12 +101,12 @@ def test_number_of_steps() -> None:
 def test_weights_and_surrogate_enter_the_loss() -> None:
     """Eq. 2 with share alpha, times the graph's weight (sec. 3.1 of the paper)."""
 
-    class Constant(nn.Module):
-        def forward(self, flat: Tensor) -> Tensor:
-            assert flat.shape[1] == 5 * 4 + 10  # n A + E
-            return flat.new_full((len(flat),), 3.0)
+    class Constant(Head):
+        def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+            assert scores.flat().shape[1] == 5 * 4 + 10  # n A + E
+            return (3.0 - targets[:, 0]) ** 2
 
-    known, rows = data(4, weights=torch.full((4,), 2.0), targets=torch.ones(4)), torch.arange(4)
+    known, rows = data(4, weights=torch.full((4,), 2.0), targets=torch.ones(4, 1)), torch.arange(4)
     losses = {}
     for alpha in (0.0, 0.9):
         for weigh in (False, True):
@@ -116,12 +117,38 @@ def test_weights_and_surrogate_enter_the_loss() -> None:
     torch.testing.assert_close(losses[0.9, True], 2 * losses[0.9, False])
 
 
-def test_the_surrogate_is_trained_with_the_generator() -> None:
-    head = nn.Sequential(nn.Linear(30, 1), nn.Flatten(0))
-    before = head[0].weight.clone()
-    trainer = Trainer(Generator(SPACE), TrainingConfig(steps=2, alpha=0.9), head)
-    trainer.round(data(), torch.Generator().manual_seed(0))
-    assert not torch.equal(head[0].weight, before)
+class Linear(Head):
+    """The mean of the raw output, times a weight, as prediction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        return (self.weight * scores.flat().mean(1) - targets[:, 0]) ** 2
+
+
+@pytest.mark.parametrize("backpropagate", [True, False])
+def test_the_surrogate_is_trained_with_the_generator(backpropagate: bool) -> None:
+    head, config = Linear(), TrainingConfig(steps=2, alpha=0.9, backpropagate=backpropagate)
+    Trainer(Generator(SPACE), config, head).round(data(), torch.Generator().manual_seed(0))
+    assert head.weight != 1
+
+
+def test_without_backpropagation_the_surrogate_teaches_the_generator_nothing() -> None:
+    """Table 6, "w/o backprop": the generator's gradient is that of its own loss, the surrogate's stays as it is."""
+    known, rows, gradients = data(4), torch.arange(4), {}
+    for alpha, backpropagate in [(0.0, True), (0.9, True), (0.9, False)]:
+        config = TrainingConfig(latents=0, alpha=alpha, backpropagate=backpropagate)
+        trainer = Trainer(Generator(SPACE), config, Linear())
+        trainer.loss(known, rows, torch.Generator().manual_seed(0)).backward()
+        generator = trainer.generator.add_node[2].weight.grad
+        gradients[alpha, backpropagate] = generator, trainer.head.weight.grad
+    alone, coupled, detached = gradients.values()
+    torch.testing.assert_close(detached[0], 0.1 * alone[0])
+    assert not torch.allclose(coupled[0], 0.1 * alone[0])
+    torch.testing.assert_close(detached[1], coupled[1])
+    assert detached[1] != 0
 
 
 def test_after_is_called_behind_each_step() -> None:
