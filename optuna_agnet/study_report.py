@@ -239,7 +239,7 @@ def _time(trials: Sequence[FrozenTrial]) -> Section:
     )
     note = (
         "Optuna proposes inside a trial, at its first suggest call, so a trial's time contains its proposal; timestamps"
-        " don't separate the two. The fastest trial bounds the cheapest proposal."
+        " don't separate the two. No proposal took longer than its trial."
     )
     return Section("Time", ("", ""), rows, note)
 

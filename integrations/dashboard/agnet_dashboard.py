@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,6 +42,19 @@ _HEIGHT = 450  # of the dashboard's own figures
 _MOST_BYTES = 100_000  # of a figure: it is stored in pieces of 2 kB in the study's attributes
 
 
+@contextmanager
+def _warning(what: str) -> Iterator[None]:
+    """Turn errors into warnings: nothing that is only shown may end a search."""
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(
+            f"the dashboard's part of {what} was not written ({type(error).__name__}: {error})",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 class Dashboard:
     """Publishes a study while it runs.
 
@@ -52,12 +67,10 @@ class Dashboard:
     Raises:
         ValueError: ``every`` is below 1.
 
-    Example:
-        >>> from optuna_agnet import AGNetSampler, spaces  # doctest: +SKIP
-        >>> dashboard = Dashboard(space, "artifacts")  # doctest: +SKIP
-        >>> study.optimize(
-        ...     dashboard.objective(train), n_trials=100, callbacks=[dashboard]
-        ... )  # doctest: +SKIP
+    Example::
+
+        dashboard = Dashboard(space, "artifacts")
+        study.optimize(dashboard.objective(train), n_trials=100, callbacks=[dashboard])
     """
 
     def __init__(self, space: CellSpace, folder: str | Path, *, every: int = 16) -> None:
@@ -68,14 +81,18 @@ class Dashboard:
         self._store = FileSystemArtifactStore(str(folder))
 
     def objective(self, objective: Objective) -> Objective:
-        """The same objective, which publishes each trial when it is done, also when it fails or is pruned."""
+        """The same objective, which publishes each trial when it is done, also when it fails or is pruned.
+
+        A picture that can't be written warns; the trial's result is not lost for it.
+        """
 
         @functools.wraps(objective)
         def published(trial: optuna.Trial) -> float | Sequence[float]:
             try:
                 return objective(trial)
             finally:
-                self.publish_trial(trial)
+                with _warning(f"trial {trial.number}"):
+                    self.publish_trial(trial)
 
         return published
 
@@ -105,7 +122,8 @@ class Dashboard:
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Update the study's page every ``every`` trials; a callback of ``study.optimize``."""
         if (trial.number + 1) % self.every == 0:
-            self.publish_study(study)
+            with _warning(f"study '{study.study_name}'"):
+                self.publish_study(study)
 
     def publish_study(self, study: optuna.Study) -> None:
         """Note and figures of the study's page; nothing before the first complete trial."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,9 @@ def search(
     study = optuna.create_study(
         storage=storage, study_name=name, direction="maximize", sampler=sampler, load_if_exists=True
     )
+    with warnings.catch_warnings():  # metric names are experimental
+        warnings.simplefilter("ignore")
+        study.set_metric_names(["validation accuracy"])
     if study.trials:
         click.echo(f"Going on with the study '{name}', {len(study.trials)} trials so far.")
 

@@ -138,6 +138,27 @@ def test_without_a_feasible_or_complete_trial_it_says_so(tmp_path: Path) -> None
         agnet_dashboard.Dashboard(SPACE, tmp_path, every=0)
 
 
+def test_what_can_not_be_shown_warns_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(agnet_dashboard, "upload_artifact", full)
+    monkeypatch.setattr(agnet_dashboard, "save_note", full)
+    dashboard = agnet_dashboard.Dashboard(SPACE, tmp_path, every=1)
+    study = optuna.create_study()
+    with pytest.warns(UserWarning, match="no space left on device") as caught:
+        study.optimize(dashboard.objective(objective), 2, callbacks=[dashboard])
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 2
+    assert {
+        str(w.message).split(" was not")[0] for w in caught if "dashboard" in str(w.message)
+    } == {
+        *(f"the dashboard's part of trial {k}" for k in range(2)),
+        f"the dashboard's part of study '{study.study_name}'",
+    }
+
+
 # -- in a browser ------------------------------------------------------------------------------------------------------
 
 
