@@ -29,7 +29,10 @@ from optuna_agnet.surrogate.base import FloatArray
 
 _CHUNK = 16  # gradients computed at once: bounds memory
 _CHANNELS = 4  # of the network whose kernel is taken; 3 in TE-NAS, too few for a NAS-Bench-101 cell
-_PATCHES, _SIDE = 3000, 3  # regions are counted on crops of one channel, as in TE-NAS
+_PATCHES, _SIDE = (
+    3000,
+    2,
+)  # regions are counted on crops of one channel; 3 x 3 in TE-NAS, see `training_free_scores`
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,12 @@ def training_free_scores(
     """Both TE-NAS scores of an architecture: means over freshly drawn weights.
 
     The networks are `build_model`'s with one cell a stage. The kernel is taken on ``images`` with 4 channels and
-    weights by He's rule over outputs, the regions on 3,000 random crops of 3 x 3 pixels of one channel with the
-    fewest channels that the space allows and weights by He's rule over inputs. All of it as in TE-NAS's code,
-    except that there the second network has a single stage and no stem. The same seed gives the same crops and
-    draws of weights for every architecture; the state of PyTorch's global generator is left alone.
+    weights by He's rule over outputs, the regions on 3,000 random crops of 2 x 2 pixels of one channel with the
+    fewest channels that the space allows and weights by He's rule over inputs. TE-NAS's code differs in three things:
+    crops of 3 x 3 pixels, which in DARTS networks nearly all have a region of their own, whatever the cell, so that
+    the count says little; a second network without stem and of fewer cells; 3 or 1 channels for the kernel. The same
+    seed gives the same crops and starts the draws of weights alike for every architecture; PyTorch's global
+    generator is left alone.
 
     Args:
         space: Where the architecture comes from; any kind whose networks read images.
@@ -104,10 +109,8 @@ def training_free_scores(
     least = skeleton_of(space).least_channels
     conditions, regions = [], []
     for repeat in range(check_count("repeats", repeats, 1)):
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed + repeat)
-            wide = _network(space, arch, ops, images, max(_CHANNELS, least), "fan_out")
-            thin = _network(space, arch, ops, patches, least, "fan_in")
+        wide = _network(space, arch, ops, images, max(_CHANNELS, least), "fan_out", seed + repeat)
+        thin = _network(space, arch, ops, patches, least, "fan_in", seed + repeat)
         conditions.append(ntk_condition_number(wide, images))
         regions.append(count_linear_regions(thin, patches))
     return TrainingFreeScores(
@@ -259,21 +262,25 @@ def _network(
     like: Tensor,  # (., C, H, W)
     channels: int,
     mode: Literal["fan_in", "fan_out"],
+    seed: int,
 ) -> nn.Module:
     """A small network with weights by He's rule."""
-    model = build_model(
-        space,
-        arch,
-        ops=ops,
-        in_channels=like.shape[1],
-        channels=channels,
-        cells_per_stage=1 if hasattr(skeleton_of(space).size, "cells_per_stage") else None,
-    )
-    for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    depth = 1 if hasattr(skeleton_of(space).size, "cells_per_stage") else None
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = build_model(
+            space,
+            arch,
+            ops=ops,
+            in_channels=like.shape[1],
+            channels=channels,
+            cells_per_stage=depth,
+        )
+        for module in model.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
     return model.to(like.device)
 
 

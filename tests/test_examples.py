@@ -1,12 +1,16 @@
 """Every example runs as a user starts it, with a small budget, and says what it should."""
 
+import argparse
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -92,3 +96,99 @@ def test_two_objectives(tmp_path: Path) -> None:
     accuracy = [float(a) for a in re.findall(r"([\d.]+)% at [\d.]+ ms: \|", output)]
     assert accuracy == sorted(accuracy)  # from fast to slow, each more accurate than the one before
     assert "<html" in (tmp_path / "here" / "front.html").read_text()[:200]
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Twelve generated images of two classes to train on, and four to validate."""
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 6), ("val", 2)):
+        for label in ("stripes", "noise"):
+            folder = tmp_path / "pictures" / part / label
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 256, (40, 50 + i, 3), dtype=np.uint8)
+                if label == "stripes":
+                    pixels[::4] = 255
+                image.fromarray(pixels).save(folder / f"{i}{'.png' if i % 2 else '.JPG'}", "PNG")
+    return tmp_path / "pictures"
+
+
+def test_image_folder(image_folder: Path, tmp_path: Path) -> None:
+    output = run("image_folder.py", str(image_folder / "train"), cwd=tmp_path)
+    assert output.strip() == "12 images of 2 classes, 6 or more of each"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AssertionError, match=r"empty holds no images: put them into"):
+        run("image_folder.py", "empty", cwd=tmp_path)
+
+
+def test_training_free(image_folder: Path, tmp_path: Path) -> None:
+    arguments = ("training_free.py", "--images", str(image_folder / "train"), "--queries")
+    first = run(*arguments, "2", cwd=tmp_path)
+    assert re.search(r"^2 trials, [\d.]+ s a score", first, re.MULTILINE)
+    assert re.search(r"^Genotype\(normal=", first, re.MULTILINE)
+    assert "3 trials," in run(*arguments, "3", cwd=tmp_path)  # two of them are there already
+
+
+def test_darts_to_training(tmp_path: Path) -> None:
+    small = ("--queries", "1", "--epochs", "2", "--channels", "2", "--batch", "256")
+    output = run("darts_to_training.py", *small, cwd=tmp_path)
+    assert "0 of 2 epochs done" in output
+    assert re.findall(r"^epoch (\d): loss [\d.]+, accuracy", output, re.MULTILINE) == [
+        "1",
+        "2",
+    ]
+    again = run("darts_to_training.py", *small, cwd=tmp_path)
+    assert "2 of 2 epochs done" in again
+    assert "epoch 1" not in again
+
+
+def test_the_imagenet_recipe(image_folder: Path, tmp_path: Path) -> None:
+    small = ("--queries", "1", "--epochs", "1", "--channels", "4", "--side", "64", "--batch", "6")
+    output = run("darts_to_training.py", "--imagenet", str(image_folder), *small, cwd=tmp_path)
+    assert "epoch 1: loss" in output
+    (file,) = (tmp_path / "demo").glob("pictures_*.pt")
+    saved = torch.load(file, weights_only=True)
+    assert len({name.split(".")[1] for name in saved["model"] if name.startswith("cells.")}) == 14
+    group = saved["optimizer"]["param_groups"][0]
+    assert (group["lr"], group["weight_decay"], group["momentum"]) == (0.5, 3e-5, 0.9)
+
+
+def test_interrupted_training_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    example = importlib.import_module("darts_to_training")
+    args = argparse.Namespace(epochs=3, lr=0.1, decay=0.0)
+    x, y = torch.randn(24, 1, 8, 8), torch.arange(24) % 3
+    data = torch.utils.data.TensorDataset(x, y)
+    valid = torch.utils.data.DataLoader(data, 12)
+
+    class Batches(torch.utils.data.DataLoader):
+        stop_at = 99
+
+        def __iter__(self):
+            self.stop_at -= 1
+            if self.stop_at == 0:
+                raise KeyboardInterrupt
+            return super().__iter__()
+
+    def trained(file: Path, stop_at: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        arch = example.SPACE.random_architecture(0)
+        size = {"channels": 2, "cells_per_stage": 1, "stages": 2}
+        model = example.build_model(
+            example.SPACE, arch, num_classes=3, in_channels=1, auxiliary=True, **size
+        )
+        batches = Batches(data, 12, shuffle=True)
+        batches.stop_at = stop_at
+        example.train(model, batches, valid, args, file)
+        return model.state_dict()
+
+    whole = trained(tmp_path / "whole.pt", 99)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "parts.pt", 3)
+    assert torch.load(tmp_path / "parts.pt", weights_only=True)["epoch"] == 2
+    resumed = trained(tmp_path / "parts.pt", 99)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

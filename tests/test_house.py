@@ -28,6 +28,7 @@ for _room, _last in (
     ABOVE[_room] = ABOVE[_last] | {_last}
 ABOVE["modules"] = {"architecture", "spaces"}
 ABOVE["hardware"] = {"architecture", "spaces"}
+ABOVE["training_free"] = ABOVE["search"] | {"search", "modules"}
 
 FILES = sorted(
     path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts != ("__init__.py",)

@@ -183,7 +183,7 @@ def test_own_operations_are_scored(images: Tensor) -> None:
     assert training_free_scores(space, arch, images, ops=ops, repeats=1).linear_regions > 1
 
 
-@pytest.mark.parametrize("shape", [(4, 8, 8), (4, 1, 2, 8)])
+@pytest.mark.parametrize("shape", [(4, 8, 8), (4, 1, 1, 8)])
 def test_images_of_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     space = spaces.nas_bench_201()
     with pytest.raises(ValueError, match=r"\(B, C, H, W\)"):
