@@ -17,12 +17,8 @@ from optuna_agnet.modules.chain import (
     chain_network,
     fbnet_network,
 )
-from optuna_agnet.modules.darts import (
-    DARTS_CIFAR_SIZE,
-    DARTS_OPERATIONS,
-    darts_cells,
-    darts_network,
-)
+from optuna_agnet.modules.darts import DARTS_CIFAR_SIZE, darts_cells, darts_network
+from optuna_agnet.modules.darts_operations import DARTS_OPERATIONS
 from optuna_agnet.modules.edge_cell import NAS_BENCH_201_SIZE, edge_cell_network
 from optuna_agnet.modules.network import Stem
 from optuna_agnet.modules.node_cell import (

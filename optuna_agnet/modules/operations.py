@@ -6,6 +6,7 @@ Letters: B images, C channels, H and W height and width; every feature map is (B
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from inspect import signature
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -151,12 +152,21 @@ def build_operation(
         arguments: Channels in and out, and the stride where the builder takes one.
 
     Raises:
-        TypeError: The builder gave something other than a module.
+        TypeError: The builder takes other arguments, or gave something other than a module.
 
     Example:
         >>> build_operation(BUILT_IN, "maxpool3x3", 4, 4).kernel_size
         3
     """
+    wanted = ", ".join(("c_in", "c_out", "stride")[: len(arguments)])
+    try:
+        signature(builders[name]).bind(*arguments)
+    except ValueError:  # some callables have no signature
+        pass
+    except TypeError as error:
+        raise TypeError(
+            f"the builder of operation {name!r} is called with ({wanted}): {error}"
+        ) from None
     module = builders[name](*arguments)
     if not isinstance(module, nn.Module):
         raise TypeError(f"the builder of operation {name!r} gave {module!r}, not a torch.nn.Module")

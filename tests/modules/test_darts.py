@@ -9,14 +9,8 @@ from torch import Tensor, nn
 
 from optuna_agnet import spaces
 from optuna_agnet.modules import build_model
-from optuna_agnet.modules.darts import (
-    DARTS_OPERATIONS,
-    DartsCellModule,
-    DartsNetwork,
-    DartsSize,
-    FactorizedReduce,
-)
-from optuna_agnet.modules.operations import apply_operation, build_operation
+from optuna_agnet.modules.darts import DartsCellModule, DartsNetwork, DartsSize
+from optuna_agnet.modules.darts_operations import DARTS_OPERATIONS
 from optuna_agnet.spaces import DartsCell, EdgeCell, Stack
 
 DARTS_V2 = (
@@ -68,43 +62,6 @@ def test_reduction_cells_stand_at_one_and_two_thirds() -> None:
         ]
         assert [i for i, found in enumerate(strided) if found] == [layers // 3, 2 * layers // 3]
         assert len(model.cells) == layers
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("name", DARTS_OPERATIONS)
-def test_operations_keep_channels_and_divide_sides_rounded_up(name: str, stride: int) -> None:
-    x = torch.randn(2, 6, 5, 8)
-    before = x.clone()
-    operation = build_operation(DARTS_OPERATIONS, name, 6, 6, stride)
-    y = apply_operation(name, operation, x, stride=stride)
-    assert y.shape == (2, 6, -(-5 // stride), 8 // stride)
-    assert torch.equal(x, before)
-
-
-@pytest.mark.parametrize(
-    ("name", "weights"),
-    [
-        ("max_pool_3x3", 0),
-        ("avg_pool_3x3", 0),
-        ("skip_connect", 0),
-        ("sep_conv_3x3", 2 * (9 * 8 + 8 * 8 + 2 * 8)),
-        ("sep_conv_5x5", 2 * (25 * 8 + 8 * 8 + 2 * 8)),
-        ("dil_conv_3x3", 9 * 8 + 8 * 8 + 2 * 8),
-        ("dil_conv_5x5", 25 * 8 + 8 * 8 + 2 * 8),
-    ],
-)
-def test_operations_have_as_many_weights_as_in_darts(name: str, weights: int) -> None:
-    assert _parameters(build_operation(DARTS_OPERATIONS, name, 8, 8, 1)) == weights
-
-
-def test_factorized_reduction_reads_even_and_odd_pixels() -> None:
-    reduce = FactorizedReduce(1, 2).eval()
-    nn.init.ones_(reduce.even.weight)
-    nn.init.ones_(reduce.odd.weight)
-    x = torch.arange(16.0).reshape(1, 1, 4, 4)
-    even, odd = reduce(x)[0] * (1 + 1e-5) ** 0.5  # undoes the normalisation's epsilon
-    assert torch.allclose(even, x[0, 0, ::2, ::2])
-    assert torch.allclose(odd, x[0, 0, 1::2, 1::2])
 
 
 def test_a_cell_agrees_with_a_naive_twin() -> None:
@@ -231,6 +188,13 @@ def test_own_operations_take_a_stride() -> None:
     assert model(torch.randn(2, 3, 8, 8)).shape == (2, 10)
     with pytest.raises(ValueError, match="unknown operation 'wide'"):
         build_model(space, arch)
+
+
+def test_a_builder_that_takes_no_stride_is_named() -> None:
+    space = DartsCell(nodes=1, ops=("flat", "skip_connect"))
+    ops = {"flat": lambda c_in, c_out: nn.Conv2d(c_in, c_out, 1)}
+    with pytest.raises(TypeError, match=r"'flat' is called with \(c_in, c_out, stride\)"):
+        build_model(space, space.parse("[('flat', 0), ('skip_connect', 1)]"), ops=ops)
 
 
 def test_an_operation_without_its_stride_is_named() -> None:
