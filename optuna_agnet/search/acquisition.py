@@ -11,11 +11,12 @@ import torch
 from optuna_agnet.spaces.base import IntArray
 from optuna_agnet.surrogate.base import FloatArray
 
-_DIRECTIONS = 128  # of integration over the positive sphere
-_STEPS = 0.004 * 2.0 ** np.arange(
-    10
-)  # of integration along a direction, in units of the predictions
-_MARGIN = 0.1  # of the reference point beyond the worst values so far, in units of their extent
+_DIRECTIONS = 128
+"""Of integration over the positive sphere."""
+_STEPS = 0.004 * 2.0 ** np.arange(10)
+"""Of integration along a direction, in units of the predictions."""
+_MARGIN = 1.0
+"""Of the reference point beyond the worst values so far, in units of their extent; with 0.1 ends of a front are missed."""
 
 
 def expected_improvement(mean: FloatArray, std: FloatArray, best: float) -> FloatArray:

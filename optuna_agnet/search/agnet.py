@@ -369,9 +369,8 @@ class AGNet:
         self, told: Told, pending: IntArray, number: int, allowed: Filter, rng: np.random.Generator
     ) -> tuple[IntArray, str]:
         """Candidates (B, D), the best first, and where they come from."""
-        if (
-            self.config.round_size > 1
-        ):  # Alg. 1, l. 13-18: a round proposes from what was known when it began
+        if self.config.round_size > 1:
+            # Alg. 1, l. 13-18: a round proposes from what was known when it began
             told = told.head(self.model.trained_on)
         pool, source = self._candidates(told, number, allowed, rng)
         surrogate = self.model.surrogate
