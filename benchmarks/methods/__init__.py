@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from benchmarks.methods import (
+    ablations,
     agnet,
     bananas,
     bayesian_optimization,
+    latent_space,
     local_search,
     optuna_samplers,
     regularized_evolution,
@@ -15,6 +17,8 @@ from benchmarks.methods.base import AskTell, Factory
 
 METHODS: dict[str, Factory] = {
     **agnet.METHODS,
+    **ablations.METHODS,
+    **latent_space.METHODS,
     **optuna_samplers.METHODS,
     **local_search.METHODS,
     **regularized_evolution.METHODS,
