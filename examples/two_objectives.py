@@ -48,7 +48,6 @@ def main() -> None:
     study = optuna.create_study(
         directions=["maximize", "minimize"], sampler=AGNetSampler(SPACE, seed=0)
     )
-    study.set_metric_names(["accuracy", "latency, ms"])
     study.optimize(objective, args.trials, show_progress_bar=True)
     front = sorted(study.best_trials, key=lambda trial: trial.values[1])
     print(f"{len(front)} of {len(study.trials)} trials are on the front:")
@@ -56,7 +55,8 @@ def main() -> None:
         accuracy, latency = trial.values
         print(f"  {accuracy:.2%} at {latency:.2f} ms: {SPACE.from_params(trial.params)}")
 
-    figure = plot_latency_accuracy(study)
+    figure = plot_latency_accuracy(study, latency_name="latency, ms")
+    figure.update_layout(title="Digits cells", yaxis_title="validation accuracy")
     figure.write_html(args.folder / "front.html", include_plotlyjs=True)
     print(f"drawn to {args.folder}/front.html")
 
