@@ -269,7 +269,7 @@ def _settled(places: _Places, inner: list[int], edges: list[tuple[int, int]]) ->
         for node in inner:
             x = places[node][0]
             moves = [{**places, node: (x, row / 4)} for row in range(-_REACH, _REACH + 1)]
-            places = min([places, *moves], key=lambda move: _cost(move, edges))
+            places = min([places, *moves], key=lambda move: _cost_of(node, move, edges))
         if places == before:
             break
     return places
@@ -277,13 +277,39 @@ def _settled(places: _Places, inner: list[int], edges: list[tuple[int, int]]) ->
 
 def _cost(places: _Places, edges: list[tuple[int, int]]) -> float:
     """Overlaps of nodes, of arrows and nodes, and the arrows' height."""
-    cost = 0.0
-    for node, (x, y) in places.items():
-        beside = [py for k, (px, py) in places.items() if k < node and px == x]
-        cost += 50 * sum(abs(other - y) < 1 for other in beside)
-        for i, j in edges:
-            (x0, y0), (x1, y1) = places[i], places[j]
-            if x0 < x < x1:
-                above = y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y
-                cost += 10 * (-0.5 < above < 0.5)
-    return cost + sum((places[i][1] - places[j][1]) ** 2 for i, j in edges) / 10
+    cost = sum(_heights(places, i, j) for i, j in edges)
+    for node, place in places.items():
+        cost += sum(_overlap(place, other) for k, other in places.items() if k < node)
+        cost += sum(_crossing(places[i], places[j], place) for i, j in edges)
+    return cost
+
+
+def _cost_of(node: int, places: _Places, edges: list[tuple[int, int]]) -> float:
+    """The part of `_cost` that depends on the place of a node."""
+    place = places[node]
+    cost = sum(_overlap(place, other) for k, other in places.items() if k != node)
+    for i, j in edges:
+        if node in (i, j):
+            cost += _heights(places, i, j)
+            cost += sum(_crossing(places[i], places[j], other) for other in places.values())
+        else:
+            cost += _crossing(places[i], places[j], place)
+    return cost
+
+
+def _overlap(a: tuple[float, float], b: tuple[float, float]) -> float:
+    return 50.0 * (a[0] == b[0] and abs(a[1] - b[1]) < 1)
+
+
+def _crossing(
+    start: tuple[float, float], end: tuple[float, float], node: tuple[float, float]
+) -> float:
+    """Whether an arrow runs through a node."""
+    if not start[0] < node[0] < end[0]:
+        return 0.0
+    above = start[1] + (end[1] - start[1]) * (node[0] - start[0]) / (end[0] - start[0]) - node[1]
+    return 10.0 * (-0.5 < above < 0.5)
+
+
+def _heights(places: _Places, i: int, j: int) -> float:
+    return (places[i][1] - places[j][1]) ** 2 / 10

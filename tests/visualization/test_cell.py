@@ -9,7 +9,7 @@ import pytest
 
 from optuna_agnet import spaces
 from optuna_agnet.architecture import Architecture
-from optuna_agnet.visualization import architecture_svg, plot_architecture
+from optuna_agnet.visualization import architecture_svg, drawing, plot_architecture
 from optuna_agnet.visualization.drawing import cells_of, draw, places_of
 
 pytest.importorskip("plotly")
@@ -37,18 +37,30 @@ def test_nodes_and_arrows_keep_apart(space: spaces.CellSpace) -> None:
                     assert abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) > 0.25, str(arch)
 
 
+def test_the_cost_of_a_move_is_the_change_of_the_whole_cost() -> None:
+    rng = np.random.default_rng(0)
+    for arch in random_architectures(SPACES[1], 10):
+        (cell,) = cells_of(arch)
+        places = places_of(cell.nodes, cell.edges)
+        node = int(rng.choice(list(places)))
+        moved = {**places, node: (places[node][0], places[node][1] + 0.75)}
+        change = drawing._cost(moved, cell.edges) - drawing._cost(places, cell.edges)
+        own = [drawing._cost_of(node, where, cell.edges) for where in (moved, places)]
+        assert own[0] - own[1] == pytest.approx(change)
+
+
 @pytest.mark.parametrize("width", [200, 600, 1000])
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_everything_is_inside_and_boxes_are_disjoint(space: spaces.CellSpace, width: int) -> None:
     for arch in random_architectures(space, 20):
-        drawing = draw(arch, width)
-        assert drawing.named == (not drawing.legend)
-        boxes = drawing.boxes + drawing.legend
+        drawn = draw(arch, width)
+        assert drawn.named == (not drawn.legend)
+        boxes = drawn.boxes + drawn.legend
         for box in boxes:
             assert box.x - box.half_width >= 0
             assert box.x + box.half_width <= width
             assert box.y - box.half_height >= 0
-            assert box.y + box.half_height <= drawing.height
+            assert box.y + box.half_height <= drawn.height
         for k, a in enumerate(boxes):
             for b in boxes[:k]:
                 apart_x = abs(a.x - b.x) >= a.half_width + b.half_width
@@ -87,14 +99,14 @@ def test_cells_of_a_stack_are_drawn_one_below_the_other_in_the_same_colours() ->
     cell = spaces.EdgeCell(nodes=3, ops=("conv", "pool"))
     space = spaces.Stack(normal=cell, reduce=cell)
     arch = space.from_params(dict.fromkeys((d.name for d in space.decisions), "conv"))
-    drawing = draw(arch, 700, space.ops)
-    assert [name for _, _, name in drawing.captions] == ["normal", "reduce"]
-    assert [box.op for box in drawing.boxes] == ["input", "conv", "conv", "conv", "output"] * 2
-    upper, lower = drawing.boxes[:5], drawing.boxes[5:]
+    drawn = draw(arch, 700, space.ops)
+    assert [name for _, _, name in drawn.captions] == ["normal", "reduce"]
+    assert [box.op for box in drawn.boxes] == ["input", "conv", "conv", "conv", "output"] * 2
+    upper, lower = drawn.boxes[:5], drawn.boxes[5:]
     assert max(box.y for box in upper) < min(box.y for box in lower)
     assert [box.fill for box in upper] == [box.fill for box in lower]
     ElementTree.fromstring(architecture_svg(arch, width=200, ops=space.ops))
-    assert len(plot_architecture(arch).layout.annotations) == len(drawing.arrows) + 2
+    assert len(plot_architecture(arch).layout.annotations) == len(drawn.arrows) + 2
 
 
 def test_colour_belongs_to_the_operation() -> None:
@@ -115,15 +127,15 @@ def test_colour_belongs_to_the_operation() -> None:
 
 def test_the_figure_and_the_svg_are_the_same_drawing() -> None:
     arch = SPACES[0].random_architecture(3)
-    drawing, figure = draw(arch, 700), plot_architecture(arch, width=700)
+    drawn, figure = draw(arch, 700), plot_architecture(arch, width=700)
     tree = ElementTree.fromstring(architecture_svg(arch, width=700))
     assert tree.get("width") == "700"
-    assert tree.get("height") == str(drawing.height)
-    assert len(tree.findall(f"{SVG}line")) == len(figure.layout.annotations) == len(drawing.arrows)
+    assert tree.get("height") == str(drawn.height)
+    assert len(tree.findall(f"{SVG}line")) == len(figure.layout.annotations) == len(drawn.arrows)
     texts = [text.text for text in tree.findall(f"{SVG}text")]
-    assert texts == [box.op for box in drawing.boxes]
+    assert texts == [box.op for box in drawn.boxes]
     points = {(x, y) for trace in figure.data for x, y in zip(trace.x, trace.y, strict=True)}
-    assert points == {(box.x, box.y) for box in drawing.boxes}
+    assert points == {(box.x, box.y) for box in drawn.boxes}
 
 
 def test_names_are_escaped_and_themes_differ() -> None:
