@@ -164,6 +164,9 @@ def _surrogate(study: optuna.Study, history: SearchHistory) -> Section:
         "Kendall's rank correlation of predictions and results that were not known yet. Most of those were proposed"
         " because the surrogate liked them; among such close ones it is lower than among random architectures."
     )
+    used = history.search.config.surrogate
+    if used != "gp":
+        note += f" Judged by the default Gaussian process; the search used the surrogate '{used}'."
     taus = [f"Kendall tau, {value_name(study, k)}" for k in objectives]
     return Section(title, ("results known", "next results", *taus), tuple(rows), note)
 

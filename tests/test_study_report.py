@@ -104,6 +104,14 @@ def test_generator_and_surrogate_have_a_row_a_round(limited: tuple[optuna.Study,
     assert all(-1 <= float(tau) <= 1 for _, tau in surrogate.values() if tau != "-")
 
 
+def test_another_surrogate_of_the_search_is_named() -> None:
+    study = run(6)
+    config = AGNetConfig(n_startup=4, retrain_every=4, surrogate="mlp", acquisition="mean")
+    search = AGNet(SPACE, config=config, generator=Generator(SPACE))
+    result = report(study, SPACE, history=search_history(study, SPACE, search))
+    assert "the search used the surrogate 'mlp'" in section(result, "Surrogate").note
+
+
 def test_several_objectives_have_a_column_each() -> None:
     sampler = AGNetSampler(SPACE, seed=0, config=QUICK, generator=Generator(SPACE))
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)

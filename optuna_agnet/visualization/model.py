@@ -287,9 +287,10 @@ def plot_surrogate_calibration(
 ) -> go.Figure:
     """Whether the surrogate's predictions and uncertainties hold, for results that it did not know yet.
 
-    Once a round it is fitted on all results so far and judges those that follow until the next round. Left: predicted
-    against actual, in normal scores of the known results (0 is their median). Right: how many results lie inside the
-    central interval of each size; on the diagonal the uncertainty is right, below it is too small.
+    It is the default Gaussian process, whatever the search's config says. Once a round it is fitted on all results so
+    far and judges those that follow until the next round. Left: predicted against actual, in normal scores of the
+    known results (0 is their median). Right: how many results lie inside the central interval of each size; on the
+    diagonal the uncertainty is right, below it is too small.
 
     Args:
         study: The study.
