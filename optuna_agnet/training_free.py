@@ -29,10 +29,7 @@ from optuna_agnet.surrogate.base import FloatArray
 
 _CHUNK = 16  # gradients computed at once: bounds memory
 _CHANNELS = 4  # of the network whose kernel is taken; 3 in TE-NAS, too few for a NAS-Bench-101 cell
-_PATCHES, _SIDE = (
-    3000,
-    2,
-)  # regions are counted on crops of one channel; 3 x 3 in TE-NAS, see `training_free_scores`
+_PATCHES, _SIDE = 3000, 2  # what regions are counted on: crops of one channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +151,7 @@ def rank_sum(
 
 
 def ntk_condition_number(model: nn.Module, images: Tensor) -> float:
-    """Largest over smallest eigenvalue of the neural tangent kernel on a batch; lower is better (TE-NAS, Eq. 3).
+    """Largest over smallest eigenvalue of the neural tangent kernel on a batch; lower is better (TE-NAS, section 3.1).
 
     The kernel is J J^T, where row b of J (B, P) is the gradient of the summed outputs for image b with respect to all
     parameters. Batch normalisation takes the statistics of the batch, dropout is off. The model is left as it was.
@@ -188,17 +185,17 @@ def ntk_condition_number(model: nn.Module, images: Tensor) -> float:
     value, pull_back, *_ = vjp(outputs, dict(network.named_parameters()))
     each = torch.eye(len(images), dtype=value.dtype, device=value.device)
     (gradients,) = vmap(pull_back, chunk_size=_CHUNK)(each)
-    # Products in double precision: the kernel squares the condition of J.
-    jacobian = torch.cat([g.flatten(1).double() for g in gradients.values()], dim=1)  # (B, P)
-    jacobian = jacobian.detach()
-    eigenvalues = torch.linalg.eigvalsh(jacobian @ jacobian.T).tolist()  # ascending
+    # In double precision, as the kernel squares the condition of J; parameter by parameter, as J may be large.
+    rows = (g.detach().flatten(1).double() for g in gradients.values())
+    kernel = sum((row @ row.T for row in rows), torch.zeros_like(each, dtype=torch.float64))
+    eigenvalues = torch.linalg.eigvalsh(kernel).tolist()  # ascending
     smallest, largest = eigenvalues[0], eigenvalues[-1]
     noise = (len(images) * torch.finfo(value.dtype).eps) ** 2 * largest
     return largest / smallest if smallest > noise else float("inf")
 
 
 def count_linear_regions(model: nn.Module, images: Tensor) -> int:
-    """How many linear regions of the network a batch falls into; higher is better (TE-NAS, Eq. 7).
+    """How many linear regions of the network a batch falls into; higher is better (TE-NAS, section 3.1).
 
     Images are in the same region when the inputs of all `nn.ReLU` modules have the same signs. With many activations
     every image has a region of its own and the count says nothing: give thousands of small patches and a thin
