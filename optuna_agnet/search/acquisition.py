@@ -16,7 +16,7 @@ _DIRECTIONS = 128
 _STEPS = 0.004 * 2.0 ** np.arange(10)
 """Of integration along a direction, in units of the predictions."""
 _MARGIN = 1.0
-"""Of the reference point beyond the worst values so far, in units of their extent; with 0.1 ends of a front are missed."""
+"""Of the reference point beyond the worst values so far, in units of their extent; 0.1 misses the ends of a front."""
 
 
 def expected_improvement(mean: FloatArray, std: FloatArray, best: float) -> FloatArray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -317,8 +318,9 @@ class AGNet:
             drawn = random_pool(_STARTUP_POOL, allowed, rng)
             return self._proposal(self._within_limits(drawn, allowed, rng), "startup", 0)
         self._warn_if_infeasible(told)
-        self.model.advance(told)
-        ranked, source = self._ranked(told, pending, number, allowed, rng)
+        with _one_thread():
+            self.model.advance(told)
+            ranked, source = self._ranked(told, pending, number, allowed, rng)
         new = allowed.new(ranked)
         if not len(new):  # a shared pool that is used up
             ranked, source = random_pool(_STARTUP_POOL, allowed, rng), "random"
@@ -419,6 +421,17 @@ class AGNet:
         if pool is None:
             return Candidates(random_pool(size, allowed, rng)), "random"
         return pool, source
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: operations here are small, and threads that wait for each other cost more than they save."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 __all__ = ["AGNet", "Proposal", "SpaceExhausted"]
