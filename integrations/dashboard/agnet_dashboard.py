@@ -42,6 +42,22 @@ _HEIGHT = 450  # of the dashboard's own figures
 _MOST_BYTES = 100_000  # of a figure: it is stored in pieces of 2 kB in the study's attributes
 
 
+def _fit(figure: go.Figure) -> None:
+    """The dashboard's height, and colours that are read on its light and on its dark page."""
+    line = "rgba(128, 128, 128, 0.25)"
+    figure.update_layout(
+        template="none",
+        font={"color": "#808080"},
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(128, 128, 128, 0.08)",
+        height=_HEIGHT,
+        width=None,
+        autosize=True,
+    )
+    figure.update_xaxes(gridcolor=line, zerolinecolor=line)
+    figure.update_yaxes(gridcolor=line, zerolinecolor=line)
+
+
 @contextmanager
 def _warning(what: str) -> Iterator[None]:
     """Turn errors into warnings: nothing that is only shown may end a search."""
@@ -132,7 +148,7 @@ class Dashboard:
         save_note(study, self._note(study))
         study.set_user_attr("best feasible", self._best(study))
         for name, figure in self._figures(study).items():
-            figure.update_layout(height=_HEIGHT, width=None, autosize=True)
+            _fit(figure)
             if len(figure.to_json()) < _MOST_BYTES:
                 save_plotly_graph_object(study, figure, graph_object_id=f"agnet.{name}")
 

@@ -12,7 +12,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
 import pytest
@@ -162,6 +163,12 @@ def test_what_can_not_be_shown_warns_and_ends_nothing(
 # -- in a browser ------------------------------------------------------------------------------------------------------
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """A browser opens connections that it may not use; one thread would wait on them."""
+
+    daemon_threads = True
+
+
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *arguments: object) -> None:
         pass
@@ -172,7 +179,7 @@ def address(published: Published) -> Iterator[str]:
     study, folder = published
     store = FileSystemArtifactStore(str(folder / "artifacts"))
     app = optuna_dashboard.wsgi(study._storage, artifact_store=store)
-    server = make_server("127.0.0.1", 0, app, handler_class=_Quiet)
+    server = make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/dashboard/studies/{study._study_id}"
@@ -181,14 +188,17 @@ def address(published: Published) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[object]:
+def page(request: pytest.FixtureRequest) -> Iterator[object]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        page = browser.new_page(
+            viewport={"width": 1500, "height": 1000},
+            color_scheme=getattr(request, "param", "light"),
+        )
         page.set_default_timeout(60_000)
         errors: list[str] = []
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
@@ -229,7 +239,10 @@ def test_the_trial_page_shows_the_cell(
     keep(page, "trial", tmp_path)
 
 
-def test_the_study_page_shows_the_figures(page: object, address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_the_study_page_shows_the_figures(
+    page: object, address: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     page.goto(address)  # type: ignore[attr-defined]
     plots = page.locator("[id^='user-defined-plot:agnet.'] .main-svg")  # type: ignore[attr-defined]
     plots.first.wait_for()
@@ -237,7 +250,7 @@ def test_the_study_page_shows_the_figures(page: object, address: str, tmp_path: 
         "document.querySelectorAll(\"[id^='user-defined-plot:agnet.'] .plot-container\").length === 6"
     )
     page.get_by_text("best feasible").first.wait_for()  # type: ignore[attr-defined]
-    keep(page, "study", tmp_path)
+    keep(page, f"study-{request.node.callspec.params['page']}", tmp_path)
 
 
 def test_the_note_shows_the_best_feasible_cell(page: object, address: str, tmp_path: Path) -> None:
