@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-from benchmarks.problems import hwnas, nb101, nb201, nb301
+from benchmarks.problems import hwnas, nb101, nb201, nb301, nbnlp
 from benchmarks.problems.base import Outcomes, Problem, data_file
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     **{f"nb201-{dataset}": partial(nb201.load, dataset) for dataset in nb201.DATASETS},
     "nb101": nb101.load,
     "nb301": nb301.load,
+    "nbnlp": nbnlp.load,
     **{f"nb201-c100-lat{share}": partial(nb201.under_limit, share) for share in (5, 25)},
     **{
         f"hw-{device}-{limit}" + "-joint" * joint: partial(hwnas.under_limit, device, limit, joint)

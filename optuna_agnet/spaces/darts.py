@@ -176,7 +176,7 @@ class DartsCell(CellSpace):
         others = graphs.types == self._template
         others[:, self._place_of_op] = is_op
         valid &= (adjacency == self._skeleton).all((1, 2)) & others.all(1)
-        return np.concatenate([pair, ops], 2).reshape(len(ops), -1), valid
+        return np.concatenate([pair, ops], 2).reshape(len(ops), 3 * self.nodes), valid
 
     def parse(self, text: str) -> Architecture:
         try:

@@ -168,7 +168,7 @@ class RecurrentCell(CellSpace):
         each = np.concatenate([cells.ops[:, :, None], np.where(cells.used, cells.inputs, 0)], 2)
         parts = (
             cells.states[:, None] - 1,
-            each.reshape(len(each), -1),
+            each.reshape(len(each), 4 * self.max_nodes),
             cells.outputs - FIRST_NODE,
         )
         return np.concatenate(parts, 1)
@@ -203,7 +203,8 @@ class RecurrentCell(CellSpace):
 
     def _matters(self, x: IntArray) -> BoolArray:
         cells = self._cells(x)
-        nodes = np.concatenate([cells.ops[:, :, None] > 0, cells.used], 2).reshape(len(x), -1)
+        nodes = np.concatenate([cells.ops[:, :, None] > 0, cells.used], 2)
+        nodes = nodes.reshape(len(x), 4 * self.max_nodes)
         states = np.arange(STATES) < cells.states[:, None]
         return np.concatenate([np.ones((len(x), 1), dtype=bool), nodes, states], 1)
 
