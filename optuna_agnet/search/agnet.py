@@ -389,7 +389,9 @@ class AGNet:
         else:
             fitted = surrogate.fitted[told.feasible, :size]
             known = fitted[~np.isnan(fitted).any(1)]
-            order = ranked_by_improvement(mean, std, zero, known, int(rng.integers(2**31)))
+            order = ranked_by_improvement(
+                mean, std, zero, known, bool(rng.integers(2)), int(rng.integers(2**31))
+            )
         return pool.x[order], source
 
     def _candidates(

@@ -23,7 +23,7 @@ def test_hypervolume_improvement_is_in_proportion_to_the_exact_one(objectives):
     front = rng.uniform(size=(6, objectives))
     mean = front.max(0) * rng.uniform(0.6, 1.4, size=(40, objectives))
     spread = np.ptp(front, axis=0)
-    reference = front.min(0) - 0.1 * spread
+    reference = front.min(0) - 1.0 * spread
     before = hypervolume(-front, -reference)
     exact = np.array(
         [
@@ -48,14 +48,21 @@ def test_probability_equals_its_frequency():
     assert abs(chance[0, 0] - (drawn >= 0.5).mean()) < 2e-3
 
 
-def ranked(mean, margin, front):
+def ranked(mean, margin, front, cautious=True):
     predicted = np.stack([mean, margin], 1)
-    return ranked_by_improvement(predicted, np.ones_like(predicted), np.zeros(1), front).tolist()
+    return ranked_by_improvement(
+        predicted, np.ones_like(predicted), np.zeros(1), front, cautious
+    ).tolist()
 
 
 def test_probably_feasible_candidates_come_first_by_improvement_the_others_by_probability():
     mean, margin = np.array([5.0, 1.0, 2.0, 9.0]), np.array([-1.0, 0.1, 3.0, -0.1])
     assert ranked(mean, margin, np.array([[0.0]])) == [2, 1, 3, 0]
+
+
+def test_boldly_a_large_improvement_makes_up_for_a_small_probability():
+    mean, margin = np.array([5.0, 1.0, 2.0, 9.0]), np.array([-1.0, 0.1, 3.0, -0.1])
+    assert ranked(mean, margin, np.array([[0.0]]), cautious=False) == [3, 2, 0, 1]
 
 
 def test_while_nothing_is_feasible_only_the_probability_counts():
