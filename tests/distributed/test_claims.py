@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 import crew
 import numpy as np
@@ -293,3 +294,42 @@ def test_claims_are_short_and_readable() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         StudyState(SPACE, study, 2).read(study, -1)
+
+
+def test_clocks_that_disagree_do_not_rewrite_what_is_known() -> None:
+    """A result whose worker's clock is behind comes last all the same: rounds of training stand."""
+    study = new_study()
+    state = StudyState(SPACE, study, max_failures=2)
+    rows = SPACE.sample(3, np.random.default_rng(1))
+    now, told = datetime.now(), []
+    for row, minutes in zip(rows, (0, 5, -5), strict=True):
+        trial = optuna.create_trial(
+            params=SPACE.row_to_params(row), distributions=SPACE.distributions(), value=1.0
+        )
+        trial.datetime_complete = now + timedelta(minutes=minutes)
+        study._storage.create_new_trial(study._study_id, template_trial=trial)
+        told.append(state.read(study, -1).told.x)
+    assert told[-1].tolist() == rows.tolist()
+    assert told[1].tolist() == rows[:2].tolist()
+    fresh = StudyState(SPACE, study, max_failures=2).read(study, -1).told.x
+    assert fresh.tolist() == rows[[2, 0, 1]].tolist()
+
+
+def test_constraints_that_appear_late_are_unknown_before() -> None:
+    study = new_study()
+    state = StudyState(SPACE, study, max_failures=2)
+    rows = SPACE.sample(4, np.random.default_rng(1))
+    for row, limits in zip(rows, ({}, {"b": 1.0}, {"a": 2.0, "b": 3.0}, {}), strict=True):
+        trial = optuna.create_trial(
+            params=SPACE.row_to_params(row),
+            distributions=SPACE.distributions(),
+            value=1.0,
+            system_attrs={f"constraints:{name}": value for name, value in limits.items()},
+        )
+        study.add_trial(trial)
+        step_by_step = state.read(study, -1).told
+    at_once = StudyState(SPACE, study, max_failures=2).read(study, -1).told
+    assert step_by_step.names == at_once.names == ("a", "b")
+    assert np.array_equal(step_by_step.constraints, at_once.constraints, equal_nan=True)
+    assert (step_by_step.x == at_once.x).all()
+    assert (step_by_step.y == at_once.y).all()
