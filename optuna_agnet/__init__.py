@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna_agnet.sampler import AGNetSampler
     from optuna_agnet.search import AGNet, AGNetConfig
     from optuna_agnet.study_report import report
+    from optuna_agnet.study_state import best_trials
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ _LAZY = {
     "AGNet": "optuna_agnet.search",
     "AGNetConfig": "optuna_agnet.search",
     "AGNetSampler": "optuna_agnet.sampler",
+    "best_trials": "optuna_agnet.study_state",
     "build_model": "optuna_agnet.modules",
     "hardware": "",
     "load_generator": "optuna_agnet.generator",
@@ -48,6 +50,7 @@ __all__ = [
     "AGNetConfig",
     "AGNetSampler",
     "Architecture",
+    "best_trials",
     "build_model",
     "hardware",
     "load_generator",
