@@ -41,7 +41,7 @@ def deaths(workers: int, trial: int, first_phase: int) -> list[Death | None]:
 
 
 def test_four_workers_want_the_same_and_one_dies(address: str, name: str) -> None:
-    run(address, name, 6, [Lockstep(death) for death in deaths(4, trial=3, first_phase=1)])
+    run(address, name, 4, [Lockstep(death) for death in deaths(4, trial=2, first_phase=1)])
 
 
 def test_four_workers_search(journal: str, name: str) -> None:

