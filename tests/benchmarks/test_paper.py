@@ -91,9 +91,6 @@ def test_the_optimum_is_found_in_the_fifteen_of_twenty_tasks_that_the_paper_coun
     assert (len(found), len(best)) == (15, 20)
 
 
-@pytest.mark.xfail(
-    reason="NAO, and the variants of Tables 6, 7 and 9, are not among the methods yet"
-)
 def test_every_method_that_stands_beside_the_papers_exists():
     rows = [row for table in ALL for row in tables.published(table)]
     assert {name for row in rows for name in row.get("here", "").split()} <= set(methods.METHODS)

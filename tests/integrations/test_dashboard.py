@@ -199,7 +199,7 @@ def page(request: pytest.FixtureRequest) -> Iterator[object]:
             viewport={"width": 1500, "height": 1000},
             color_scheme=getattr(request, "param", "light"),
         )
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)
         errors: list[str] = []
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -227,6 +227,7 @@ def natural_width(page: object, selector: str) -> int:
     )
 
 
+@pytest.mark.slow
 def test_the_trial_page_shows_the_cell(
     page: object, address: str, published: Published, tmp_path: Path
 ) -> None:
@@ -239,6 +240,7 @@ def test_the_trial_page_shows_the_cell(
     keep(page, "trial", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
 def test_the_study_page_shows_the_figures(
     page: object, address: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -253,6 +255,7 @@ def test_the_study_page_shows_the_figures(
     keep(page, f"study-{request.node.callspec.params['page']}", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_note_shows_the_best_feasible_cell(page: object, address: str, tmp_path: Path) -> None:
     page.goto(f"{address}/note")  # type: ignore[attr-defined]
     page.get_by_text("Best feasible").first.wait_for()  # type: ignore[attr-defined]
