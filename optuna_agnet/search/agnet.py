@@ -101,6 +101,11 @@ class AGNet:
             raise ValueError(
                 f"the generator was made for {generator.space!r}, the search is in {space!r}"
             )
+        for cell, results in self.config.turns:
+            if results < 1 or not any(d.name.startswith(f"{cell}.") for d in space.decisions):
+                raise ValueError(
+                    f"turns={self.config.turns!r}: {cell!r} must be a cell of {space!r}, and {results!r} at least 1"
+                )
         self.limits = Limits(space, known_constraints)
         self._generator, self._surrogate = generator, surrogate
         self._model: Model | None = None
@@ -309,7 +314,8 @@ class AGNet:
         Raises:
             SpaceExhausted: Nothing new is left.
         """
-        free = Filter(self.space, self.config.dedup, frozenset(), fixed or {})
+        fixed = {**self._fixed_by_turn(told), **(fixed or {})}
+        free = Filter(self.space, self.config.dedup, frozenset(), fixed)
         allowed = free.without(excluded)
         if not self.config.allow_duplicates:
             allowed = allowed.without(told.x).without(pending)
@@ -327,6 +333,24 @@ class AGNet:
             new = np.arange(len(ranked))
         row = self._within_limits(ranked[new], allowed, rng)
         return self._proposal(row, source, self.model.version)
+
+    def _fixed_by_turn(self, told: Told) -> dict[str, Choice]:
+        """Decisions of the cells that have no turn (appendix C.5)."""
+        start = self.config.n_startup
+        for cell, results in self.config.turns:
+            if start <= len(told) < start + results:
+                row = self._row_to_keep(told.head(start), first=start == self.config.n_startup)
+                params = self.space.row_to_params(row)
+                return {name: c for name, c in params.items() if not name.startswith(f"{cell}.")}
+            start += results
+        return {}
+
+    def _row_to_keep(self, told: Told, first: bool) -> IntArray:
+        if first:
+            x = self.space.sample(1, np.random.default_rng(seed_from(self.seed, 5)))
+        else:
+            x = told.x[[self.ranks(told).argmin()]]
+        return np.asarray(x[0])
 
     def _within_limits(
         self, ranked: IntArray, allowed: Filter, rng: np.random.Generator

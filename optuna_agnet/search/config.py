@@ -40,6 +40,9 @@ class AGNetConfig:
         ranking: The order of architectures by objectives and constraints: "pareto" (feasible first, then by fronts)
             or "sum" (the paper's sum of ranks with a penalty).
         dedup: What counts as the same architecture: "graph" (isomorphic ones) or "encoding" (equal decisions).
+        turns: For a `Stack`, cells that are searched one after the other and for how many results each: all other
+            cells stay as they are, at first those of one random architecture, later those of the best so far (appendix
+            C.5: ``(("normal", 160), ("reduce", 160))``). Then, and by default, all cells are searched together.
         allow_duplicates: Whether an architecture may be proposed again, for noisy objectives.
         device: Where generator and MLP are trained.
 
@@ -68,6 +71,7 @@ class AGNetConfig:
     acquisition: Literal["ei", "mean"] = "ei"
     ranking: Literal["pareto", "sum"] = "pareto"
     dedup: Literal["graph", "encoding"] = "graph"
+    turns: tuple[tuple[str, int], ...] = ()
     allow_duplicates: bool = False
     device: str = "cpu"
 
@@ -134,5 +138,6 @@ class AGNetConfig:
             "training": TrainingConfig(**training),
             "sources": tuple(values["sources"]),
             "draws": tuple(values["draws"]),
+            "turns": tuple((cell, results) for cell, results in values["turns"]),
         }
         return cls(**{**values, **parts})

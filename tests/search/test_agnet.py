@@ -216,3 +216,51 @@ def test_global_generators_and_threads_are_left_alone():
 def test_bad_input_names_the_value(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+TWO_CELLS = spaces.Stack(
+    normal=spaces.EdgeCell(nodes=3, ops=("a", "b", "c")),
+    reduce=spaces.EdgeCell(nodes=3, ops=("a", "b", "c")),
+)
+IN_TURNS = AGNetConfig(n_startup=4, turns=(("normal", 6), ("reduce", 6)))
+
+
+def two_cells(**arguments):
+    return AGNet(
+        TWO_CELLS,
+        **{"seed": 0, "config": IN_TURNS, "generator": Generator(TWO_CELLS), **arguments},
+    )
+
+
+def counted(search, n):
+    asked = []
+    for _ in range(n):
+        arch = search.ask()
+        search.tell(arch, str(arch).count("b"))
+        asked.append(TWO_CELLS.choices([arch])[0])
+    return np.array(asked)
+
+
+def test_cells_are_searched_in_turns():
+    search = two_cells()
+    x = counted(search, 20)
+    assert (x[4:10, 3:] == x[4, 3:]).all()  # one random reduction cell
+    best = search.told.y[:10, 0].argmax()
+    assert (x[10:16, :3] == x[best, :3]).all()  # the best normal cell
+    assert len(np.unique(x[4:10, :3], axis=0)) == len(np.unique(x[10:16, 3:], axis=0)) == 6
+    assert (x[16:, :3] != x[best, :3]).any()  # together
+
+
+def test_a_search_in_turns_continues_from_json():
+    through = counted(two_cells(), 16)
+    first = two_cells()
+    counted(first, 8)
+    state = json.loads(json.dumps(first.state_dict()))
+    second = AGNet.from_state_dict(TWO_CELLS, state, generator=Generator(TWO_CELLS))
+    np.testing.assert_array_equal(counted(second, 8), through[8:])
+
+
+def test_a_turn_without_a_cell_or_results_is_refused():
+    for turn, message in ((("reduction", 5), "'reduction' must be"), (("reduce", 0), "at least 1")):
+        with pytest.raises(ValueError, match=message):
+            two_cells(config=AGNetConfig(turns=(turn,)))
