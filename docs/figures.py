@@ -18,7 +18,13 @@ from optuna_agnet.visualization import architecture_svg, plot_operation_drift
 
 IMAGES = Path(__file__).parent / "images"
 SPACE = spaces.nas_bench_201()
-METHODS = {"agnet": "default", "agnet-paper": "paper", "tpe": "TPE", "random": "random"}
+METHODS = {
+    "agnet": "AG-Net, the default",
+    "agnet-paper": "AG-Net as in the paper",
+    "local-search": "local search",
+    "tpe": "TPE",
+    "random": "random search",
+}
 PROBLEMS = {"nb201-c10": "CIFAR-10", "nb201-c100": "CIFAR-100", "nb201-in16": "ImageNet16-120"}
 
 
@@ -29,7 +35,7 @@ def draw_results() -> None:
         records = list(longest(read(RESULTS / f"{problem}.jsonl")).values())
         for method, name in METHODS.items():
             runs = [r for r in records if r.method == method]
-            values = np.array([r.values[0] for r in runs], dtype=float)
+            values = np.array([r.values[0][:192] for r in runs], dtype=float)
             regret = float(runs[0].optimum or np.nan) - np.maximum.accumulate(values, axis=1)
             mean = regret.mean(0)
             axes.plot(np.arange(1, len(mean) + 1), mean, label=name)

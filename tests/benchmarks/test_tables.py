@@ -27,8 +27,10 @@ def test_benchmarks_readme_holds_the_tables_of_the_committed_results():
     assert f"{tables.START}\n{tables.everything()}\n{tables.END}" in tables.README.read_text()
 
 
-def test_the_readmes_table_is_what_the_committed_results_say():
-    assert "\n".join(tables.summary()).strip() in ROOT_README.read_text()
+def test_the_readmes_tables_are_what_the_committed_results_say():
+    for table in (tables.summary, tables.table5_counts):
+        lines = [line for line in table() if line.startswith("|")]
+        assert "\n".join(lines) in ROOT_README.read_text()
 
 
 def test_a_search_table_by_hand(results, long_record):
