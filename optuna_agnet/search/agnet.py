@@ -113,6 +113,7 @@ class AGNet:
         self._pending: list[IntArray] = []
         self._asked = 0
         self._pool: tuple[object, Candidates, str] | None = None
+        self._keys: dict[bytes, object] = {}  # of told architectures
         self._warned = False
 
     # -- ask and tell ----------------------------------------------------------------------------------------------
@@ -318,7 +319,7 @@ class AGNet:
         free = Filter(self.space, self.config.dedup, frozenset(), fixed)
         allowed = free.without(excluded)
         if not self.config.allow_duplicates:
-            allowed = allowed.without(told.x).without(pending)
+            allowed = allowed.without(told.x, self._keys).without(pending)
         rng = np.random.default_rng(seed_from(self.seed, 2, number))
         if len(told) < self.config.n_startup:
             drawn = random_pool(_STARTUP_POOL, allowed, rng)

@@ -44,9 +44,14 @@ class Filter:
             return list(self.space.keys(x).tolist())
         return [row.tobytes() for row in x]
 
-    def without(self, x: IntArray) -> Filter:
-        """The same, with more architectures taken."""
-        return Filter(self.space, self.dedup, self.taken | frozenset(self.keys(x)), self.fixed)
+    def without(self, x: IntArray, known: dict[bytes, object] | None = None) -> Filter:
+        """The same, with more architectures taken; ``known`` remembers their keys, by row, for later calls."""
+        known = {} if known is None else known
+        rows = [row.tobytes() for row in x]
+        new = [number for number, row in enumerate(rows) if row not in known]
+        known.update(zip([rows[number] for number in new], self.keys(x[new]), strict=True))
+        taken = self.taken | {known[row] for row in rows}
+        return Filter(self.space, self.dedup, taken, self.fixed)
 
     def fix(self, x: IntArray) -> IntArray:
         """Decisions (B, D) with the fixed ones set, repaired."""
