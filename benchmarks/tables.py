@@ -142,7 +142,8 @@ def published(table: int) -> list[dict[str, str]]:
 
 def with_sd(row: dict[str, str], column: str) -> str:
     deviation = row.get(f"{column}_sd", "")
-    return f"{row[column]} ± {deviation}" if deviation else row[column]
+    text = row.get(column, "")  # Tables 10 and 11 have no test accuracy
+    return f"{text} ± {deviation}" if deviation else text
 
 
 def beside_paper(table: int) -> Iterator[str]:
@@ -161,7 +162,14 @@ def beside_paper(table: int) -> Iterator[str]:
 def beside(row: dict[str, str], results: Results) -> Iterator[list[str]]:
     paper = [row["method"], row["queries"], with_sd(row, "val"), with_sd(row, "test")]
     if row["method"] == "Optimum":
-        yield [*paper, "the table", "", f"{results.optimum:.2f}", "", ""]
+        yield [
+            *paper,
+            "the table",
+            "",
+            "" if np.isnan(results.optimum) else f"{results.optimum:.2f}",
+            "",
+            "",
+        ]
     elif not row["here"]:
         yield [*paper, "published only", "", "", "", ""]
     for name in row["here"].split():

@@ -35,6 +35,8 @@ def draw_results() -> None:
         records = list(longest(read(RESULTS / f"{problem}.jsonl")).values())
         for method, name in METHODS.items():
             runs = [r for r in records if r.method == method]
+            if not runs:
+                continue
             values = np.array([r.values[0][:192] for r in runs], dtype=float)
             regret = float(runs[0].optimum or np.nan) - np.maximum.accumulate(values, axis=1)
             mean = regret.mean(0)
