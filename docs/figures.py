@@ -30,21 +30,21 @@ PROBLEMS = {"nb201-c10": "CIFAR-10", "nb201-c100": "CIFAR-100", "nb201-in16": "I
 
 def draw_results() -> None:
     """Distance to the best cell by number of trained cells, mean over the seeds."""
-    figure, every = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    figure, every = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
     for axes, (problem, title) in zip(every, PROBLEMS.items(), strict=True):
         records = list(longest(read(RESULTS / f"{problem}.jsonl")).values())
-        for method, name in METHODS.items():
+        for number, (method, name) in enumerate(METHODS.items()):
             runs = [r for r in records if r.method == method]
             if not runs:
                 continue
             values = np.array([r.values[0][:192] for r in runs], dtype=float)
             regret = float(runs[0].optimum or np.nan) - np.maximum.accumulate(values, axis=1)
             mean = regret.mean(0)
-            axes.plot(np.arange(1, len(mean) + 1), mean, label=name)
+            axes.plot(np.arange(1, len(mean) + 1), mean, f"C{number}", label=name)
         axes.set(title=title, xlabel="trained cells", yscale="log", xlim=(1, 192), ylim=(0.01, 20))
         axes.grid(alpha=0.3)
     every[0].set_ylabel("points below the best cell")
-    every[0].legend()
+    figure.legend(*every[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.savefig(IMAGES / "nas_bench_201.png", dpi=110)
 
 
