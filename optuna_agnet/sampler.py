@@ -6,6 +6,7 @@ import copy
 import math
 import secrets
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -245,14 +246,14 @@ class AGNetSampler(BaseSampler):
         fixed = {**by_sampler, **study_state.fixed_by_trial(trial, self._space)}
         if all(d.name in fixed or len(d.choices) == 1 for d in self._space.decisions):
             return {d.name: fixed.get(d.name, d.choices[0]) for d in self._space.decisions}
+        start = time.perf_counter()
         with self._lock, _own_torch():
             try:
                 picked = self._claim(study, trial, fixed, stop=fixed == by_sampler)
-                study_state.describe(study, trial, picked.source, picked.version)
+                seconds = time.perf_counter() - start
+                study_state.describe(study, trial, picked.source, picked.version, seconds)
             except Exception:
-                with suppress(
-                    Exception
-                ):  # the storage may be gone altogether; the first error tells why
+                with suppress(Exception):  # the storage may be gone; the first error tells why
                     study_state.claim(study, trial, None)
                 raise
         return self._space.row_to_params(picked.row)

@@ -18,7 +18,7 @@ from optuna_agnet.history import Judgement, SearchHistory, search_history
 from optuna_agnet.report_page import Report, Section
 from optuna_agnet.sampler import AGNetSampler
 from optuna_agnet.spaces.base import CellSpace
-from optuna_agnet.study_state import SOURCE, best_trials, constraints_of, is_feasible
+from optuna_agnet.study_state import SECONDS, SOURCE, best_trials, constraints_of, is_feasible
 from optuna_agnet.visualization import (
     architecture_svg,
     plot_feasibility,
@@ -220,7 +220,7 @@ def _duplicates(trials: Sequence[FrozenTrial], space: CellSpace) -> Section:
 
 
 def _time(trials: Sequence[FrozenTrial]) -> Section:
-    """What timestamps tell: trials' own time, and gaps in which none ran."""
+    """Trials' own time, gaps in which none ran, and what proposals took."""
     spans = sorted(
         (t.datetime_start, t.datetime_complete)
         for t in trials
@@ -234,17 +234,22 @@ def _time(trials: Sequence[FrozenTrial]) -> Section:
     for start, end in spans[1:]:
         idle += max(timedelta(), start - latest)
         latest = max(latest, end)
-    rows = (
+    rows = [
         ("from first start to last end", _seconds(total.total_seconds())),
         ("median trial", _seconds(median(lengths))),
         ("fastest trial", _seconds(min(lengths))),
         ("no trial running", _seconds(idle.total_seconds())),
-    )
-    note = (
-        "Optuna proposes inside a trial, at its first suggest call, so a trial's time contains its proposal; timestamps"
-        " don't separate the two. No proposal took longer than its trial."
-    )
-    return Section("Time", ("", ""), rows, note)
+    ]
+    proposals = [t.system_attrs[SECONDS] for t in trials if SECONDS in t.system_attrs]
+    if proposals:
+        share = sum(proposals) / sum(lengths) if sum(lengths) else 0.0
+        rows += [
+            ("median proposal", _seconds(median(proposals))),
+            ("slowest proposal", _seconds(max(proposals))),
+            ("all proposals", f"{_seconds(sum(proposals))}, {share:.1%} of the trials' time"),
+        ]
+    note = "Optuna proposes inside a trial, at its first suggest call: a trial's time contains its proposal."
+    return Section("Time", ("", ""), tuple(rows), note)
 
 
 def _seconds(seconds: float) -> str:

@@ -39,6 +39,7 @@ SOURCE = "agnet:source"
 CONSTRAINTS = "constraints"
 """A list of all constraints of a trial (Optuna 4); with ":" and a name behind it, one of them (Optuna 5)."""
 VERSION = "agnet:version"
+SECONDS = "agnet:seconds"
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 _LOOKS = 20  # at a rival's claim, before the architecture is left to it
 _PAUSE = 0.05  # seconds between them
@@ -264,10 +265,10 @@ def claim(study: Study, trial: FrozenTrial, row: IntArray | None) -> None:
     study._storage.set_trial_system_attr(trial._trial_id, CLAIM, text)
 
 
-def describe(study: Study, trial: FrozenTrial, source: str, version: int) -> None:
-    """Store where a trial's architecture comes from."""
-    study._storage.set_trial_system_attr(trial._trial_id, SOURCE, source)
-    study._storage.set_trial_system_attr(trial._trial_id, VERSION, version)
+def describe(study: Study, trial: FrozenTrial, source: str, version: int, seconds: float) -> None:
+    """Store where a trial's architecture comes from, and how long that took."""
+    for key, value in ((SOURCE, source), (VERSION, version), (SECONDS, round(seconds, 4))):
+        study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
 
 def directions_of(study: Study) -> tuple[str, ...]:
