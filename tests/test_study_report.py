@@ -93,6 +93,14 @@ def test_sources_count_proposals_and_new_bests(direction: str) -> None:
     assert {source: int(row[1]) for source, row in shown.items() if row[1] != "0"} == won
 
 
+def test_the_samplers_share_of_the_time_is_shown(limited: tuple[optuna.Study, Report]) -> None:
+    study, found = limited
+    seconds = [trial.system_attrs["agnet:seconds"] for trial in study.trials]
+    rows = dict(next(s for s in found.sections if s.title == "Time").rows)
+    assert float(rows["slowest proposal"].split()[0]) == pytest.approx(max(seconds), rel=0.01)
+    assert rows["all proposals"].endswith("% of the trials' time")
+
+
 def test_generator_and_surrogate_have_a_row_a_round(limited: tuple[optuna.Study, Report]) -> None:
     _, result = limited
     generator = table(result, "Generator")
