@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.methods.base import Factory
 from benchmarks.methods.networks import NetworkConfig, Networks
-from benchmarks.methods.rounds import Rounds
+from benchmarks.methods.rounds import RankedMutants
 from benchmarks.problems.base import Problem
 from optuna_agnet.spaces.base import CellSpace, IntArray, to_adjacency
 from optuna_agnet.surrogate.base import FloatArray
@@ -30,30 +30,15 @@ NETWORK = NetworkConfig(
 _COLUMNS = 400
 
 
-class Bananas(Rounds):
-    """See the module.
-
-    Args:
-        problem: With one objective and no constraint.
-        seed: Of all random choices.
-        n_init: Random architectures first.
-        batch_size: Proposals of a round.
-        candidates: Mutants that are ranked in a round.
+class Bananas(RankedMutants):
+    """See the module; arguments as of `RankedMutants`.
 
     Raises:
         ValueError: The paths of the space are too long to be encoded.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        seed: int,
-        n_init: int = 10,
-        batch_size: int = 10,
-        candidates: int = 100,
-    ) -> None:
-        super().__init__(problem, seed, n_init)
-        self.batch_size, self.candidates = batch_size, candidates
+    def __init__(self, problem: Problem, seed: int, **arguments: int) -> None:
+        super().__init__(problem, seed, **arguments)
         some = self.space.sample(64, np.random.default_rng(0))
         if not path_encoding(self.space, some).any():
             raise ValueError(
@@ -61,17 +46,12 @@ class Bananas(Rounds):
                 " BANANAS is for cells, choose dngo or weaknas"
             )
 
-    def propose(self) -> IntArray:
-        """The mutants (B, D) with the largest draws."""
-        candidates = self.mutants(self.candidates)
-        if not len(candidates):
-            return candidates
+    def worth(self, candidates: IntArray) -> FloatArray:
+        """A draw each from the ensemble's predictions."""
         told = path_encoding(self.space, self.x)
         ensemble = Networks(NETWORK, told, self.scaled(), self.rng)
         predicted = ensemble.predict(path_encoding(self.space, candidates))
-        drawn = self.rng.normal(predicted.mean(0), predicted.std(0))
-        rows: IntArray = candidates[(-drawn).argsort(kind="stable")[: self.batch_size]]
-        return rows
+        return np.asarray(self.rng.normal(predicted.mean(0), predicted.std(0)))
 
 
 def path_encoding(space: CellSpace, x: IntArray, columns: int = _COLUMNS) -> FloatArray:

@@ -13,13 +13,13 @@ confidence bound), and maximised: AG-Net's own code has its sign the wrong way r
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from sklearn.linear_model import BayesianRidge
 
 from benchmarks.methods.base import Factory
 from benchmarks.methods.networks import NetworkConfig, Networks
-from benchmarks.methods.rounds import Rounds, one_hot
-from benchmarks.problems.base import Problem
+from benchmarks.methods.rounds import RankedMutants
 from optuna_agnet.search.acquisition import expected_improvement
 from optuna_agnet.spaces.base import IntArray
 from optuna_agnet.surrogate.base import FloatArray
@@ -27,43 +27,22 @@ from optuna_agnet.surrogate.base import FloatArray
 NETWORK = NetworkConfig(1, (50, 50, 50), torch.tanh, "l2", epochs=100, batch_size=10, lr=0.01)
 
 
-class BayesianOptimization(Rounds):
-    """See the module.
+class BayesianOptimization(RankedMutants):
+    """See the module."""
 
-    Args:
-        problem: With one objective and no constraint.
-        seed: Of all random choices.
-        n_init: Random architectures first.
-        batch_size: Proposals of a round.
-        candidates: Mutants that are ranked in a round.
-    """
-
-    def __init__(
-        self,
-        problem: Problem,
-        seed: int,
-        n_init: int = 10,
-        batch_size: int = 10,
-        candidates: int = 100,
-    ) -> None:
-        super().__init__(problem, seed, n_init)
-        self.batch_size, self.candidates = batch_size, candidates
-
-    def propose(self) -> IntArray:
-        """The mutants (B, D) of the largest expected improvement."""
-        candidates = self.mutants(self.candidates)
-        if not len(candidates):
-            return candidates
+    def worth(self, candidates: IntArray) -> FloatArray:
+        """Expected improvement."""
         mean, std = self.predict(candidates)
-        worth = expected_improvement(mean, std, float(self.scaled().max()))
-        return candidates[(-worth).argsort(kind="stable")[: self.batch_size]]
+        return expected_improvement(mean, std, float(self.scaled().max()))
 
     def predict(self, x: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (B,) of the scaled values of rows (B, D)."""
-        told = one_hot(self.space, self.x)
+        told = self.space.one_hot(self.x).astype(np.float64)
         network = Networks(NETWORK, told, self.scaled(), self.rng)
         regression = BayesianRidge().fit(network.features(told)[0], self.scaled())
-        mean, std = regression.predict(network.features(one_hot(self.space, x))[0], return_std=True)
+        mean, std = regression.predict(
+            network.features(self.space.one_hot(x).astype(np.float64))[0], return_std=True
+        )
         return mean, std
 
 

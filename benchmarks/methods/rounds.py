@@ -127,6 +127,41 @@ class Rounds(ABC):
         return found
 
 
+class RankedMutants(Rounds):
+    """Rounds of those mutants that a model thinks most worth evaluating; a subclass says how much in `worth`.
+
+    Args:
+        problem: With one objective and no constraint.
+        seed: Of all random choices.
+        n_init: Random architectures first.
+        batch_size: Proposals of a round.
+        candidates: Mutants that are ranked in a round.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        seed: int,
+        n_init: int = 10,
+        batch_size: int = 10,
+        candidates: int = 100,
+    ) -> None:
+        super().__init__(problem, seed, n_init)
+        self.batch_size, self.candidates = batch_size, candidates
+
+    @abstractmethod
+    def worth(self, candidates: IntArray) -> FloatArray:
+        """One number each of candidates (B, D), larger is better."""
+
+    def propose(self) -> IntArray:
+        """The mutants (B, D) of the largest worth."""
+        candidates = self.mutants(self.candidates)
+        if not len(candidates):
+            return candidates
+        order = (-self.worth(candidates)).argsort(kind="stable")
+        return np.asarray(candidates[order[: self.batch_size]])
+
+
 def mutate(space: CellSpace, x: IntArray, rng: np.random.Generator) -> IntArray:
     """A mutant each of the rows of ``x`` (B, D), without those that are not valid.
 
@@ -137,11 +172,3 @@ def mutate(space: CellSpace, x: IntArray, rng: np.random.Generator) -> IntArray:
     step = rng.integers(1, np.maximum(space.num_choices, 2), size=x.shape)
     mutants = np.where(changed, (x + step) % space.num_choices, x)
     return space.repair(mutants[space.is_valid(mutants)])
-
-
-def one_hot(space: CellSpace, x: IntArray) -> FloatArray:
-    """Rows (B, D) as 0 and 1, one column a choice of a decision."""
-    offsets = np.concatenate([[0], np.cumsum(space.num_choices)[:-1]])
-    columns = np.zeros((len(x), int(space.num_choices.sum())))
-    np.put_along_axis(columns, x + offsets, 1.0, axis=1)
-    return columns

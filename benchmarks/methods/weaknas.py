@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
 from benchmarks.methods.base import Factory
-from benchmarks.methods.rounds import Rounds, one_hot
+from benchmarks.methods.rounds import Rounds
 from benchmarks.problems.base import Problem
 from optuna_agnet.spaces.base import IntArray
 from optuna_agnet.surrogate.base import FloatArray
@@ -74,8 +74,8 @@ class WeakNAS(Rounds):
         )
         with warnings.catch_warnings():  # weak on purpose
             warnings.simplefilter("ignore", ConvergenceWarning)
-            predictor.fit(one_hot(self.space, self.x).astype(np.float32), self.scaled())
-        predicted: FloatArray = predictor.predict(one_hot(self.space, x).astype(np.float32))
+            predictor.fit(self.space.one_hot(self.x), self.scaled())
+        predicted: FloatArray = predictor.predict(self.space.one_hot(x))
         return predicted
 
 

@@ -207,7 +207,7 @@ class AGNet:
 
     def ranks(self, told: Told) -> FloatArray:
         """The order (N,) of results, 0 for the best; feasible ones first."""
-        return RANKINGS[self.config.ranking](told.y, -told.constraints)
+        return told.ranks(RANKINGS[self.config.ranking])
 
     @property
     def front(self) -> list[tuple[Architecture, tuple[float, ...]]]:
@@ -401,7 +401,7 @@ class AGNet:
             told = told.head(self.model.trained_on)
         pool, source = self._candidates(told, number, allowed, rng)
         surrogate = self.model.surrogate
-        surrogate.fit(told.x, told.quantities, self.model.ranks(told))
+        surrogate.fit(told.x, told.quantities, self.ranks(told))
         if isinstance(surrogate, GaussianProcess) and len(pending):
             surrogate.imagine(pending)
         mean, std = surrogate.predict(pool)
@@ -442,7 +442,7 @@ class AGNet:
             torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
             pool = generator_pool(self.model.generator, self.config, allowed, torch_rng)
         elif source == "neighbors":
-            order = np.argsort(self.model.ranks(told), kind="stable")
+            order = np.argsort(self.ranks(told), kind="stable")
             x = neighbor_pool(told.x[order], size, allowed, rng)
             pool = Candidates(x) if len(x) else None
         if pool is None:

@@ -14,7 +14,7 @@ from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Told
 from optuna_agnet.search.ranking import RANKINGS, rank_weights
 from optuna_agnet.spaces.base import CellSpace
-from optuna_agnet.surrogate.base import FloatArray, Surrogate
+from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.mlp import MLPSurrogate, unit_range
 from optuna_agnet.surrogate.ranking import RankingHead
@@ -95,10 +95,6 @@ class Model:
         for size in sizes[self.version :]:
             self._round(told.head(size))
 
-    def ranks(self, told: Told) -> FloatArray:
-        """The order (N,) of results, 0 for the best."""
-        return self.rank(told.y, -told.constraints)
-
     def _round(self, told: Told) -> None:
         version = self.version
         rng = torch.Generator().manual_seed(seed_from(self.seed, 1, version))
@@ -111,11 +107,11 @@ class Model:
 
     def _train(self, told: Told, rng: torch.Generator) -> None:
         if self.config.training.alpha:  # who teaches has to know the results first
-            self.surrogate.fit(told.x, told.quantities, self.ranks(told))
+            self.surrogate.fit(told.x, told.quantities, told.ranks(self.rank))
         self._trainer.round(self._data(told.head(self.config.learn_from)), rng)
 
     def _data(self, told: Told) -> TrainingData:
-        weights = rank_weights(self.ranks(told), self.config.weight_factor)
+        weights = rank_weights(told.ranks(self.rank), self.config.weight_factor)
         targets = torch.from_numpy(unit_range(told.quantities))
         graphs = self.space.encode(told.x)
         return TrainingData.of(graphs, self.generator.device, torch.from_numpy(weights), targets)

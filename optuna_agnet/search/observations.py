@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from optuna_agnet.search.ranking import Ranking
 from optuna_agnet.spaces.base import BoolArray, IntArray
 from optuna_agnet.surrogate.base import FloatArray
 
@@ -52,6 +53,10 @@ class Told:
     def feasible(self) -> BoolArray:
         """(N,): which break no known constraint."""
         return np.all(~(self.constraints > 0), axis=1)  # type: ignore[no-any-return]
+
+    def ranks(self, ranking: Ranking) -> FloatArray:
+        """The order (N,) of the results, 0 for the best."""
+        return ranking(self.y, -self.constraints)
 
     def head(self, size: int | None) -> Told:
         """The first ``size`` of them; all for None."""

@@ -213,6 +213,13 @@ class CellSpace(ABC):
         graphs = self.encode(x)
         return self.node_types, graphs.types, to_adjacency(graphs.edges, self.num_nodes)
 
+    def one_hot(self, x: IntArray) -> npt.NDArray[np.float32]:
+        """Decisions (B, D) as 0 and 1, one column a choice of a decision."""
+        offsets = np.concatenate([[0], np.cumsum(self.num_choices)[:-1]])
+        columns = np.zeros((len(x), int(self.num_choices.sum())), dtype=np.float32)
+        np.put_along_axis(columns, x + offsets, 1, 1)
+        return columns
+
     def enumerate(self) -> IntArray | None:
         """Every architecture (K, D) once, or None where there are too many decisions to list."""
         if self.num_combinations > _ENUMERABLE:

@@ -232,10 +232,8 @@ class GaussianProcess:
         return np.stack([mean for mean, _ in found], 1), np.stack([std for _, std in found], 1)
 
     def _featurize(self, x: IntArray) -> _Features:
-        offsets = np.concatenate([[0], np.cumsum(self.space.num_choices)[:-1]])
-        one_hot = np.zeros((len(x), int(self.space.num_choices.sum())), dtype=np.float32)
-        np.put_along_axis(one_hot, x + offsets, 1, 1)
-        return _Features(torch.from_numpy(one_hot), torch.from_numpy(self._counts(x)), x.shape[1])
+        one_hot = torch.from_numpy(self.space.one_hot(x))
+        return _Features(one_hot, torch.from_numpy(self._counts(x)), x.shape[1])
 
     def _counts(self, x: IntArray) -> npt.NDArray[np.float32]:
         graphs = self.space.encode(x)

@@ -10,7 +10,7 @@ import torch
 from benchmarks.methods import bananas, bayesian_optimization, local_search, weaknas
 from benchmarks.methods import regularized_evolution as evolution
 from benchmarks.methods.networks import NetworkConfig, Networks
-from benchmarks.methods.rounds import mutate, one_hot
+from benchmarks.methods.rounds import mutate
 from benchmarks.problems import load
 from benchmarks.problems.base import Outcomes, Problem
 from optuna_agnet import spaces
@@ -282,7 +282,7 @@ def test_mutants_have_two_changes_on_average():
     x = space.sample(4000, rng)
     changes = (mutate(space, x, rng) != x).sum(1)
     assert changes.mean() == pytest.approx(2, abs=0.1)
-    assert one_hot(space, x[:3]).sum(1).tolist() == [6, 6, 6]
+    assert space.one_hot(x[:3]).sum(1).tolist() == [6, 6, 6]
 
 
 # -- searches --------------------------------------------------------------------------------------------------------

@@ -192,3 +192,11 @@ def test_other_spaces_architectures_are_refused(space: CellSpace) -> None:
     foreign = EdgeCell(nodes=2, ops=("foreign", "other")).random_architecture(0)
     with pytest.raises(ValueError, match="is no architecture of the space"):
         space.choices([foreign])
+
+
+def test_one_hot_marks_the_choice_of_every_decision():
+    space = spaces.NodeCell(max_nodes=4, max_edges=5, ops=("a", "b", "c"))
+    x = space.sample(20, np.random.default_rng(0))
+    columns = np.split(space.one_hot(x), np.cumsum(space.num_choices)[:-1], axis=1)
+    np.testing.assert_array_equal(np.stack([c.argmax(1) for c in columns], 1), x)
+    assert all((c.sum(1) == 1).all() for c in columns)
