@@ -156,7 +156,7 @@ def feasibility() -> Figure:
             color=colors(list(found))[method],
         )
     axis.set(xlabel="queries", ylabel=f"feasible of each {ROUND}")
-    axis.legend(fontsize=6)
+    axis.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
