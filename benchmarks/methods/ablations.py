@@ -1,6 +1,6 @@
-"""The paper's ablations and surrogates: `agnet-paper` with other values (Tables 1, 2 and 6, Fig. 9).
+"""Ablations: of the paper's algorithm (Tables 1, 2 and 6, Fig. 9) and of our default, each a few other values.
 
-What each one is in the paper, and what the authors' release does instead:
+What each of `agnet-paper-...` is in the paper, and what the authors' release does instead:
 
 - ``top1``: "adding only the best-performing architecture (top-1) to the training data instead of top-16" (sec. 4.1).
   Here 2 epochs a query instead of 30: as many gradient steps as `agnet-paper`, where 30 would take 16 times as many.
@@ -14,6 +14,18 @@ What each one is in the paper, and what the authors' release does instead:
   information to the generator" (sec. 3.1). In the release none reaches it: the loss is a constant.
 - ``oracle``: "the benchmark query input itself" ranks the candidates (B.1); to look at them costs no query.
 - ``oracle-ranking``: "also including the ranking metric as for XGB" (B.1).
+
+And of `agnet-...`, the default with one part taken out or put in:
+
+- ``no-generator``: random architectures where the generator's samples were; neighbours keep their turns.
+- ``generator-only``: no turns for neighbours.
+- ``no-lso``: no weighted retraining, all weights are equal.
+- ``unpaired``: each architecture is trained on a latent vector of its own, as in the paper.
+- ``gradient``: the surrogate's ranking of generated graphs trains the generator too; the default has no such gradient.
+- ``batch16``: 16 proposals a model instead of one.
+- ``mlp``: the paper's surrogate, trained end to end for the paper's 30 epochs; nothing else can it rank than what the
+  generator makes, so neighbours have no turns.
+- ``xgb``: trees in the place of the Gaussian process, without an uncertainty: the best prediction is proposed.
 """
 
 from __future__ import annotations
@@ -71,7 +83,7 @@ def oracle(config: AGNetConfig) -> Factory:
     return method
 
 
-CHANGES: dict[str, dict[str, Any]] = {
+PAPER_CHANGES: dict[str, dict[str, Any]] = {
     "top1": {"round_size": 1, "retrain_every": 1, "training": replace(PAPER, epochs=2)},
     "no-lso": {"weight_factor": math.inf},
     "no-lso-released": {"weight_factor": math.inf, "learn_from": 16},
@@ -79,12 +91,36 @@ CHANGES: dict[str, dict[str, Any]] = {
     "xgb": {"surrogate": "xgboost", "training": ALONE},
     "xgb-ranking": {"surrogate": "xgboost"},
 }
+DEFAULT = TrainingConfig()
+CHANGES: dict[str, dict[str, Any]] = {
+    "no-generator": {"sources": ("random", "random", "random", "neighbors")},
+    "generator-only": {"sources": ("generator",)},
+    "no-lso": {"weight_factor": math.inf},
+    "unpaired": {"training": replace(DEFAULT, latents=0)},
+    "gradient": {"training": replace(DEFAULT, alpha=0.5)},
+    "batch16": {"round_size": 16, "retrain_every": 16},
+    "mlp": {
+        "surrogate": "mlp",
+        "acquisition": "mean",
+        "sources": ("generator",),
+        "retrain_every": 16,
+        "training": replace(DEFAULT, steps=0, epochs=PAPER.epochs, alpha=PAPER.alpha),
+    },
+    "xgb": {"surrogate": "xgboost", "acquisition": "mean"},
+}
 CONFIGS = {
-    name: AGNetConfig.paper(dedup="encoding", **changes) for name, changes in CHANGES.items()
+    **{
+        f"agnet-paper-{name}": AGNetConfig.paper(dedup="encoding", **changes)
+        for name, changes in PAPER_CHANGES.items()
+    },
+    **{
+        f"agnet-{name}": AGNetConfig(dedup="encoding", **changes)
+        for name, changes in CHANGES.items()
+    },
 }
 
 METHODS: dict[str, Factory] = {
-    **{f"agnet-paper-{name}": agnet(config) for name, config in CONFIGS.items()},
+    **{name: agnet(config) for name, config in CONFIGS.items()},
     "agnet-paper-oracle": oracle(AGNetConfig.paper(dedup="encoding", training=ALONE)),
     "agnet-paper-oracle-ranking": oracle(AGNetConfig.paper(dedup="encoding")),
 }
