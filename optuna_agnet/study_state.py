@@ -12,7 +12,6 @@ are no weights and no manifests in the storage, and nothing that is read from it
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import time
@@ -24,7 +23,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -332,34 +330,6 @@ def set_constraint(study: Study, trial: Trial, name: str, value: float) -> None:
 def set_constraints(study: Study, trial: FrozenTrial, values: Iterable[float]) -> None:
     """Store a trial's constraints as the list that every Optuna version and optuna-dashboard read."""
     study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, list(values))
-
-
-class RetryCallback:
-    """Optuna's retry of trials whose worker died, without the constraints that the dead trial had set.
-
-    A retried trial inherits them otherwise, and ``trial.set_constraint`` doesn't overwrite what is set. For a storage
-    with heartbeats: ``RDBStorage(url, heartbeat_interval=60, heartbeat_stale_trial_callback=RetryCallback(3))``; in
-    Optuna 4 the argument is called ``failed_trial_callback``.
-
-    Args:
-        max_retry: Retries of one trial; None for any number.
-    """
-
-    def __init__(self, max_retry: int | None = None) -> None:
-        name = "RetryHeartbeatStaleTrialCallback"
-        storages = optuna.storages
-        kind = getattr(storages, name if hasattr(storages, name) else "RetryFailedTrialCallback")
-        self._retry = kind(max_retry)
-
-    def __call__(self, study: Study, trial: FrozenTrial) -> None:
-        """Enqueue the dead trial again."""
-        again = copy.copy(trial)
-        again.system_attrs = {
-            key: value
-            for key, value in trial.system_attrs.items()
-            if key.partition(":")[0] != CONSTRAINTS
-        }
-        self._retry(study, again)
 
 
 def is_unused_claim(trial: FrozenTrial) -> bool:
