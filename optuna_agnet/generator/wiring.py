@@ -39,7 +39,10 @@ class Wiring(nn.Module):
             row[: len(free[i])] = free[i]
         drawn = np.zeros(none + 1, dtype=bool)
         drawn[table] = True
-        pairs = [_ruled_out(free, int(space.apart[i]), i) for i in places if space.apart[i] >= 0]
+        earlier = [_apart_from(space, i) for i in places]
+        pairs = [
+            _ruled_out(free, j, i) for i, of_i in zip(places, earlier, strict=True) for j in of_i
+        ]
         self.register_buffer("drawn", torch.from_numpy(drawn[:-1]), persistent=False)
         both = np.concatenate([np.empty((2, 0), dtype=np.int64), *pairs], 1)
         self.register_buffer("pairs", torch.from_numpy(both), persistent=False)
@@ -47,7 +50,7 @@ class Wiring(nn.Module):
         self.places = torch.tensor(places, dtype=torch.long)  # (T,)
         self.degrees = torch.from_numpy(degrees)  # (T, A): edges that they take, by type
         self.table = torch.from_numpy(table)  # (T, S): their free edges; E stands for none
-        self._later = torch.from_numpy(space.apart[places] >= 0)
+        self._turn = torch.tensor([len(of_i) for of_i in earlier], dtype=torch.long)  # (T,)
         self._joins = torch.from_numpy(space.joins)  # (A, A)
         ends_of_edges = edge_endpoints(space.num_nodes)
         self._sources, self._targets = (torch.from_numpy(end) for end in ends_of_edges)  # (E,)
@@ -57,7 +60,8 @@ class Wiring(nn.Module):
     def likelihoods(self, scores: Tensor) -> Tensor:
         """What each edge (B, E) adds to the log likelihood of a graph that has it.
 
-        With p the share of an edge that another rules out, the other remaining shares grow by 1 / (1 - p).
+        With p the share of an edge that another rules out, the other remaining shares grow by 1 / (1 - p); where
+        several rule edges out, that is an approximation.
         """
         first, second = self.pairs
         share = scores[:, second].exp().clamp_max(1 - 1e-6)
@@ -77,11 +81,12 @@ class Wiring(nn.Module):
         perturbed = F.pad(perturbed, (0, 1), value=-torch.inf)
         degree = self.degrees[torch.arange(len(self.places)), types[:, self.places]]  # (B, T)
         edges = torch.zeros(perturbed.shape, dtype=torch.bool)
-        self._choose(perturbed, degree, ~self._later, edges)
-        if self._later.any():
-            first, second = self.pairs.cpu()
-            perturbed[:, second] = perturbed[:, second].masked_fill(edges[:, first], -torch.inf)
-            self._choose(perturbed, degree, self._later, edges)
+        first, second = self.pairs.cpu()
+        for turn in range(int(self._turn.max()) + 1):
+            if turn:
+                ruled_out = torch.where(edges[:, first], -torch.inf, 0.0)
+                perturbed = perturbed.index_add(1, second, ruled_out)
+            self._choose(perturbed, degree, self._turn == turn, edges)
         return edges[:, :-1]
 
     def _choose(self, scores: Tensor, degree: Tensor, places: Tensor, edges: Tensor) -> None:
@@ -98,6 +103,14 @@ def _free_edges(space: CellSpace) -> list[IntArray]:
     """For each node, the edges to it that some valid graphs have and some have not."""
     ends = [i * (i + 1) // 2 for i in range(space.num_nodes)]
     return [a + np.flatnonzero(space.fixed_edges[a:b] < 0) for a, b in pairwise([0, *ends])]
+
+
+def _apart_from(space: CellSpace, node: int) -> list[int]:
+    """The earlier nodes that share no source with a node."""
+    earlier: list[int] = []
+    while (node := int(space.apart[node])) >= 0:
+        earlier.append(node)
+    return earlier
 
 
 def _ruled_out(free: list[IntArray], first: int, second: int) -> IntArray:

@@ -125,7 +125,10 @@ class CellSpace(ABC):
 
     @property
     def apart(self) -> IntArray:
-        """(n,): for each node, an earlier one with which it must share no free source; -1 for none."""
+        """(n,): for each node an earlier one, or -1; they share no free source.
+
+        Nor does it share one with the earlier one's own earlier one, and so on: three in a chain have three sources.
+        """
         return np.full(self.num_nodes, -1)
 
     @abstractmethod
