@@ -97,14 +97,22 @@ def search(url: str, workers: int, trials: int, wait: float, seed: int) -> dict[
     }
 
 
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation."""
+    return (
+        f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
+        if len(values) > 1
+        else f"{values[0]:.2f}"
+    )
+
+
 def cells(rows: list[Mapping[str, Any]]) -> list[str]:
     """Means over the seeds of one number of workers."""
     rate = np.mean([row["trials"] / row["seconds"] for row in rows])
     share = np.mean([row["sampler_share"] for row in rows])
     best = [np.maximum.accumulate(row["values"]) for row in rows]
     quality = [
-        f"{np.mean([b[n - 1] for b in best]):.2f}" if n <= len(best[0]) else ""
-        for n in (48, 96, 192)
+        spread([b[n - 1] for b in best]) if n <= min(map(len, best)) else "" for n in (48, 96, 192)
     ]
     repeated = sum(row["trials"] - row["architectures"] for row in rows)
     return [f"{rate:.2f}", f"{share:.1%}", *quality, str(repeated)]
@@ -112,13 +120,14 @@ def cells(rows: list[Mapping[str, Any]]) -> list[str]:
 
 def table(rows: list[Mapping[str, Any]]) -> str:
     seeds = len({row["seed"] for row in rows})
+    seed_count = f"{seeds} seed" + "s" * (seeds > 1)
     lines = [
         "# More workers",
         "",
         "Made by `python -m benchmarks.scaling`: NAS-Bench-201, CIFAR-100, validation accuracy;"
-        f" {len(rows[0]['values'])} trials that wait for {rows[0]['wait_s']} s each, {seeds} seeds; workers share a"
-        " PostgreSQL database. Two cores and other work on the machine: the more workers, the more of the sampler's"
-        " share is waiting for a core.",
+        f" {len(rows[0]['values'])} trials that wait for {rows[0]['wait_s']} s each, {seed_count}, mean and standard"
+        " deviation; workers share a PostgreSQL database. Two cores and other work on the machine: the more workers,"
+        " the more of the sampler's share is waiting for a core.",
         "",
         "| workers | trials a second | sampler's share | best at 48 | best at 96 | best at 192 | repeated |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -163,7 +172,7 @@ def main() -> None:
     parser.add_argument(
         "--workers", default=",".join(map(str, WORKERS)), help="default: %(default)s"
     )
-    parser.add_argument("--seeds", default="0,1", help="default: %(default)s")
+    parser.add_argument("--seeds", default="0,1,2", help="default: %(default)s")
     parser.add_argument("--trials", type=int, default=192, help="default: %(default)s")
     parser.add_argument("--wait", type=float, default=1.0, help="seconds a trial (%(default)s)")
     parser.add_argument("--again", action="store_true", help="also run what is there already")

@@ -1,9 +1,13 @@
-"""Real storages, each started at most once: Journal file, SQLite, PostgreSQL, Redis, a gRPC proxy over PostgreSQL."""
+"""Real storages, each started at most once.
+
+Journal file, SQLite, PostgreSQL, MariaDB (the server that Debian has for MySQL), Redis, a gRPC proxy over PostgreSQL.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import itertools
+import os
 import shutil
 import socket
 import subprocess
@@ -19,7 +23,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # worker processes import the crew by its name
 import crew
 
-STORAGES = ("journal", "sqlite", "postgresql", "redis", "grpc")
+STORAGES = ("journal", "sqlite", "postgresql", "mysql", "redis", "grpc")
+SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"  # where Debian puts servers
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
@@ -67,6 +72,32 @@ def postgresql(memory: Path) -> Iterator[str]:
     running = server.get_server(memory / "postgresql", cleanup_mode="delete")
     yield running.get_uri().replace("postgresql://", "postgresql+psycopg://")
     running.cleanup()
+
+
+@pytest.fixture(scope="session")
+def mysql(memory: Path) -> Iterator[str]:
+    driver = pytest.importorskip("pymysql", reason="needs pip install PyMySQL")
+    program, make = shutil.which("mariadbd", path=SYSTEM_PATH), shutil.which("mariadb-install-db")
+    if program is None or make is None:
+        pytest.skip("needs a MariaDB server: apt-get install mariadb-server-core mariadb-client-core")
+    folder, port = memory / "mysql", free_port()
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    common = ["--no-defaults", f"--datadir={folder}", *user]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    made = [make, *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run(made, check=True, **quiet)
+    options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}"]
+    options += ["--skip-name-resolve", "--character-set-server=utf8mb4"]
+    server = subprocess.Popen([program, *common, *options], **quiet)
+
+    def create_database() -> None:
+        with driver.connect(host="127.0.0.1", port=port, user="root") as connection:
+            connection.cursor().execute("CREATE DATABASE optuna")
+
+    wait_for(create_database, driver.err.OperationalError)
+    yield f"mysql+pymysql://root@127.0.0.1:{port}/optuna"
+    server.kill()
+    server.wait()
 
 
 @pytest.fixture(scope="session")

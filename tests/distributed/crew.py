@@ -42,7 +42,10 @@ PHASES = ("created", "claimed", "parameters", "telling")
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
-    ["optuna_agnet.sampler", "torch._dynamo", "sqlalchemy.orm", "psycopg", "redis", "grpc"]
+    [
+        *("optuna_agnet.sampler", "torch._dynamo", "sqlalchemy.orm"),
+        *("psycopg", "pymysql", "redis", "grpc"),
+    ]
 )
 
 

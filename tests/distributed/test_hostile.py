@@ -159,7 +159,7 @@ EVIL = (
 )
 
 
-@pytest.mark.parametrize("storage", ["sqlite", "postgresql", "journal"])
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql", "mysql", "journal"])
 def test_names_that_would_break_html_or_sql(
     storage: str, name: str, request: pytest.FixtureRequest
 ) -> None:
