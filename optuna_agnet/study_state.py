@@ -28,6 +28,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_agnet.search import Told
+from optuna_agnet.search.early_stopping import FinalValues
 from optuna_agnet.search.observations import Result, signs
 from optuna_agnet.search.ranking import fronts
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
@@ -48,8 +49,8 @@ class Snapshot:
     """A study as the search sees it at one moment.
 
     Args:
-        told: Results of complete trials, and of those that were given up while they broke a constraint; in the order of
-            their completion.
+        told: Results of complete trials; of those that were pruned, with an estimate of the value (`FinalValues`); and
+            of those that were given up while they broke a constraint. In the order of their completion.
         pending: Decisions (P, D) of architectures that run or wait.
         excluded: Decisions (F, D) of architectures that were pruned or failed too often.
         position: Number of earlier trials that did not fail; it separates the randomness of trials. A trial that
@@ -87,6 +88,7 @@ class StudyState:
         self._open: list[int] = []  # ... and those of them that were not finished
         self._told = Told.of([], self._directions, len(space.decisions))
         self._results: list[Result] = []  # in the order in which they were learned
+        self._finals = FinalValues(self._directions[0])
         self._failed: list[int] = []  # numbers of failed trials
         self._failures: Counter[bytes] = Counter()
         self._excluded: dict[bytes, IntArray] = {}
@@ -175,8 +177,17 @@ class StudyState:
         )
 
     def _result(self, trial: FrozenTrial) -> Result:
-        values = tuple(trial.values) if trial.state == TrialState.COMPLETE else None
-        return self._row(trial.params), values, constraints_of(trial)
+        return self._row(trial.params), self._values(trial), constraints_of(trial)
+
+    def _values(self, trial: FrozenTrial) -> tuple[float, ...] | None:
+        """Its objectives; an estimate for a pruned one, from the trials learned before it, so that it never changes."""
+        if trial.state == TrialState.COMPLETE:
+            self._finals.add(trial.intermediate_values, trial.values[0])
+            return tuple(trial.values)
+        if trial.state == TrialState.PRUNED and len(self._directions) == 1:
+            estimate = self._finals.estimate(trial.intermediate_values)
+            return None if estimate is None else (estimate,)
+        return None
 
     def _count_failure(self, state: TrialState, row: IntArray) -> None:
         key = row.tobytes()

@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from optuna_agnet import AGNetSampler, spaces
-from optuna_agnet.study_state import Snapshot, StudyState
+from optuna_agnet.study_state import Snapshot, StudyState, best_trials
 
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
 NAMES = [d.name for d in SPACE.decisions]
@@ -15,6 +15,10 @@ NAMES = [d.name for d in SPACE.decisions]
 
 def new_study() -> optuna.Study:
     return optuna.create_study(direction="maximize", sampler=AGNetSampler(SPACE, seed=0))
+
+
+def random_study() -> optuna.Study:
+    return optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
 
 
 def snapshot(study: optuna.Study, max_failures: int = 2) -> Snapshot:
@@ -32,6 +36,37 @@ def test_pruned_and_often_failed_architectures_are_excluded() -> None:
     assert snapshot(study).excluded.tolist() == SPACE.choices([a, b]).tolist()
     assert snapshot(study, max_failures=1).excluded.tolist() == SPACE.choices([a, b, c]).tolist()
     assert len(snapshot(study).told) == 0
+
+
+def evaluated(study: optuna.Study, intermediate: float | None, value: float | None) -> None:
+    """One trial that reports at step 1 and, without a value, is pruned then."""
+    trial = study.ask()
+    SPACE.suggest(trial)
+    if intermediate is not None:
+        trial.report(intermediate, 1)
+    study.tell(trial, value, state=TrialState.PRUNED if value is None else None)
+
+
+def test_pruned_trials_teach_by_their_place_among_the_complete_ones_before_them() -> None:
+    study = random_study()
+    reports = [(0.3, None), (0.5, 70.0), (0.2, None), (0.6, 80.0), (0.55, None), (0.9, None)]
+    for intermediate, value in [*reports, (None, None), (0.5, 99.0), (0.55, None)]:
+        evaluated(study, intermediate, value)
+    known = snapshot(study)  # nothing of the first one and of the one without a report
+    assert known.told.y[:, 0].tolist() == [70.0, 70.0, 80.0, 70.0, 80.0, 99.0, 80.0]
+    assert len(known.excluded) == sum(value is None for _, value in reports) + 2
+    assert [trial.value for trial in best_trials(study)] == [99.0]
+
+
+def test_what_pruned_trials_taught_never_changes() -> None:
+    rng, study = np.random.default_rng(0), random_study()
+    state, seen = StudyState(SPACE, study, 2), []
+    for k in range(30):
+        evaluated(study, rng.normal(), rng.normal() if k % 3 == 0 else None)
+        seen.append(state.read(study, -1).told)
+    later = snapshot(study).told  # by somebody who learns all at once
+    assert len(later) == 30
+    assert all(told.data == later.head(len(told)).data for told in seen)
 
 
 def test_nan_fails_and_infinite_values_count() -> None:
