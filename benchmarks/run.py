@@ -105,7 +105,7 @@ def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
 
 def run(job: Job) -> Record:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    problem = problems.load(job.problem)
+    problem = problems.load(job.problem).for_search(job.seed)
     method = methods.METHODS[job.method](problem, job.seed)
     if isinstance(method, optuna.samplers.BaseSampler):
         method = SamplerSearch(problem, method)

@@ -10,6 +10,7 @@ from benchmarks.problems.base import Outcomes, Problem, data_file
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     **{f"nb201-{dataset}": partial(nb201.load, dataset) for dataset in nb201.DATASETS},
+    **{f"nb201-{dataset}-noisy": partial(nb201.noisy, dataset) for dataset in nb201.DATASETS},
     "nb101": nb101.load,
     "nb301": nb301.load,
     "nbnlp": nbnlp.load,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -47,6 +47,7 @@ class Problem:
         optimum: What the best search could reach, None where unknown: the best feasible value of the first objective;
             with a reference point and no constraint, the hypervolume of the exact front.
         num_rows: Number of different architectures, None where nobody could run out of them.
+        noisy: Where values are noisy: from a search's seed to its ``evaluate``, which draws noise afresh each time.
     """
 
     name: str
@@ -58,6 +59,11 @@ class Problem:
     reference: tuple[float, ...] | None = None
     optimum: float | None = None
     num_rows: int | None = None
+    noisy: Callable[[int], Evaluate] | None = None
+
+    def for_search(self, seed: int) -> Problem:
+        """As a search with that seed sees it."""
+        return self if self.noisy is None else replace(self, evaluate=self.noisy(seed))
 
 
 def data_file(relative: str) -> Path:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from benchmarks.problems.base import Outcomes, Problem, data_file, unconstrained
+from benchmarks.problems.base import Evaluate, Outcomes, Problem, data_file, unconstrained
 from optuna_agnet import spaces
 from optuna_agnet.spaces.base import IntArray
 from optuna_agnet.surrogate.base import FloatArray
@@ -52,6 +52,16 @@ def folder_columns(dataset: str) -> tuple[FloatArray, FloatArray]:
     return by_row(table[f"{dataset}_val_nb201"].to_numpy()), by_row(
         table[f"{dataset}_test"].to_numpy()
     )
+
+
+@lru_cache
+def early_column(dataset: str) -> FloatArray:
+    """Validation accuracy (15625,) by row after 12 epochs, in per cent, from the data folder."""
+    import pandas as pd
+
+    name = f"{dataset}_val_12ep"
+    table = pd.read_csv(data_file("nb201/nb201_accuracy.csv.gz"), usecols=[name])
+    return by_row(table[name].to_numpy())
 
 
 @lru_cache
@@ -97,6 +107,38 @@ def load(dataset: str) -> Problem:
         data,
         optimum=best,
         num_rows=len(values),
+    )
+
+
+def noisy(dataset: str) -> Problem:
+    """Each evaluation is one of the cell's two or three training runs, drawn at random; "test" is their mean.
+
+    So the test value of the best cell so far says how good the cell is that a search believes to be the best.
+    """
+    runs = np.load(data_file("nb201/nb201_seeds.npz"))[f"{dataset}_val"]
+    runs = np.sort(np.stack([by_row(column) for column in runs.T], 1), 1)  # absent ones are last
+    counts, mean = np.sum(~np.isnan(runs), 1), np.nanmean(runs, 1)
+
+    def evaluate(rows: IntArray) -> Outcomes:
+        at = index(rows)
+        return unconstrained(mean[at], mean[at])
+
+    def draw(seed: int) -> Evaluate:
+        rng = np.random.default_rng(seed)
+
+        def evaluate(rows: IntArray) -> Outcomes:
+            at = index(rows)
+            return unconstrained(runs[at, rng.integers(counts[at])], mean[at])
+
+        return evaluate
+
+    return Problem(
+        f"nb201-{dataset}-noisy",
+        spaces.nas_bench_201(),
+        evaluate,
+        "nats-bench topology, single runs",
+        num_rows=len(runs),
+        noisy=draw,
     )
 
 

