@@ -17,8 +17,15 @@ from optuna.trial import TrialState
 from optuna_agnet.history import Judgement, SearchHistory, search_history
 from optuna_agnet.report_page import Report, Section
 from optuna_agnet.sampler import AGNetSampler
-from optuna_agnet.spaces.base import CellSpace
-from optuna_agnet.study_state import SECONDS, SOURCE, best_trials, constraints_of, is_feasible
+from optuna_agnet.spaces.base import CellSpace, IntArray
+from optuna_agnet.study_state import (
+    SECONDS,
+    SOURCE,
+    VERSION,
+    best_trials,
+    constraints_of,
+    is_feasible,
+)
 from optuna_agnet.visualization import (
     architecture_svg,
     plot_feasibility,
@@ -71,13 +78,14 @@ def report(
         if {d.name for d in space.decisions} <= trial.params.keys()
     ]
     best = best_trials(study)
+    samples = [r.sample(_SAMPLES) for r in history.rounds]
     sections = (
         _queries(study, trials),
         _best(study, space, best),
         _sources(study, trials),
         _surrogate(study, history),
-        _generator(history, space, isinstance(study.sampler, AGNetSampler)),
-        _duplicates(trials, space),
+        _generator(history, space, isinstance(study.sampler, AGNetSampler), samples),
+        _duplicates(trials, space, history, samples),
         _time(trials),
     )
     title = f"Study {study.study_name}"
@@ -183,10 +191,14 @@ def _tau(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:+.2f}"
 
 
-def _generator(history: SearchHistory, space: CellSpace, known: bool) -> Section:
+def _generator(
+    history: SearchHistory,
+    space: CellSpace,
+    known: bool,
+    samples: Sequence[tuple[IntArray, float]],
+) -> Section:
     rows = []
-    for r in history.rounds:
-        x, valid = r.sample(_SAMPLES)
+    for r, (x, valid) in zip(history.rounds, samples, strict=True):
         keys = space.keys(x)
         evaluated = space.keys(history.told.x[: r.told]) if r.told else keys[:0]
         rows.append(
@@ -207,16 +219,42 @@ def _generator(history: SearchHistory, space: CellSpace, known: bool) -> Section
     return Section("Generator", header, tuple(rows), note)
 
 
-def _duplicates(trials: Sequence[FrozenTrial], space: CellSpace) -> Section:
+def _duplicates(
+    trials: Sequence[FrozenTrial],
+    space: CellSpace,
+    history: SearchHistory,
+    samples: Sequence[tuple[IntArray, float]],
+) -> Section:
+    """What was evaluated twice, and what would have been if nothing known were filtered out."""
     finished = [trial for trial in trials if trial.state.is_finished()]
     x = np.array([space.params_to_row(t.params) for t in finished], dtype=np.int64)
     x = space.repair(x.reshape(-1, len(space.decisions)))
-    rows = (
+    keys = space.keys(x)
+    rows = [
         ("finished trials", str(len(x))),
         ("different decisions", str(len(np.unique(x, axis=0)))),
-        ("different graphs", str(len(np.unique(space.keys(x))))),
-    )
-    return Section("Duplicates", ("", ""), rows, "Isomorphic graphs count once as graphs.")
+        ("different graphs", str(len(np.unique(keys)))),
+    ]
+    note = "Isomorphic graphs count once as graphs."
+    generated = [t for t in trials if t.system_attrs.get(SOURCE) == "generator"]
+    if generated and not history.search.config.allow_duplicates:
+        numbers = zip(keys.tolist(), (t.number for t in finished), strict=True)
+        first = dict(sorted(numbers, key=lambda pair: -pair[1]))  # the earliest trial of each graph
+        seen = [
+            np.array([first.get(key, np.inf) for key in space.keys(x).tolist()]) for x, _ in samples
+        ]
+        rounds = [min(int(t.system_attrs[VERSION]), len(seen) - 1) for t in generated]
+        avoided = sum(
+            (seen[r] < t.number).mean()
+            for r, t in zip(rounds, generated, strict=True)
+            if len(seen[r])
+        )
+        rows.append(("duplicates avoided", f"about {avoided:.0f} of {len(generated)}"))
+        note += (
+            " Avoided: how many of the generator's proposals would have been evaluated before, had its samples been"
+            " taken as they come."
+        )
+    return Section("Duplicates", ("", ""), tuple(rows), note)
 
 
 def _time(trials: Sequence[FrozenTrial]) -> Section:

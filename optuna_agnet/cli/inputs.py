@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,32 +36,48 @@ class SpaceType(click.ParamType):  # type: ignore[type-arg]  # generic in new ve
             return value
         if value in PRESETS:
             return PRESETS[value]()
-        home, colon, attribute = value.rpartition(":")
-        if not colon:
-            self.fail(
-                f"'{value}' is neither one of {', '.join(sorted(PRESETS))} nor FILE.py:NAME or MODULE:NAME"
-            )
-        found = getattr(_module(home), attribute, None)
+        found = imported(value, PRESETS)
         found = found() if callable(found) else found
         if not isinstance(found, CellSpace):
-            self.fail(
-                f"'{attribute}' in '{home}' is no search space, nor a function that returns one"
-            )
+            self.fail(f"'{value}' is no search space, nor a function that returns one")
         return found
 
 
-def _module(home: str) -> Any:
-    if not home.endswith(".py"):
-        sys.path.insert(0, os.getcwd())
-        return importlib.import_module(home)
-    if not Path(home).is_file():
-        raise ValueError(f"the file '{home}' does not exist")
-    spec = importlib.util.spec_from_file_location(Path(home).stem, home)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def imported(value: str, known: Iterable[str]) -> Any:
+    """What FILE.py:NAME or MODULE:NAME stands for; ``known`` are the names that could have been given instead.
+
+    Raises:
+        click.BadParameter: The text has another form, or there is nothing of that name.
+        ValueError: There is no such file.
+        ImportError: It can't be imported.
+    """
+    home, colon, name = value.rpartition(":")
+    if not colon:
+        raise click.BadParameter(
+            f"'{value}' is neither one of {', '.join(sorted(known))} nor FILE.py:NAME or MODULE:NAME"
+        )
+    module = _file_module(Path(home)) if home.endswith(".py") else _module(home, Path.cwd())
+    if not hasattr(module, name):
+        raise click.BadParameter(f"'{home}' has no '{name}'")
+    return getattr(module, name)
+
+
+def _file_module(path: Path) -> ModuleType:
+    """A file as module of its own name, its folder on the import path, as ``python FILE.py`` has it."""
+    if not path.is_file():
+        raise ValueError(f"the file '{path}' does not exist")
+    module = _module(path.stem, path.resolve().parent)
+    if module.__file__ is None or not path.samefile(module.__file__):
+        raise ImportError(
+            f"'{path}' can't be imported: Python has another module '{path.stem}'; rename the file"
+        )
     return module
+
+
+def _module(name: str, folder: Path) -> ModuleType:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return importlib.import_module(name)
 
 
 _SPACE_HELP = f"A preset ({', '.join(sorted(PRESETS))}) or your own as FILE.py:NAME or MODULE:NAME."

