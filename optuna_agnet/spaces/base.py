@@ -131,16 +131,16 @@ class CellSpace(ABC):
         """
         return np.full(self.num_nodes, -1)
 
-    @abstractmethod
     def is_valid(self, x: IntArray) -> BoolArray:
-        """(B,): whether the decisions (B, D) describe a valid architecture without repair."""
+        """(B,): whether the decisions (B, D) describe a valid architecture without repair; all do unless overridden."""
+        return np.ones(len(x), dtype=bool)
 
-    @abstractmethod
     def repair(self, x: IntArray) -> IntArray:
-        """The decisions (B, D) of the architectures that any decisions (B, D) stand for.
+        """The decisions (B, D) of the architectures that any decisions (B, D) stand for; the same unless overridden.
 
         Total, deterministic and idempotent: the same architecture always comes out as the same row.
         """
+        return x
 
     @abstractmethod
     def encode(self, x: IntArray) -> Graphs:

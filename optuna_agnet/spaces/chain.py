@@ -89,12 +89,6 @@ class Chain(CellSpace):
     def fixed_edges(self) -> npt.NDArray[np.int8]:
         return self._edges.astype(np.int8)
 
-    def is_valid(self, x: IntArray) -> BoolArray:
-        return np.ones(len(x), dtype=bool)
-
-    def repair(self, x: IntArray) -> IntArray:
-        return x
-
     def encode(self, x: IntArray) -> Graphs:
         types = np.full((len(x), self.num_nodes), _OUTPUT)
         types[:, 0] = _INPUT

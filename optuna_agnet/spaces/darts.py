@@ -140,12 +140,6 @@ class DartsCell(CellSpace):
         apart[self._place_of_op[1:, 1]] = self._place_of_op[1:, 0]
         return apart
 
-    def is_valid(self, x: IntArray) -> BoolArray:
-        return np.ones(len(x), dtype=bool)
-
-    def repair(self, x: IntArray) -> IntArray:
-        return x
-
     def encode(self, x: IntArray) -> Graphs:
         each = x.reshape(len(x), self.nodes, 3)
         types = np.repeat(self._template[None], len(x), axis=0)

@@ -91,12 +91,6 @@ class EdgeCell(CellSpace):
     def fixed_edges(self) -> npt.NDArray[np.int8]:
         return self._edges.astype(np.int8)
 
-    def is_valid(self, x: IntArray) -> BoolArray:
-        return np.ones(len(x), dtype=bool)
-
-    def repair(self, x: IntArray) -> IntArray:
-        return x
-
     def encode(self, x: IntArray) -> Graphs:
         types = np.zeros((len(x), self.num_nodes), dtype=np.int64)
         types[:, 0] = 1
