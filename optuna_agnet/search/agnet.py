@@ -27,12 +27,12 @@ from optuna_agnet.search.limits import KnownConstraint, Limits
 from optuna_agnet.search.model import Model, seed_from
 from optuna_agnet.search.observations import Result, Told, check_directions, signs
 from optuna_agnet.search.ranking import RANKINGS, fronts, violations
+from optuna_agnet.search.turns import check_turns, fixed_by_turn
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
 from optuna_agnet.surrogate.base import Candidates, FloatArray, Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 _STARTUP_POOL = 64  # random draws of which the first one within the limits is taken
-_CLIMBS = 8  # rounds of neighbours towards the limits before none is said to be within them
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,7 @@ class AGNet:
             raise ValueError(
                 f"the generator was made for {generator.space!r}, the search is in {space!r}"
             )
-        for cell, results in self.config.turns:
-            if results < 1 or not any(d.name.startswith(f"{cell}.") for d in space.decisions):
-                raise ValueError(
-                    f"turns={self.config.turns!r}: {cell!r} must be a cell of {space!r}, and {results!r} at least 1"
-                )
+        check_turns(space, self.config)
         self.limits = Limits(space, known_constraints)
         self._generator, self._surrogate = generator, surrogate
         self._model: Model | None = None
@@ -315,7 +311,8 @@ class AGNet:
         Raises:
             SpaceExhausted: Nothing new is left.
         """
-        fixed = {**self._fixed_by_turn(told), **(fixed or {})}
+        turn_rng = np.random.default_rng(seed_from(self.seed, 5))
+        fixed = {**fixed_by_turn(self.space, self.config, told, turn_rng), **(fixed or {})}
         free = Filter(self.space, self.config.dedup, frozenset(), fixed)
         allowed = free.without(excluded)
         if not self.config.allow_duplicates:
@@ -323,7 +320,7 @@ class AGNet:
         rng = np.random.default_rng(seed_from(self.seed, 2, number))
         if len(told) < self.config.n_startup:
             drawn = random_pool(_STARTUP_POOL, allowed, rng)
-            return self._proposal(self._within_limits(drawn, allowed, rng), "startup", 0)
+            return self._proposal(self.limits.within(drawn, allowed, rng), "startup", 0)
         self._warn_if_infeasible(told)
         with _one_thread():
             self.model.advance(told)
@@ -332,44 +329,8 @@ class AGNet:
         if not len(new):  # a shared pool that is used up
             ranked, source = random_pool(_STARTUP_POOL, allowed, rng), "random"
             new = np.arange(len(ranked))
-        row = self._within_limits(ranked[new], allowed, rng)
+        row = self.limits.within(ranked[new], allowed, rng)
         return self._proposal(row, source, self.model.version)
-
-    def _fixed_by_turn(self, told: Told) -> dict[str, Choice]:
-        """Decisions of the cells that have no turn (appendix C.5)."""
-        start = self.config.n_startup
-        for cell, results in self.config.turns:
-            if start <= len(told) < start + results:
-                row = self._row_to_keep(told.head(start), first=start == self.config.n_startup)
-                params = self.space.row_to_params(row)
-                return {name: c for name, c in params.items() if not name.startswith(f"{cell}.")}
-            start += results
-        return {}
-
-    def _row_to_keep(self, told: Told, first: bool) -> IntArray:
-        if first:
-            x = self.space.sample(1, np.random.default_rng(seed_from(self.seed, 5)))
-        else:
-            x = told.x[[self.ranks(told).argmin()]]
-        return np.asarray(x[0])
-
-    def _within_limits(
-        self, ranked: IntArray, allowed: Filter, rng: np.random.Generator
-    ) -> IntArray:
-        """The first of candidates (B, D) that is within the known limits, or one that a climb towards them finds."""
-        first = self.limits.first(ranked)
-        for _ in range(_CLIMBS):
-            if first is not None:
-                return np.asarray(ranked[first])
-            near = self.limits.nearest(_STARTUP_POOL)
-            ranked = neighbor_pool(near, _STARTUP_POOL, allowed, rng)
-            first = self.limits.first(ranked)
-        if first is None:
-            raise SpaceExhausted(
-                f"no new architecture within the known constraints was found: {self.limits.describe()}. Stop here, or"
-                " loosen the limits"
-            )
-        return np.asarray(ranked[first])
 
     def _warn_if_infeasible(self, told: Told) -> None:
         if self._warned or told.feasible.any():

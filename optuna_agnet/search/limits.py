@@ -10,9 +10,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from optuna_agnet.architecture import Architecture
+from optuna_agnet.search.candidates import Filter, SpaceExhausted, neighbor_pool
 from optuna_agnet.search.ranking import violations
 from optuna_agnet.spaces.base import CellSpace, IntArray
 from optuna_agnet.surrogate.base import FloatArray
+
+_CLIMBS = 8  # rounds of neighbours towards the limits before none is said to be within them
+_CLIMBERS = 64  # architectures in each
 
 KnownConstraint = Callable[[Architecture], float]
 
@@ -75,6 +79,27 @@ class Limits:
                 for name, function in self.functions.items()
             }
         return self._found[key]
+
+    def within(self, ranked: IntArray, allowed: Filter, rng: np.random.Generator) -> IntArray:
+        """The first of candidates (B, D) that is within all limits, or one that a climb towards them finds.
+
+        Raises:
+            SpaceExhausted: None was found.
+            InvalidConstraint: A function returned something else than a number.
+        """
+        first = self.first(ranked)
+        for _ in range(_CLIMBS):
+            if first is not None:
+                return np.asarray(ranked[first])
+            near = self.nearest(_CLIMBERS)
+            ranked = neighbor_pool(near, _CLIMBERS, allowed, rng)
+            first = self.first(ranked)
+        if first is None:
+            raise SpaceExhausted(
+                f"no new architecture within the known constraints was found: {self.describe()}. Stop here, or"
+                " loosen the limits"
+            )
+        return np.asarray(ranked[first])
 
     def first(self, x: IntArray) -> int | None:
         """Row number of the first of ``x`` (B, D) that is within all limits; None where there is none."""

@@ -1,0 +1,49 @@
+"""Cells of a `Stack` that are searched one after the other (appendix C.5)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optuna_agnet.search.config import AGNetConfig
+from optuna_agnet.search.observations import Told
+from optuna_agnet.search.ranking import RANKINGS
+from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
+
+
+def check_turns(space: CellSpace, config: AGNetConfig) -> None:
+    """Refuse turns of cells that the space lacks.
+
+    Raises:
+        ValueError: A turn names no cell, or no results.
+    """
+    for cell, results in config.turns:
+        if results < 1 or not any(d.name.startswith(f"{cell}.") for d in space.decisions):
+            raise ValueError(
+                f"turns={config.turns!r}: {cell!r} must be a cell of {space!r}, and {results!r} at least 1"
+            )
+
+
+def fixed_by_turn(
+    space: CellSpace, config: AGNetConfig, told: Told, rng: np.random.Generator
+) -> dict[str, Choice]:
+    """Decisions of the cells that have no turn now.
+
+    Args:
+        space: Of the cells.
+        config: With the turns.
+        told: Results so far.
+        rng: Draws the cells that stay as they are in the first turn; the same for all of its proposals.
+    """
+    start = config.n_startup
+    for cell, results in config.turns:
+        if start <= len(told) < start + results:
+            first = start == config.n_startup
+            row = space.sample(1, rng)[0] if first else _best(told.head(start), config)
+            params = space.row_to_params(row)
+            return {name: c for name, c in params.items() if not name.startswith(f"{cell}.")}
+        start += results
+    return {}
+
+
+def _best(told: Told, config: AGNetConfig) -> IntArray:
+    return np.asarray(told.x[told.ranks(RANKINGS[config.ranking]).argmin()])
