@@ -46,7 +46,8 @@ class AGNetSampler(BaseSampler):
 
     Ask for architectures with ``space.suggest(trial)``. All knowledge comes from the study's storage, so a study that
     is interrupted and resumed gets the architectures that it would have got anyway, given the same ``seed``; trials
-    of other samplers, enqueued and imported ones count as well. The trained model is only a cache.
+    of other samplers, enqueued and imported ones count as well, and pruned ones by what they had reported. The trained
+    model is only a cache.
 
     Args:
         space: What is searched.
