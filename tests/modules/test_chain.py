@@ -5,26 +5,35 @@ import torch
 from torch import nn
 
 from optuna_agnet import spaces
+from optuna_agnet.hardware import count_flops, count_parameters
 from optuna_agnet.modules import build_model
 from optuna_agnet.modules.chain import FBNET_OPERATIONS, MobileBlock
 from optuna_agnet.modules.operations import apply_operation, build_operation
 from optuna_agnet.spaces import Chain
 
+FBNET_B = (
+    "k3_e1,k3_e6,k5_e1,k3_e1,k3_e1,k5_e6,k5_e3,k3_e6,k5_e6,k5_e6,k5_e1,skip,k5_e3,"
+    "k5_e6,k3_e1,k5_e1,k5_e3,k5_e6,k5_e1,k5_e6,k5_e6,k3_e6"
+)
 FBNET_C = (
     "k3_e1,k3_e6,skip,k3_e1,k3_e1,k5_e6,k5_e3,k5_e6,k3_e6,k5_e6,k5_e3,k5_e6,k5_e6,"
     "k5_e6,k5_e6,k5_e6,k5_e3,k5_e6,k5_e6,k5_e6,k5_e6,k3_e6"
 )
 
 
-def _parameters(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
-def test_parameters_of_fbnet_c_agree_with_the_published_count() -> None:
+@pytest.mark.parametrize(
+    ("recipe", "parameters", "multiply_adds"),
+    [(FBNET_B, 4.8e6, 295.6e6), (FBNET_C, 5.5e6, 383.0e6)],
+    ids=["B", "C"],
+)
+def test_fbnets_agree_with_the_published_counts(
+    recipe: str, parameters: float, multiply_adds: float
+) -> None:
+    """As the authors' repository (facebookresearch/mobile-vision, README) counts its models."""
     space = spaces.fbnet()
-    with torch.device("meta"):
-        model = build_model(space, space.parse(FBNET_C), num_classes=1000, stem="imagenet")
-    assert _parameters(model) == pytest.approx(5.5e6, rel=0.02)  # Wu et al. 2019, Table 3
+    model = build_model(space, space.parse(recipe), num_classes=1000, stem="imagenet")
+    assert count_parameters(model) == pytest.approx(parameters, rel=0.02)
+    assert count_flops(model, (1, 3, 224, 224)) / 2 == pytest.approx(multiply_adds, rel=0.01)
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
@@ -70,7 +79,7 @@ def test_blocks_give_the_asked_shape(name: str, shape: tuple[int, int, int]) -> 
     ],
 )
 def test_blocks_have_the_weights_of_the_paper(name: str, weights: int) -> None:
-    assert _parameters(build_operation(FBNET_OPERATIONS, name, 8, 8, 1)) == weights
+    assert count_parameters(build_operation(FBNET_OPERATIONS, name, 8, 8, 1)) == weights
 
 
 def test_a_block_adds_its_input_where_shapes_agree() -> None:
