@@ -1,0 +1,50 @@
+"""The pruning benchmark spends the same epochs whatever is pruned, and pairs runs by seed."""
+
+import numpy as np
+import pytest
+
+from benchmarks import pruning
+
+
+@pytest.fixture
+def jobs(need_data):
+    need_data("nb201/nb201_accuracy.csv.gz")
+    return [
+        pruning.Job("c10", "tpe", pruner, seed) for pruner in pruning.PRUNERS for seed in (0, 1)
+    ]
+
+
+def test_every_search_has_the_same_epochs(jobs):
+    for job in jobs:
+        row = pruning.run(job, trainings=20)
+        whole = row["trials"] - row["pruned"]
+        spent = pruning.WHOLE * whole + pruning.RUNG * row["pruned"]
+        assert 0 <= spent - 20 * pruning.WHOLE < pruning.WHOLE
+        assert (row["pruned"] > 0) == (job.pruner != "none")
+        assert all(a < b for a, b in zip(row["best"], row["best"][1:], strict=False))
+
+
+def test_differences_are_paired_by_seed():
+    def row(pruner, seed, value):
+        return {
+            **pruning.Job("c10", "agnet", pruner, seed)._asdict(),
+            "trainings": 48,
+            "trials": 100,
+            "pruned": 60,
+            "best": [(200, 50.0), (9000, value)],
+        }
+
+    rows = [
+        row("median", 1, 92.0),
+        row("median", 0, 90.0),
+        row("none", 0, 89.0),
+        row("none", 1, 90),
+    ]
+    text = pruning.report(rows)
+    assert "| agnet, median | agnet, none | +0.00 ± 0.00 | +1.50 ± 0.50 |" in text
+    assert (
+        "| c10 | agnet | median | 2 | 100 | 60% | 50.00 ± 0.00 | 50.00 ± 0.00 | 91.00 ± 1.00 |"
+        in text
+    )
+    assert pruning.best_at(rows, 45).tolist() == [92.0, 90.0, 89.0, 90.0]
+    assert not np.isnan(pruning.best_at(rows, 1)).any()
