@@ -13,11 +13,13 @@ _EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Each equation as MathML; a tag becomes a number beside it."""
+    """Each equation as MathML, wide ones to scroll; a tag becomes a number beside it."""
 
     def mathml(match: re.Match[str]) -> str:
         latex = re.sub(r"\\tag\{(\d+)\}", r"\\qquad (\1)", html.unescape(match[2]))
-        return convert(latex, display="block" if match[1] == "div" else "inline")
+        if match[1] == "span":
+            return convert(latex)
+        return f'<div style="overflow-x: auto">{convert(latex, display="block")}</div>'
 
     return _EQUATION.sub(mathml, content)
 
