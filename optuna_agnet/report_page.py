@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_agnet.visualization.style import on_any_page
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #202020; background: #fff; max-width: 1000px;
+:root { color-scheme: light dark; --ink: #202020; --paper: #fff; --line: #d0d0d0; --quiet: #606060 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e0e0e0; --paper: #181818; --line: #484848; --quiet: #a0a0a0 } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1000px;
   margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
 table { border-collapse: collapse } th, td { padding: .25rem .8rem .25rem 0; text-align: left;
-  border-bottom: 1px solid #d0d0d0; vertical-align: top } p.note { color: #606060 }
-code { overflow-wrap: anywhere } img, svg { max-width: 100%; border-radius: 6px }
+  border-bottom: 1px solid var(--line); vertical-align: top } td:last-child { overflow-wrap: anywhere }
+p.note { color: var(--quiet) } .wide { overflow-x: auto; margin-top: .8rem }
+.wide > * { min-width: 640px; border-radius: 6px }
 """
 
 
@@ -64,13 +69,13 @@ class Report:
         return [section for section in self.sections if section.picture]
 
     def _markdown(self, links: Mapping[str, str]) -> str:
-        parts = [f"# {_plain(self.title)}"]
+        parts = [f"# {plain(self.title)}"]
         for section in self.sections:
             parts.append(f"## {section.title}")
             if section.rows:
                 parts.append(_markdown_table(section))
             if section.note:
-                parts.append(section.note)
+                parts.append(plain(section.note))
             if section.title in links:
                 parts.append(f"![{section.title}]({links[section.title]})")
         return "\n\n".join(parts) + "\n"
@@ -90,19 +95,19 @@ class Report:
                 parts.append(_html_table(section))
             if section.note:
                 parts.append(f"<p class='note'>{html.escape(section.note)}</p>")
-            parts.append(section.picture)
+            if section.picture:
+                parts.append(f"<div class='wide'>{section.picture}</div>")
         return "\n".join([*parts, *self._html_figures(), "</body></html>"])
 
     def _html_figures(self) -> list[str]:
         parts = ["<h2>Figures</h2>"] if self.figures else []
         for number, figure in enumerate(self.figures.values()):
-            parts.append(
-                figure.to_html(
-                    full_html=False,
-                    include_plotlyjs=number == 0,  # once; 4 MB, and then no network is needed
-                    config={"displayModeBar": False, "responsive": True},
-                )
+            shown = on_any_page(type(figure)(figure)).to_html(
+                full_html=False,
+                include_plotlyjs=number == 0,  # once; 4 MB, and then no network is needed
+                config={"displayModeBar": False, "responsive": True},
             )
+            parts.append(f"<div class='wide'>{shown}</div>")
         return parts
 
     def _repr_html_(self) -> str:
@@ -128,14 +133,15 @@ class Report:
             raise ValueError(f"'{path}' must end in .html or .md")
 
 
-def _plain(text: str) -> str:
-    """Text that means nothing special in a Markdown table."""
+def plain(text: str) -> str:
+    """Text that means nothing special in a Markdown table, and is no HTML tag there."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 def _markdown_table(section: Section) -> str:
     lines = [section.header, tuple("---" for _ in section.header), *section.rows]
-    return "\n".join("| " + " | ".join(map(_plain, line)) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(plain, line)) + " |" for line in lines)
 
 
 def _html_table(section: Section) -> str:

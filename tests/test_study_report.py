@@ -235,6 +235,18 @@ def test_html_is_whole_and_needs_no_network(limited: tuple[optuna.Study, Report]
     assert "cells|x" in result.html
 
 
+def test_the_page_is_light_or_dark_and_leaves_the_figures_as_they_are(
+    limited: tuple[optuna.Study, Report],
+) -> None:
+    pytest.importorskip("plotly")
+    _, result = limited
+    before = result.figures["progress"].to_json()
+    page = result.html
+    assert "prefers-color-scheme: dark" in page
+    assert page.count('"paper_bgcolor":"rgba(0, 0, 0, 0)"') == len(result.figures)
+    assert result.figures["progress"].to_json() == before
+
+
 def test_without_a_feasible_trial_and_without_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("plotly", "plotly.graph_objects", "plotly.subplots"):
         monkeypatch.setitem(sys.modules, name, None)

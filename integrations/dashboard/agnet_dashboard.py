@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import save_note, save_plotly_graph_object
 
 from optuna_agnet.history import search_history
+from optuna_agnet.report_page import plain
 from optuna_agnet.spaces import CellSpace
 from optuna_agnet.study_state import SOURCE, VERSION, best_trials, constraints_of, is_feasible
 from optuna_agnet.visualization import (
@@ -33,6 +34,7 @@ from optuna_agnet.visualization import (
     plot_search_progress,
     plot_surrogate_calibration,
 )
+from optuna_agnet.visualization.style import on_any_page
 from optuna_agnet.visualization.trials import value_name
 
 Objective: TypeAlias = Callable[[optuna.Trial], float | Sequence[float]]
@@ -40,22 +42,6 @@ Objective: TypeAlias = Callable[[optuna.Trial], float | Sequence[float]]
 _PICTURE = 300  # pixels; the dashboard shows it in a card of about 200
 _HEIGHT = 450  # of the dashboard's own figures
 _MOST_BYTES = 100_000  # of a figure: it is stored in pieces of 2 kB in the study's attributes
-
-
-def _fit(figure: go.Figure) -> None:
-    """The dashboard's height, and colours that are read on its light and on its dark page."""
-    line = "rgba(128, 128, 128, 0.25)"
-    figure.update_layout(
-        template="none",
-        font={"color": "#808080"},
-        paper_bgcolor="rgba(0, 0, 0, 0)",
-        plot_bgcolor="rgba(128, 128, 128, 0.08)",
-        height=_HEIGHT,
-        width=None,
-        autosize=True,
-    )
-    figure.update_xaxes(gridcolor=line, zerolinecolor=line)
-    figure.update_yaxes(gridcolor=line, zerolinecolor=line)
 
 
 @contextmanager
@@ -148,7 +134,7 @@ class Dashboard:
         save_note(study, self._note(study))
         study.set_user_attr("best feasible", self._best(study))
         for name, figure in self._figures(study).items():
-            _fit(figure)
+            on_any_page(figure).update_layout(height=_HEIGHT, width=None, autosize=True)
             if len(figure.to_json()) < _MOST_BYTES:
                 save_plotly_graph_object(study, figure, graph_object_id=f"agnet.{name}")
 
@@ -191,8 +177,9 @@ class Dashboard:
         rows = [("trial", str(first.number))]
         rows += [(name, f"{value:.6g}") for name, value in zip(names, first.values, strict=True)]
         rows += [(f"constraint {n}", f"{value:+.4g}") for n, value in constraints_of(first).items()]
-        lines += ["| | |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows), ""]
-        lines.append(f"`{self.space.from_params(first.params)}`")
+        lines += ["| | |", "| --- | --- |", *(f"| {plain(a)} | {b} |" for a, b in rows), ""]
+        cell = str(self.space.from_params(first.params)).replace("`", "'")  # would end the code
+        lines.append(f"`{cell}`")
         return "\n".join([*lines, "", *self._picture(study, first)])
 
     def _picture(self, study: optuna.Study, trial: FrozenTrial) -> list[str]:

@@ -184,7 +184,7 @@ def plot_operation_drift(
     chances = np.stack([_choice_chances(r.sample(samples)[0], space) for r in history.rounds])
     names, moved = _most_moved(chances, space, most_choices)
     panels = ("operations", "choices") if names else ("",)
-    room = 0.06 + 0.006 * max(map(len, names), default=0)  # for the choices' names
+    room = 0.06 + 0.01 * max(map(len, names), default=0)  # for the choices' names
     figure = package.subplots.make_subplots(
         1, len(panels), horizontal_spacing=min(0.4, room), subplot_titles=panels
     )

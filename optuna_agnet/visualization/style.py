@@ -38,6 +38,19 @@ def plotly(function: str) -> ModuleType:
     return plotly  # type: ignore[no-any-return]
 
 
+def on_any_page(figure: go.Figure) -> go.Figure:
+    """The figure, changed to colours and a clear background that are read on a light and on a dark page."""
+    line = "rgba(128, 128, 128, 0.25)"
+    figure.update_layout(
+        template="none",
+        font={"color": GREY},
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(128, 128, 128, 0.08)",
+    )
+    figure.update_xaxes(gridcolor=line, zerolinecolor=line)
+    return figure.update_yaxes(gridcolor=line, zerolinecolor=line)
+
+
 def titled(figure: go.Figure, title: str, **layout: object) -> go.Figure:
     """A figure with its title, and its legend in one line below that."""
     return figure.update_layout(

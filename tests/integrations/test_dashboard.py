@@ -121,6 +121,22 @@ def test_the_note_names_the_best_feasible_trial_and_shows_its_cell(published: Pu
     assert unlimited.number != best.number  # the dashboard's own "Best Trial"
 
 
+def test_names_in_the_note_are_text(tmp_path: Path) -> None:
+    space = spaces.EdgeCell(nodes=2, ops=("<script>x</script>", "`<b>"))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.set_metric_names(["<img/src=x>|"])
+    for _ in range(4):
+        trial = study.ask()
+        space.suggest(trial)
+        trial.storage.set_trial_system_attr(trial._trial_id, "constraints:<b>", -1.0)
+        study.tell(trial, float("`" not in trial.params["op_0_1"]))
+    note = agnet_dashboard.Dashboard(space, tmp_path)._note(study)
+    assert "| &lt;img/src=x>\\| | 0 |" in note
+    assert "| constraint &lt;b> | -1 |" in note
+    cell = note.splitlines()[-1]
+    assert (cell[0], cell[-1], cell.count("`")) == ("`", "`", 2)
+
+
 def test_without_a_feasible_or_complete_trial_it_says_so(tmp_path: Path) -> None:
     dashboard = agnet_dashboard.Dashboard(SPACE, tmp_path)
     study = optuna.create_study()
