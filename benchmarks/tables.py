@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks import curves, problems
 from benchmarks.curves import Results
+from benchmarks.methods import ablations
 from benchmarks.problems import hwnas
 from benchmarks.records import Record
 from optuna_agnet.surrogate.base import FloatArray
@@ -27,6 +28,8 @@ QUERIES = (48, 96, 192, 300, 400)
 AT_MOST = 200  # Table 5
 TABULAR = tuple(name for name in problems.PROBLEMS if name.startswith("nb") and "lat" not in name)
 IN_SHORT = ("agnet", "agnet-paper", "local-search", "regularized-evolution", "tpe", "random")
+PARTS = tuple(f"agnet-{name}" for name in ablations.CHANGES)
+PARTS_AT = (48, 96, 192)
 IN_README = ("nb201-c10", "nb201-c100", "nb201-in16", "nb101", "nb301")
 
 
@@ -280,6 +283,46 @@ def table5_counts() -> Iterator[str]:
         yield from markdown(head, rows)
 
 
+# -- what the parts of the default are worth -------------------------------------------------------------------------
+
+
+def parts() -> Iterator[str]:
+    """Variants of the default against it, on the same seeds: mean difference and its standard error."""
+    shown = [results for name in IN_README for results in curves.load(name)]
+    shown = [results for results in shown if "agnet" in results.methods]
+    found = [name for name in PARTS if any(name in results.methods for results in shown)]
+    if not found:
+        return
+    yield from (
+        "#### Parts of the default: variant minus default, same seeds, ± standard error",
+        "",
+    )
+    head = ["variant", "problem", "seeds", *(f"@{n}" for n in PARTS_AT)]
+    rows = []
+    for name in found:
+        for results in (r for r in shown if name in r.methods):
+            default = {run.seed: run for run in results.methods["agnet"]}
+            pairs = [
+                (run, default[run.seed]) for run in results.methods[name] if run.seed in default
+            ]
+            row = [name, results.problem, str(len(pairs))]
+            rows.append([*row, *(difference(pairs, queries) for queries in PARTS_AT)])
+    yield from markdown(head, rows)
+
+
+def difference(pairs: Sequence[tuple[Record, Record]], queries: int) -> str:
+    """Mean and standard error of what the first of each pair has more than the second."""
+    found = [
+        value(one, queries) - value(other, queries)
+        for one, other in pairs
+        if min(one.budget, other.budget) >= queries
+    ]
+    if len(found) < 2:
+        return ""
+    error = np.std(found, ddof=1) / np.sqrt(len(found))
+    return f"{np.mean(found):+.2f} ± {error:.2f}"
+
+
 # -- the repository's README -----------------------------------------------------------------------------------------
 
 
@@ -309,6 +352,7 @@ def names(prefix: str) -> list[str]:
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "searches": partial(searches, TABULAR, search_table),
     **{f"table{n}": partial(beside_paper, n) for n in (8, 9, 6, 7, 10, 11)},
+    "parts": parts,
     "limits": partial(searches, names("nb201-c100-lat"), search_table),
     "table5-short": table5_counts,
     "table5": table5,

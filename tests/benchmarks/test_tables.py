@@ -58,6 +58,17 @@ def test_a_value_that_some_seeds_lack_is_marked(results, long_record):
     assert row[6] == "0.50"  # feasible
 
 
+def test_a_part_is_worth_the_mean_difference_on_the_same_seeds(results, long_record):
+    def run(method, seed, best):
+        return long_record(seed, queries=48, method=method, values=[[best] * 48])
+
+    results(*(run("agnet", seed, best) for seed, best in enumerate([70.0, 71.0, 72.0])))
+    assert list(tables.parts()) == []  # nothing to compare
+    results(run("agnet-no-lso", 0, 69.0), run("agnet-no-lso", 2, 74.0))
+    row = cells(tables.parts(), "agnet-no-lso")
+    assert row == ["agnet-no-lso", "nb201-c100", "2", "+0.50 ± 1.50"]
+
+
 def test_our_run_stands_beside_the_papers(results, long_record):
     run = long_record(method="agnet-paper")
     results(run)
