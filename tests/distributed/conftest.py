@@ -79,7 +79,9 @@ def mysql(memory: Path) -> Iterator[str]:
     driver = pytest.importorskip("pymysql", reason="needs pip install PyMySQL")
     program, make = shutil.which("mariadbd", path=SYSTEM_PATH), shutil.which("mariadb-install-db")
     if program is None or make is None:
-        pytest.skip("needs a MariaDB server: apt-get install mariadb-server-core mariadb-client-core")
+        pytest.skip(
+            "needs a MariaDB server: apt-get install mariadb-server-core mariadb-client-core"
+        )
     folder, port = memory / "mysql", free_port()
     user = ["--user=root"] if os.geteuid() == 0 else []
     common = ["--no-defaults", f"--datadir={folder}", *user]

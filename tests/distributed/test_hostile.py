@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import struct
 import tracemalloc
 import warnings
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 from safetensors.torch import save_file
 
-from optuna_agnet import load_generator, spaces
+from optuna_agnet import load_generator, report, spaces, study_state
 from optuna_agnet.generator import save_generator
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.spaces.base import CellSpace
@@ -171,6 +174,44 @@ def test_names_that_would_break_html_or_sql(
     again = optuna.load_study(study_name=study.study_name, storage=study._storage)
     assert {value for t in again.trials for value in t.params.values()} <= set(EVIL)
     assert len({tuple(t.params.values()) for t in again.trials}) == 6
+
+
+class Tags(HTMLParser):
+    """Every tag of a page with the names of its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, tuple[str, ...]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, tuple(name for name, _ in attrs)))
+
+
+def finished(names: tuple[str, ...]) -> tuple[CellSpace, optuna.Study]:
+    """A study whose operations, objective, constraint and own name are the given ones."""
+    space = spaces.EdgeCell(nodes=3, ops=names)
+    study = optuna.create_study(
+        study_name=names[0], direction="maximize", sampler=Sampler(space=space)
+    )
+    study.set_metric_names([names[1]])
+    for value in range(14):
+        trial = study.ask()
+        space.suggest(trial)
+        study_state.set_constraint(study, trial, names[2], value - 9.0)
+        study.tell(trial, value)
+    return space, study
+
+
+def test_a_report_shows_names_as_text() -> None:
+    letters = tuple(letter * len(name) for letter, name in zip("abcde", EVIL, strict=True))
+    evil, harmless = (report(study, space) for space, study in map(finished, (EVIL, letters)))
+    assert Tags(evil.html).found == Tags(harmless.html).found
+    text = html.unescape(re.sub(r"<[^>]*>", "", evil.html))
+    assert all(name in text for name in EVIL[:3])
+    assert not re.search(r"<[a-z/!]", evil.markdown, re.IGNORECASE)
+    title, *_ = evil.markdown.splitlines()
+    assert html.unescape(title) == f"# Study {EVIL[0]}"
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
