@@ -6,7 +6,7 @@ import gzip
 import numpy as np
 import pytest
 
-from benchmarks import problems
+from benchmarks import nbnlp_surrogate, problems
 
 
 def test_nas_bench_301_gives_the_files_values(need_data):
@@ -37,12 +37,26 @@ def test_share_of_skip_connections(need_data):
 def test_nas_bench_nlp_ranks_cells_it_did_not_see(need_data):
     pytest.importorskip("sklearn")
     need_data("nbnlp/nbnlp_wikitext2.csv.gz")
-    x, loss = problems.nbnlp.runs()
+    x, losses = problems.nbnlp.runs()
     assert len(x) == 337
-    rng = np.random.default_rng(0)
-    keys = problems.nbnlp.SPACE.keys(x)
-    test = np.isin(keys, rng.choice(np.unique(keys), 60, replace=False))
-    model = problems.nbnlp.regression(x[~test], loss[~test])
-    predicted = model.predict(problems.nbnlp.features(x[test]))
-    ranks = [np.argsort(np.argsort(values)) for values in (predicted, loss[test])]
-    assert np.corrcoef(*ranks)[0, 1] > 0.1
+    predicted = nbnlp_surrogate.held_out(x, losses, seed=0, folds=3)
+    ranks = [np.argsort(np.argsort(values)) for values in (predicted, losses)]
+    assert (
+        np.corrcoef(*ranks)[0, 1] > 0.55
+    )  # 0.60; with ten folds 0.74, see benchmarks.nbnlp_surrogate
+    assert losses.min() <= predicted.min() <= predicted.max() <= losses.max()
+
+
+def test_features_say_what_reaches_a_state_without_a_linear_node(need_data):
+    space = problems.nbnlp.SPACE
+    gated = space.parse(
+        '{"c": {"op": "linear", "input": ["x", "h_prev_0"]},'
+        ' "g": {"op": "activation_sigm", "input": ["c"]},'
+        ' "h_new_0": {"op": "blend", "input": ["g", "h_prev_0", "c"]}}'
+    )
+    plain = space.parse('{"h_new_0": {"op": "linear", "input": ["x", "h_prev_0"]}}')
+    found = problems.nbnlp.features(space.choices([gated, plain]))
+    reached = found[:, -2 * 3 * 4 :].reshape(2, 2, 3, 4)  # cell, way, state, source
+    assert reached[:, 0, 0].tolist() == [[1, 1, 0, 0]] * 2
+    assert reached[:, 1, 0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 0]]
+    assert not reached[:, :, 1:].any()
