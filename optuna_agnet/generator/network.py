@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optuna_agnet.generator.growth import FullUpdate, NewNodeUpdate
 from optuna_agnet.generator.wiring import Wiring
 from optuna_agnet.spaces.base import CellSpace, Graphs
 
@@ -70,96 +71,36 @@ class Scores(NamedTuple):
         return Scores(self.nodes[rows], self.edges[rows], self.wiring)
 
 
-class _State(NamedTuple):
-    nodes: Tensor  # (B, i, d) embeddings of the nodes so far
-    adjacency: Tensor  # (B, i, i) float, [b, s, t] is an edge s -> t
-    graph: Tensor  # (B, g) read-out that node and edge scores see
-    start: Tensor  # (B, g) read-out that new embeddings see
-
-
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
-class _ReadOut(nn.Module):
-    """sum over v of W h_v * sigmoid(w h_v)."""
+class _Opened:
+    """An MLP whose input ends with z, which is the same at every node: its share of the first layer is computed once.
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.value = nn.Linear(width, width)
-        self.gate = nn.Linear(width, 1)
+    Args:
+        mlp: Two layers.
+        z: (B, L).
+    """
 
-    def forward(self, h: Tensor) -> Tensor:  # (B, i, d) -> (B, g)
-        if h.shape[1] == 1:  # a single node is read without a gate
-            return self.value(h)[:, 0]  # type: ignore[no-any-return]
-        gated: Tensor = self.value(h) * torch.sigmoid(self.gate(h))
-        return gated.sum(1)
+    def __init__(self, mlp: nn.Sequential, z: Tensor) -> None:
+        first, self._last = mlp[0], mlp[2]
+        assert isinstance(first, nn.Linear)
+        sizes = [first.in_features - z.shape[1], z.shape[1]]
+        self.weight, of_z = torch.split(first.weight, sizes, 1)  # of what comes before z
+        self._of_z = F.linear(z, of_z, first.bias)
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """The output, given what comes before z."""
+        return self.rest(self.hidden(x, self.weight))
 
-class _Message(nn.Module):
-    """One message passing step: node t sums Linear([h_s, h_t]) over its edges s -> t and updates by a GRU."""
+    def hidden(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The first layer of z and a part of what comes before it."""
+        return torch.addmm(self._of_z, x, weight.T)
 
-    def __init__(self, width: int, message: int) -> None:
-        super().__init__()
-        self.width = width
-        self.linear = nn.Linear(2 * width, message)
-        self.cell = nn.GRUCell(message, width)
-
-    def forward(self, sources: Tensor, targets: Tensor, edges: Tensor) -> Tensor:
-        """(B, s, d), (B, t, d), (B, s, t) -> (B, t, d)."""
-        sent = F.linear(sources, self.linear.weight[:, : self.width])
-        own = F.linear(targets, self.linear.weight[:, self.width :], self.linear.bias)
-        received = edges.transpose(1, 2) @ sent + edges.sum(1)[:, :, None] * own
-        return self.cell(received.flatten(0, 1), targets.flatten(0, 1)).view_as(targets)  # type: ignore[no-any-return]
-
-
-class _FullUpdate(nn.Module):
-    """The paper's: forward and backward graph network over all nodes, then both read-outs anew."""
-
-    def __init__(self, width: int, layers: int) -> None:
-        super().__init__()
-        half = width // 2
-        self.forward_layers = nn.ModuleList(_Message(half, width) for _ in range(layers))
-        self.backward_layers = nn.ModuleList(_Message(half, width) for _ in range(layers))
-        self.read_graph, self.read_start = _ReadOut(width), _ReadOut(width)
-
-    def first(self, h: Tensor) -> _State:
-        empty = h.new_zeros(len(h), 1, 1)
-        return _State(h, empty, self.read_graph(h), self.read_start(h))
-
-    def grow(self, state: _State, new: Tensor, edges: Tensor) -> _State:
-        adjacency = F.pad(state.adjacency, (0, 1, 0, 1))
-        adjacency[:, :-1, -1] = edges
-        ahead, back = torch.cat([state.nodes, new[:, None]], 1).chunk(2, 2)
-        for layer in self.forward_layers:
-            ahead = layer(ahead, ahead, adjacency)
-        for layer in self.backward_layers:
-            back = layer(back, back, adjacency.transpose(1, 2))
-        nodes = torch.cat([ahead, back], 2)
-        return _State(nodes, adjacency, self.read_graph(nodes), self.read_start(nodes))
-
-
-class _NewNodeUpdate(nn.Module):
-    """The faster form: only the new node is updated, and the read-outs are running sums."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.message = _Message(width, width)
-        self.value, self.gate = nn.Linear(width, 2 * width), nn.Linear(width, 2)
-
-    def _read(self, h: Tensor) -> tuple[Tensor, Tensor]:  # (B, d) -> two of (B, g)
-        graph, start = self.value(h).chunk(2, 1)
-        gates = torch.sigmoid(self.gate(h))
-        return graph * gates[:, :1], start * gates[:, 1:]
-
-    def first(self, h: Tensor) -> _State:
-        return _State(h, h.new_zeros(0), *self._read(h[:, 0]))
-
-    def grow(self, state: _State, new: Tensor, edges: Tensor) -> _State:
-        updated = self.message(state.nodes, new[:, None], edges[:, :, None])
-        graph, start = self._read(updated[:, 0])
-        nodes = torch.cat([state.nodes, updated], 1)
-        return _State(nodes, state.adjacency, state.graph + graph, state.start + start)
+    def rest(self, hidden: Tensor) -> Tensor:
+        """What follows the first layer."""
+        return self._last(F.relu(hidden))  # type: ignore[no-any-return]
 
 
 class Generator(nn.Module):
@@ -181,6 +122,7 @@ class Generator(nn.Module):
 
     allowed: Tensor  # (n, A) bool
     fixed: Tensor  # (E,) float: 1 or 0 where given, nan where generated
+    free: Tensor  # positions of the latter
 
     def __init__(
         self, space: CellSpace, config: GeneratorConfig | None = None, *, seed: int = 0
@@ -194,7 +136,9 @@ class Generator(nn.Module):
         self.wiring = wiring if wiring is not None and len(wiring.places) else None
         ends = [i * (i + 1) // 2 for i in range(space.num_nodes)]
         into = [self.fixed[a:b] for a, b in itertools.pairwise([0, *ends])]  # of each node
-        self._free = [fixed.isnan().nonzero()[:, 0] for fixed in into]  # sources of generated edges
+        self._given = [(fixed == 1).nonzero()[:, 0].tolist() for fixed in into]  # sources of edges
+        self._free = [fixed.isnan().nonzero()[:, 0].tolist() for fixed in into]
+        self.register_buffer("free", self.fixed.isnan().nonzero()[:, 0], persistent=False)
         self._wired = set() if self.wiring is None else set(self.wiring.places.tolist())
         self._settled = (self.allowed.sum(1) == 1).tolist()
         width, latent, types = self.config.width, self.config.latent, len(space.node_types)
@@ -205,8 +149,8 @@ class Generator(nn.Module):
             self.init_node = _mlp(2 * width + latent, 2 * width, width)
             self.add_edge = _mlp(3 * width + latent, 2 * width, 1)
             layers = self.config.layers
-            self.update: _FullUpdate | _NewNodeUpdate = (
-                _FullUpdate(width, layers) if layers else _NewNodeUpdate(width)
+            self.update: FullUpdate | NewNodeUpdate = (
+                FullUpdate(width, layers) if layers else NewNodeUpdate(width)
             )
         initialise(self, seed)
 
@@ -214,6 +158,7 @@ class Generator(nn.Module):
         allowed = torch.from_numpy(self.space.allowed_types)
         if not self.config.structured:
             allowed = torch.ones_like(allowed)
+        allowed[0] = True  # a constant is not masked
         return allowed
 
     def _fixed(self) -> Tensor:
@@ -225,45 +170,43 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Scores:
         """Latent vectors (B, L) as scores of nodes (B, n, A) and edges (B, E)."""
-        batch, types = len(z), len(self.space.node_types)
-        given = F.one_hot(torch.tensor(1, device=z.device), types).expand(batch, types).to(z.dtype)
-        node_scores, edge_scores = [_CERTAIN * given], []
-        state = self.update.first(self.start(torch.cat([self.embed(given), z], 1))[:, None])
+        add_node, init_node = _Opened(self.add_node, z), _Opened(self.init_node, z)
+        add_edge, width = _Opened(self.add_edge, z), self.config.width
+        of_source, of_others = torch.split(add_edge.weight, [width, 2 * width], 1)
+        given = _CERTAIN * F.one_hot(torch.tensor(1, device=z.device), self.allowed.shape[1])
+        nodes, edges = [given.to(z.dtype).expand(len(z), -1)], []
+        first = self.embed(nodes[0][:1] / _CERTAIN).expand(len(z), -1)
+        growth = self.update.begin(self.start(torch.cat([first, z], 1)), of_source)
         last = self.space.num_nodes - 1
         for i in range(1, last + 1):
-            settled = self._settled[i] and not len(self._free[i]) and i < last
-            if settled:  # nothing of it is generated
-                scores = (_CERTAIN * self.allowed[i]).to(z.dtype).expand(batch, types)
+            free = self._free[i]
+            if self._settled[i] and not free and i < last:  # nothing of it is generated
+                scores = (_CERTAIN * self.allowed[i : i + 1]).to(z.dtype)
             else:
-                scores = self.add_node(torch.cat([state.graph, z], 1))
-            new = self.init_node(torch.cat([self.embed(scores), state.start, z], 1))
-            edges = self._edge_scores(i, state, new, z)
-            node_scores.append(torch.where(self.allowed[i], scores, -_CERTAIN))
-            edge_scores.append(edges)
+                scores = add_node(growth.graph)
+            nodes.append(scores.expand(len(z), -1))
+            if i == last and not free:
+                break
+            known = torch.cat([self.embed(scores).expand(len(z), -1), growth.start], 1)
+            new, taken = init_node(known), z.new_zeros(len(z), 0)
+            if free:  # the first layer has a part of each source, and one for all of them
+                others = add_edge.hidden(torch.cat([new, growth.graph], 1), of_others)
+                generated = add_edge.rest(growth.asked(free) + others[:, None])[..., 0]
+                edges.append(torch.log_softmax(generated, 1) if i in self._wired else generated)
+                taken = self._taken(i, edges[-1])
             if i < last:
-                state = self.update.grow(state, new, self._taken(i, edges))
-        return Scores(torch.stack(node_scores, 1), torch.cat(edge_scores, 1), self.wiring)
+                growth.add(new, self._given[i], free, taken)
+        types = torch.where(self.allowed, torch.stack(nodes, 1), -_CERTAIN)
+        return Scores(types, self._all_edges(edges, z), self.wiring)
 
     def _taken(self, i: int, edges: Tensor) -> Tensor:
-        """How much of each edge (B, i) exists for the following steps."""
+        """How much of each generated edge to a node exists for the following steps."""
         return edges.exp() if i in self._wired else (edges > _EDGE_THRESHOLD).to(edges.dtype)
 
-    def _edge_scores(self, i: int, state: _State, new: Tensor, z: Tensor) -> Tensor:  # -> (B, i)
-        start = i * (i - 1) // 2
-        known = (_CERTAIN * (2 * self.fixed[start : start + i] - 1)).to(z.dtype).expand(len(z), i)
-        free = self._free[i].to(z.device)
-        if not len(free):
-            return known
-        first, width = self.add_edge[0], self.config.width
-        assert isinstance(first, nn.Linear)
-        shared = torch.cat([new, state.graph, z], 1)
-        sources = state.nodes if len(free) == i else state.nodes[:, free]
-        hidden = F.linear(sources, first.weight[:, :width])  # one part a source, one for all
-        hidden = hidden + F.linear(shared, first.weight[:, width:], first.bias)[:, None]
-        generated = self.add_edge[2](F.relu(hidden))[..., 0]
-        if i in self._wired:
-            generated = torch.log_softmax(generated, 1)
-        return generated if len(free) == i else known.index_copy(1, free, generated)
+    def _all_edges(self, generated: list[Tensor], z: Tensor) -> Tensor:
+        """(B, E), with those that are given."""
+        known = (_CERTAIN * (2 * self.fixed - 1)).to(z.dtype).expand(len(z), -1)
+        return known.index_copy(1, self.free, torch.cat(generated, 1)) if generated else known
 
     @property
     def device(self) -> torch.device:

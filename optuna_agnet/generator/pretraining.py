@@ -117,7 +117,7 @@ class _Watch:
         self.bar.update()
         if not self.keeps_best:
             rate = min(1.0, max(_LAST_RATE, 2 * (1 - step / self.steps)))
-            self.trainer.optimizer.param_groups[0]["lr"] = self.trainer.config.learning_rate * rate
+            self.trainer.optimizer.learning_rate = self.trainer.config.learning_rate * rate
         if (step + 1) % max(1, self.steps // _TICKS) == 0:
             valid = _valid_share(self.trainer.generator, 1000, self.rng)
             self.bar.set_postfix_str(f"valid {valid:.1%}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +16,7 @@ from optuna_agnet.generator.network import (
     Scores,
     log_likelihood,
 )
-from optuna_agnet.generator.training import Head, Trainer, TrainingConfig, TrainingData
+from optuna_agnet.generator.training import Adam, Head, Trainer, TrainingConfig, TrainingData
 from optuna_agnet.spaces import NodeCell
 
 SPACE = NodeCell(max_nodes=5, max_edges=6, ops=("conv", "pool"))
@@ -157,3 +160,46 @@ def test_after_is_called_behind_each_step() -> None:
     trainer = Trainer(Generator(SPACE), TrainingConfig())
     trainer.fit(data(), batches, torch.Generator().manual_seed(0), seen.append)
     assert seen == [0, 1, 2]
+
+
+def test_adam_takes_the_steps_of_torch() -> None:
+    own, other, unused = (torch.ones(3, 2, requires_grad=True) for _ in range(3))
+    ours, theirs = Adam([own, unused], 0.1, (0.5, 0.9)), torch.optim.Adam([other], 0.1, (0.5, 0.9))
+    for step in range(5):
+        ours.learning_rate = theirs.param_groups[0]["lr"] = 0.1 / (step + 1)
+        scale = torch.arange(6.0).view(3, 2)
+        ours.step((scale * own**2).sum())
+        theirs.zero_grad()
+        (scale * other**2).sum().backward()
+        theirs.step()
+    torch.testing.assert_close(own, other)
+    assert (unused == 1).all()
+
+
+def test_training_does_not_load_the_compiler_of_torch() -> None:
+    code = """
+import sys, torch
+from optuna_agnet.generator.training import Adam
+weight = torch.ones(2, requires_grad=True)
+Adam([weight], 0.1, (0.9, 0.999)).step((weight**2).sum())
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(
+    "form", [GeneratorConfig(), GeneratorConfig.paper()], ids=["faster", "paper"]
+)
+def test_cuda_learns_as_the_cpu_does(form: GeneratorConfig) -> None:
+    losses = []
+    for device in ("cpu", "cuda"):
+        generator = Generator(SPACE, form).to(device)
+        graphs = SPACE.encode(SPACE.sample(64, np.random.default_rng(0)))
+        known = TrainingData.of(graphs, generator.device)
+        rng = torch.Generator().manual_seed(0)
+        Trainer(generator, TrainingConfig(steps=20)).round(known, rng)
+        generator = generator.to("cpu")
+        losses.append(nearest_loss(generator))
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
