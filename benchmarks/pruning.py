@@ -2,7 +2,8 @@
 
 Searches of NAS-Bench-201 with two rungs: validation accuracy after 12 epochs is reported, then the pruner decides, then
 training goes on to 200 epochs. All searches get the same number of epochs, worth ``--trainings`` whole trainings; only
-whole trainings count as found. A finished search is not run again unless asked (--again).
+whole trainings count as found. ``--charge 60`` charges a pruned trial 60 epochs, as if the same report came later. A
+finished search is not run again unless asked (--again).
 """
 
 from __future__ import annotations
@@ -66,9 +67,11 @@ class Job(NamedTuple):
     sampler: str
     pruner: str
     seed: int
+    trainings: int
+    charge: int
 
 
-def search(job: Job, trainings: int) -> dict[str, Any]:
+def search(job: Job) -> dict[str, Any]:
     """A study until its epochs are spent; the best whole training whenever it improves, by epochs spent."""
     early, final = nb201.early_column(job.dataset), nb201.folder_columns(job.dataset)[0]
     study = optuna.create_study(
@@ -78,12 +81,12 @@ def search(job: Job, trainings: int) -> dict[str, Any]:
         pruner=PRUNERS[job.pruner](),
     )
     spent, best = 0, []
-    while spent < trainings * WHOLE:
+    while spent < job.trainings * WHOLE:
         trial = study.ask()
         at = int(nb201.index(SPACE.choices([SPACE.suggest(trial)]))[0])
         trial.report(float(early[at]), RUNG)
         if trial.should_prune():
-            spent += RUNG
+            spent += job.charge
             study.tell(trial, state=TrialState.PRUNED)
             continue
         spent += WHOLE
@@ -93,19 +96,18 @@ def search(job: Job, trainings: int) -> dict[str, Any]:
     pruned = len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
     return {
         **job._asdict(),
-        "trainings": trainings,
         "trials": len(study.trials),
         "pruned": pruned,
         "best": best,
     }
 
 
-def run(job: Job, trainings: int) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """One search; without estimates of the pruned trials' values where they are to be ignored."""
     ignoring = mock.patch.object(FinalValues, "estimate", return_value=None)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with ignoring if job.sampler == IGNORING else nullcontext():
-        return search(job, trainings)
+        return search(job)
 
 
 def best_at(rows: Sequence[Row], trainings: int) -> FloatArray:
@@ -165,21 +167,23 @@ def grouped(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
 
 
 def report(rows: Sequence[Row]) -> str:
+    """A section for each charge."""
     trainings = rows[0]["trainings"]
     lines = [
         "# Pruning",
         "",
-        f"Made by `python -m benchmarks.pruning`: NAS-Bench-201, validation accuracy after {WHOLE} epochs; {RUNG}"
-        " epochs are reported to the pruner first. @n: the best whole training once the epochs of n whole trainings"
+        f"Made by `python -m benchmarks.pruning`: NAS-Bench-201, validation accuracy after {WHOLE} epochs; the one"
+        f" after {RUNG} is reported to the pruner first. @n: the best whole training once the epochs of n whole ones"
         f" were spent, mean and standard deviation over the seeds; every search has the epochs of {trainings}."
         f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
-        " Hyperband has three brackets here, of which the first prunes after the one report and the others never do.",
+        " Hyperband has three brackets here, of which the first prunes after the one report and the others never do."
+        " Differences are paired by seed, with their standard errors.",
         "",
-        *quality(rows),
-        "Differences, paired by seed, and their standard errors:",
-        "",
-        *differences(rows),
     ]
+    for charge in sorted({row["charge"] for row in rows}):
+        part = [row for row in rows if row["charge"] == charge]
+        lines += [f"## A pruned trial costs {charge} epochs", ""]
+        lines += [*quality(part), *differences(part)]
     return "\n".join(lines)
 
 
@@ -189,6 +193,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=seeds, default="0:10", help="default: %(default)s")
     parser.add_argument("--trainings", type=int, default=48, help="default: %(default)s")
+    parser.add_argument("--charge", type=int, default=RUNG, help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
@@ -196,17 +201,17 @@ def main() -> None:
     lines = path.read_text().splitlines() if path.exists() and not arguments.again else []
     path.write_text("".join(line + "\n" for line in lines))
     rows = [json.loads(line) for line in lines]
-    done = {(*(row[name] for name in Job._fields), row["trainings"]) for row in rows}
+    done = {Job(*(row[name] for name in Job._fields)) for row in rows}
     jobs = [
-        Job(dataset, sampler, pruner, seed)
+        Job(dataset, sampler, pruner, seed, arguments.trainings, arguments.charge)
         for seed, dataset, sampler, pruner in product(
             arguments.seeds, nb201.DATASETS, SAMPLERS, PRUNERS
         )
         if (sampler, pruner) != (IGNORING, "none")
-        and (dataset, sampler, pruner, seed, arguments.trainings) not in done
     ]
+    jobs = [job for job in jobs if job not in done]
     with ProcessPoolExecutor(arguments.jobs) as pool, path.open("a") as file:
-        running = [pool.submit(run, job, arguments.trainings) for job in jobs]
+        running = [pool.submit(run, job) for job in jobs]
         for future in tqdm(as_completed(running), total=len(running), unit="run"):
             rows.append(future.result())
             file.write(json.dumps(rows[-1]) + "\n")

@@ -10,15 +10,17 @@ from benchmarks import pruning
 def jobs(need_data):
     need_data("nb201/nb201_accuracy.csv.gz")
     return [
-        pruning.Job("c10", "tpe", pruner, seed) for pruner in pruning.PRUNERS for seed in (0, 1)
+        pruning.Job("c10", "tpe", pruner, 0, 20, charge)
+        for pruner in pruning.PRUNERS
+        for charge in (12, 60)
     ]
 
 
 def test_every_search_has_the_same_epochs(jobs):
     for job in jobs:
-        row = pruning.run(job, trainings=20)
+        row = pruning.run(job)
         whole = row["trials"] - row["pruned"]
-        spent = pruning.WHOLE * whole + pruning.RUNG * row["pruned"]
+        spent = pruning.WHOLE * whole + job.charge * row["pruned"]
         assert 0 <= spent - 20 * pruning.WHOLE < pruning.WHOLE
         assert (row["pruned"] > 0) == (job.pruner != "none")
         assert all(a < b for a, b in zip(row["best"], row["best"][1:], strict=False))
@@ -27,8 +29,7 @@ def test_every_search_has_the_same_epochs(jobs):
 def test_differences_are_paired_by_seed():
     def row(pruner, seed, value):
         return {
-            **pruning.Job("c10", "agnet", pruner, seed)._asdict(),
-            "trainings": 48,
+            **pruning.Job("c10", "agnet", pruner, seed, 48, 12)._asdict(),
             "trials": 100,
             "pruned": 60,
             "best": [(200, 50.0), (9000, value)],
