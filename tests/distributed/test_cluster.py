@@ -62,6 +62,14 @@ def test_kubernetes_file_is_consistent() -> None:
     assert job["template"]["spec"]["restartPolicy"] == "OnFailure"
 
 
+def test_kubernetes_accepts_the_file() -> None:
+    validator = pytest.importorskip(
+        "kubernetes_validate", reason="needs pip install kubernetes-validate (72 MB of schemas)"
+    )
+    for found in KUBERNETES:
+        validator.validate(found, "1.37", strict=True)
+
+
 def test_docker_understands_the_compose_file() -> None:
     docker = shutil.which("docker")
     command = [str(docker), "compose", "-f", str(FOLDER / "docker-compose.yaml"), "config"]

@@ -38,8 +38,17 @@ OPS = ("none", "skip", "conv", "pool")
 @st.composite
 def random_space(draw: st.DrawFn) -> CellSpace:
     ops = OPS[: draw(st.integers(2, 4))]
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from(["edges", "nodes", "chain", "stack"]))
+    if kind == "edges":
         return spaces.EdgeCell(nodes=draw(st.integers(2, 4)), ops=ops)
+    if kind == "chain":
+        return spaces.Chain(
+            draw(st.lists(st.sampled_from([OPS[1:3], OPS[1:]]), min_size=1, max_size=6))
+        )
+    if kind == "stack":
+        return spaces.Stack(
+            normal=spaces.EdgeCell(nodes=3, ops=ops), tail=spaces.Chain(layers=[OPS[1:]])
+        )
     nodes = draw(st.integers(3, 5))
     return spaces.NodeCell(max_nodes=nodes, max_edges=draw(st.integers(nodes - 1, 9)), ops=ops)
 
@@ -48,7 +57,9 @@ NUMBERS = st.floats(allow_nan=False) | st.sampled_from([1e308, -1e308, 5e-324, f
 
 
 @st.composite
-def random_trial(draw: st.DrawFn, space: CellSpace, sane: bool) -> optuna.trial.FrozenTrial:
+def random_trial(
+    draw: st.DrawFn, space: CellSpace, sane: bool, objectives: int = 1
+) -> optuna.trial.FrozenTrial:
     """A trial with some of the space's parameters, perhaps renamed or with other choices, and foreign ones."""
     params: dict[str, Any] = {}
     distributions: dict[str, Any] = {}
@@ -76,15 +87,15 @@ def random_trial(draw: st.DrawFn, space: CellSpace, sane: bool) -> optuna.trial.
     )
     return create_trial(
         state=state,
-        value=draw(NUMBERS) if state == TrialState.COMPLETE else None,
+        values=[draw(NUMBERS) for _ in range(objectives)] if state == TrialState.COMPLETE else None,
         params=params,
         distributions=distributions,
         system_attrs=attrs,
     )
 
 
-def study_of(space: CellSpace, trials: list[optuna.trial.FrozenTrial]) -> optuna.Study:
-    study = optuna.create_study(direction="maximize", sampler=Sampler(space=space))
+def study_of(space: CellSpace, trials: list[optuna.trial.FrozenTrial], *more: str) -> optuna.Study:
+    study = optuna.create_study(directions=["maximize", *more], sampler=Sampler(space=space))
     study.add_trials(trials)
     return study
 
@@ -99,8 +110,9 @@ def evaluated(space: CellSpace, study: optuna.Study) -> set[bytes]:
 @given(data=st.data())
 def test_any_history_of_any_space(data: st.DataObject) -> None:
     space = data.draw(random_space())
-    trials = data.draw(st.lists(random_trial(space, sane=True), max_size=14))
-    study = study_of(space, trials)
+    more = data.draw(st.lists(st.sampled_from(["maximize", "minimize"]), max_size=1))
+    trials = data.draw(st.lists(random_trial(space, True, 1 + len(more)), max_size=14))
+    study = study_of(space, trials, *more)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         taken = evaluated(space, study)
