@@ -71,11 +71,17 @@ def best(run: Record) -> FloatArray:
     return np.where(np.isinf(so_far), np.nan, sign * so_far)
 
 
-def test_of_best(run: Record, queries: int) -> float:
-    """Test value of the best after ``queries`` queries; NaN where it is unknown."""
+def best_query(run: Record, queries: int) -> int | None:
+    """Which query found the best after ``queries`` queries; None where nothing is feasible."""
     value = best(run)[queries - 1]
     at = np.flatnonzero(feasible(run)[:queries] & (numbers(run.values[0])[:queries] == value))
-    return float(numbers(run.test)[at[0]]) if len(at) else np.nan
+    return int(at[0]) if len(at) else None
+
+
+def test_of_best(run: Record, queries: int) -> float:
+    """Test value of the best after ``queries`` queries; NaN where it is unknown."""
+    at = best_query(run, queries)
+    return np.nan if at is None else float(numbers(run.test)[at])
 
 
 def best_test(run: Record, queries: int) -> float:

@@ -24,6 +24,7 @@ class Record:
         constraints: A list a constraint, by name; at most 0 is feasible.
         test: Test value of what was evaluated.
         seconds: Of the method alone, ask and tell.
+        best: Text of the best architecture (`curves.best_query`); None where there is none, and in older lines.
     """
 
     problem: str
@@ -39,6 +40,7 @@ class Record:
     constraints: dict[str, list[float | None]]
     test: list[float | None]
     seconds: list[float]
+    best: str | None = None
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -56,7 +58,7 @@ def read(path: Path) -> Iterator[Record]:
     for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], start=1):
         try:
             content = json.loads(line)
-            if not isinstance(content, dict) or set(content) != names:
+            if not isinstance(content, dict) or {*content, "best"} != names:
                 raise ValueError("its fields are not those of a run")
             yield Record(**content)
         except ValueError as error:

@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ import numpy as np
 import optuna
 from tqdm import tqdm
 
-from benchmarks import methods, problems, records
+from benchmarks import curves, methods, problems, records
 from benchmarks.methods import AskTell
 from benchmarks.problems import Problem
 from benchmarks.records import Record
@@ -76,8 +77,8 @@ def numbers(values: FloatArray) -> list[float | None]:
 
 
 def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
-    """The per-query part of a record."""
-    found, seconds = [], []
+    """The per-query part of a record, and the architectures that were asked."""
+    asked_for, found, seconds = [], [], []
     for _ in range(budget):
         start = time.perf_counter()
         architecture = method.ask()
@@ -91,6 +92,7 @@ def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
         method.tell(*results)
         seconds.append(asked - start + time.perf_counter() - told)
         found.append((values[0], constraints[0], test[0]))
+        asked_for.append(architecture)
     by_query = [np.array(column) for column in zip(*found, strict=True)]
     return {
         "values": [numbers(column) for column in by_query[0].T],
@@ -100,6 +102,7 @@ def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
         },
         "test": numbers(by_query[2]),
         "seconds": [round(s, 5) for s in seconds],
+        "architectures": asked_for,
     }
 
 
@@ -109,15 +112,19 @@ def run(job: Job) -> Record:
     method = methods.METHODS[job.method](problem, job.seed)
     if isinstance(method, optuna.samplers.BaseSampler):
         method = SamplerSearch(problem, method)
-    return Record(
+    found = search(problem, method, job.budget)
+    architectures = found.pop("architectures")
+    record = Record(
         **job._asdict(),
         data=problem.data,
         versions={package: version(package) for package in PACKAGES},
         directions=list(problem.directions),
         reference=None if problem.reference is None else list(problem.reference),
         optimum=None if problem.optimum is None else round(problem.optimum, 4),
-        **search(problem, method, job.budget),
+        **found,
     )
+    at = curves.best_query(record, job.budget)
+    return replace(record, best=None if at is None else str(architectures[at]))
 
 
 def missing(jobs: Sequence[Job], path_of: Callable[[str], Path], again: bool) -> list[Job]:

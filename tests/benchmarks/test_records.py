@@ -38,6 +38,13 @@ def test_several_writers_keep_lines_whole(tmp_path, record):
     assert sorted(run.seed for run in records.read(path)) == list(range(100))
 
 
+def test_lines_without_the_best_architecture_are_read(tmp_path, record):
+    path = tmp_path / "r.jsonl"
+    records.append(path, record(best="a cell"))
+    path.write_text(path.read_text() + path.read_text().replace(',"best":"a cell"', ""))
+    assert [run.best for run in records.read(path)] == ["a cell", None]
+
+
 @pytest.mark.parametrize("line", ['{"torn', "[]", "null", '{"problem": "nb101"}', ""])
 def test_a_line_that_is_no_run_is_named(tmp_path, record, line):
     path = tmp_path / "r.jsonl"

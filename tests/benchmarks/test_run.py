@@ -68,6 +68,7 @@ def test_a_method_is_told_all_there_is_and_none_where_something_is_missing():
     assert found["constraints"] == {"latency": [0.0, None, 1.0]}
     assert found["test"] == [3.0, 0.0, 5.0]
     assert len(found["seconds"]) == 3
+    assert TOY.space.choices(found["architectures"]).tolist()[1] == [0] * 6
     assert min(found["seconds"]) >= 0
 
 

@@ -45,6 +45,15 @@ def test_a_search_table_by_hand(results, long_record):
     assert row == ["random", "3", *["46.67 ± 4.71"] * 3, "10 (2/3)", "10.0"]
 
 
+def test_skips_are_counted_in_the_best_cells_where_lines_keep_them(results, long_record):
+    skip = "[" + "('skip_connect', 0), ('skip_connect', 1), " * 4 + "]"
+    none = skip.replace("skip_connect", "max_pool_3x3")
+    texts = [f"Genotype(normal={skip}, reduce={cell})" for cell in (skip, none)] + [None]
+    results(*(long_record(i, problem="nb301", best=text) for i, text in enumerate(texts)))
+    row = cells(list(tables.skip_shares()), "random")
+    assert (row[1], row[3]) == ("2", "75.00 ± 25.00")
+
+
 def test_a_value_that_some_seeds_lack_is_marked(results, long_record):
     limits = {"latency": [1.0] * 200}
     results(
