@@ -30,8 +30,8 @@ from optuna_agnet.training_free import rank_sum, training_free_scores
 
 OUT = Path(__file__).parent / "results" / "training_free"
 TESTS = {"CIFAR-10": "c10_test", "CIFAR-100": "c100_test", "ImageNet16-120": "in16_test"}
-# Chen et al. 2021, as we remember figures 1 and 2: not looked up again. Kendall's tau on NAS-Bench-201, networks of 3 and
-# 1 channels, batches of the data set.
+# Chen et al. 2021, Kendall's tau on NAS-Bench-201, networks of 3 and 1 channels, batches of the data set; quoted from
+# memory, not verified.
 PUBLISHED = {"NTK condition number": "-0.42", "linear regions": "0.50", "rank sum": "-"}
 
 
