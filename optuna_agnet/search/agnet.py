@@ -325,7 +325,8 @@ class AGNet:
         with _one_thread():
             self.model.advance(told)
             ranked, source = self._ranked(told, pending, number, allowed, rng)
-        new = allowed.new(ranked)
+        shared = self.config.round_size > 1  # a pool of one's own holds only new ones
+        new = allowed.new(ranked) if shared else np.arange(len(ranked))
         if not len(new):  # a shared pool that is used up
             ranked, source = random_pool(_STARTUP_POOL, allowed, rng), "random"
             new = np.arange(len(ranked))

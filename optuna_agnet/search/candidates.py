@@ -88,8 +88,9 @@ def generator_pool(
     parts: list[Candidates] = []
     count = 0
     for draws in config.draws:
+        if parts:
+            allowed = allowed.without(parts[-1].x)
         part = _sampled(generator, draws, config, allowed, rng)
-        allowed = allowed.without(part.x)
         parts.append(part)
         count += len(part.x)
         if count >= config.pool_size:
