@@ -14,7 +14,8 @@ import torch
 
 from optuna_agnet import spaces
 from optuna_agnet.surrogate.base import Candidates
-from optuna_agnet.surrogate.gaussian_process import GaussianProcess, normal_scores
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.surrogate.scores import normal_scores
 
 
 class SumKernel(gpytorch.kernels.Kernel):

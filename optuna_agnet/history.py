@@ -23,7 +23,8 @@ from optuna_agnet.search.observations import signs
 from optuna_agnet.spaces.base import CellSpace, IntArray
 from optuna_agnet.study_state import StudyState, directions_of
 from optuna_agnet.surrogate.base import Candidates, FloatArray
-from optuna_agnet.surrogate.gaussian_process import GaussianProcess, normal_scores
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.surrogate.scores import normal_scores
 
 if TYPE_CHECKING:
     import optuna

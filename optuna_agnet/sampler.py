@@ -25,6 +25,7 @@ from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted
 from optuna_agnet.search.candidates import Filter, random_pool
 from optuna_agnet.search.limits import InvalidConstraint, KnownConstraint
 from optuna_agnet.search.model import seed_from
+from optuna_agnet.source_studies import check_directions_of, read_sources
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
 from optuna_agnet.study_state import Snapshot, StudyState
 
@@ -66,10 +67,15 @@ class AGNetSampler(BaseSampler):
             only a trial can tell are set in it: ``trial.set_constraint("latency_ms", latency - 4.0)``; a trial that is
             pruned after that, as too slow to be worth its training, still counts.
         constraints_func: The same for Optuna 4 and Ray Tune: called after a trial, returns all its constraints.
+        source_studies: Studies of the same space and objectives on another data set or device: a warm start. What they
+            hold is read once, here. It is a prior for generator and surrogate and replaces the random startup; results
+            of the study itself overrule it, so an unrelated source costs some trials and no more. Constraints are
+            matched by name. All workers should get the same ones, and so should a study that is resumed. Needs the
+            default surrogate, ``config.surrogate="gp"``.
 
     Raises:
-        ValueError: An argument is out of range, or the generator is another space's.
-        TypeError: A known constraint or ``constraints_func`` is no function.
+        ValueError: An argument is out of range, the generator is another space's, or a source study does not fit.
+        TypeError: A known constraint or ``constraints_func`` is no function, or a source no study.
 
     Example:
         >>> import optuna
@@ -82,6 +88,14 @@ class AGNetSampler(BaseSampler):
         >>> study.optimize(objective, n_trials=5)
         >>> len(study.best_params)
         6
+
+        The next study, on other data, starts from this one:
+
+        >>> warm = AGNetSampler(space, seed=0, source_studies=[study])
+        >>> next_study = optuna.create_study(direction="maximize", sampler=warm)
+        >>> next_study.optimize(objective, n_trials=5)
+        >>> next_study.trials[0].value >= 2
+        True
     """
 
     def __init__(
@@ -96,6 +110,7 @@ class AGNetSampler(BaseSampler):
         stale_after: float | None = None,
         known_constraints: Mapping[str, KnownConstraint] | None = None,
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
+        source_studies: Sequence[Study] = (),
     ) -> None:
         if max_failures < 1:
             raise ValueError(f"max_failures={max_failures} must be at least 1")
@@ -110,7 +125,9 @@ class AGNetSampler(BaseSampler):
             )
         self._space, self._config, self._generator = space, config, generator
         self._known_constraints, self._constraints_func = known_constraints, constraints_func
-        self._search: AGNet | None = self.new_search(("maximize",))  # errors at the door
+        self._sources = read_sources(source_studies, space)
+        directions = self._sources[0].directions if self._sources else ("maximize",)
+        self._search: AGNet | None = self.new_search(directions)  # errors at the door
         if companion is None:
             companion = TPESampler(seed=None if seed is None else seed % _COMPANION_SEEDS)
         self._companion = companion
@@ -332,7 +349,13 @@ class AGNetSampler(BaseSampler):
     # -- caches ----------------------------------------------------------------------------------------------------
 
     def new_search(self, directions: Sequence[str]) -> AGNet:
-        """The search that the sampler asks, nothing told yet: its space, seed, config, generator and limits."""
+        """The search that the sampler asks, nothing told yet: its space, seed, config, generator, limits and sources.
+
+        Raises:
+            ValueError: The sources have other directions.
+        """
+        for source in self._sources:
+            check_directions_of(source, tuple(directions), "this study")
         return AGNet(
             self._space,
             directions,
@@ -340,6 +363,7 @@ class AGNetSampler(BaseSampler):
             config=self._config,
             generator=self._generator,
             known_constraints=self._known_constraints,
+            sources=[source.told for source in self._sources],
         )
 
     def _search_for(self, study: Study) -> AGNet:

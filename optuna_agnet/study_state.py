@@ -201,12 +201,11 @@ class StudyState:
         told, names = self._told, self._told.names
         if not set(more.names) <= set(names):
             return Told.of(self._results, self._directions, len(self._space.decisions))
-        constraints = np.full((len(more), len(names)), np.nan)
-        constraints[:, [names.index(name) for name in more.names]] = more.constraints
+        more = more.with_constraints(names)
         return Told(
             np.concatenate([told.x, more.x]),
             np.concatenate([told.y, more.y]),
-            np.concatenate([told.constraints, constraints]),
+            np.concatenate([told.constraints, more.constraints]),
             names,
         )
 

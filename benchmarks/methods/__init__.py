@@ -11,6 +11,7 @@ from benchmarks.methods import (
     local_search,
     optuna_samplers,
     regularized_evolution,
+    warm,
     weaknas,
 )
 from benchmarks.methods.base import AskTell, Factory
@@ -25,6 +26,7 @@ METHODS: dict[str, Factory] = {
     **bayesian_optimization.METHODS,
     **bananas.METHODS,
     **weaknas.METHODS,
+    **warm.METHODS,
 }
 
 __all__ = ["METHODS", "AskTell", "Factory"]

@@ -27,6 +27,7 @@ from optuna_agnet.search.limits import KnownConstraint, Limits
 from optuna_agnet.search.model import Model, seed_from
 from optuna_agnet.search.observations import Result, Told, check_directions, signs
 from optuna_agnet.search.ranking import RANKINGS, fronts, violations
+from optuna_agnet.search.sources import check_sources
 from optuna_agnet.search.turns import check_turns, fixed_by_turn
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
 from optuna_agnet.surrogate.base import Candidates, FloatArray, Surrogate
@@ -42,7 +43,7 @@ class Proposal:
     Args:
         row: Its decisions (D,).
         architecture: The same as a value.
-        source: "startup", "generator", "neighbors", "random" or "repeat".
+        source: "startup" (random, or what the sources speak for), "generator", "neighbors", "random" or "repeat".
         version: Rounds of training that the generator had had.
     """
 
@@ -65,9 +66,12 @@ class AGNet:
             at most 0 where it may be proposed. They decide what is proposed, and nothing else; each is called once an
             architecture, for candidates in the order in which they would be proposed.
         surrogate: One of your own, instead of the one that ``config.surrogate`` names.
+        sources: Results of other searches in the same space, of another data set or device: their `told`. They are a
+            prior for generator and surrogate, which what is told here overrules, and take the place of the random
+            startup. Columns of objectives must mean the same; constraints are matched by name.
 
     Raises:
-        ValueError: An argument is out of range, or the generator is another space's.
+        ValueError: An argument is out of range, the generator is another space's, or a source does not fit.
         TypeError: A known constraint is no function.
 
     Example:
@@ -79,6 +83,12 @@ class AGNet:
         ...     search.tell(arch, str(arch).count("nor_conv_3x3"))
         >>> search.best[1]
         (6.0,)
+
+        Other results of the same architectures are a better start than random ones:
+
+        >>> warm = AGNet(space, seed=0, sources=[search.told])
+        >>> str(warm.ask()).count("nor_conv_3x3") >= 5
+        True
     """
 
     def __init__(
@@ -91,6 +101,7 @@ class AGNet:
         generator: Generator | None = None,
         known_constraints: Mapping[str, KnownConstraint] | None = None,
         surrogate: Surrogate | None = None,
+        sources: Sequence[Told] = (),
     ) -> None:
         if seed < 0:
             raise ValueError(f"seed={seed} must not be negative")
@@ -102,6 +113,12 @@ class AGNet:
                 f"the generator was made for {generator.space!r}, the search is in {space!r}"
             )
         check_turns(space, self.config)
+        if sources and (surrogate is not None or self.config.surrogate != "gp"):
+            raise ValueError(
+                f"sources need the surrogate 'gp', not {surrogate or self.config.surrogate!r}: no other one learns from"
+                " them"
+            )
+        self._sources = check_sources(space, self.directions, sources)
         self.limits = Limits(space, known_constraints)
         self._generator, self._surrogate = generator, surrogate
         self._model: Model | None = None
@@ -249,8 +266,9 @@ class AGNet:
         generator: Generator | None = None,
         known_constraints: Mapping[str, KnownConstraint] | None = None,
         surrogate: Surrogate | None = None,
+        sources: Sequence[Told] = (),
     ) -> AGNet:
-        """Continue from `state_dict`; give the same ``generator``, ``known_constraints`` and ``surrogate`` as before.
+        """Continue from `state_dict`, which lacks the last four arguments: give the same ones as before.
 
         Raises:
             ValueError: The state is another space's, or incomplete.
@@ -271,6 +289,7 @@ class AGNet:
             generator=generator,
             known_constraints=known_constraints,
             surrogate=surrogate,
+            sources=sources,
         )
         search._told = [
             (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
@@ -287,7 +306,9 @@ class AGNet:
         """Generator and surrogate, trained as far as the last proposal needed them."""
         if self._model is None:
             start = self._generator or pretrained(self.space, self.config.generator)
-            self._model = Model(self.space, start, self.config, self.seed, self._surrogate)
+            self._model = Model(
+                self.space, start, self.config, self.seed, self._surrogate, self._sources
+            )
         return self._model
 
     def propose(
@@ -318,10 +339,12 @@ class AGNet:
         if not self.config.allow_duplicates:
             allowed = allowed.without(told.x, self._keys).without(pending)
         rng = np.random.default_rng(seed_from(self.seed, 2, number))
-        if len(told) < self.config.n_startup:
+        startup = len(told) < self.config.n_startup
+        if startup and not self._sources:
             drawn = random_pool(_STARTUP_POOL, allowed, rng)
             return self._proposal(self.limits.within(drawn, allowed, rng), "startup", 0)
-        self._warn_if_infeasible(told)
+        if not startup:
+            self._warn_if_infeasible(told)
         with _one_thread():
             self.model.advance(told)
             ranked, source = self._ranked(told, pending, number, allowed, rng)
@@ -331,7 +354,7 @@ class AGNet:
             ranked, source = random_pool(_STARTUP_POOL, allowed, rng), "random"
             new = np.arange(len(ranked))
         row = self.limits.within(ranked[new], allowed, rng)
-        return self._proposal(row, source, self.model.version)
+        return self._proposal(row, "startup" if startup else source, self.model.version)
 
     def _warn_if_infeasible(self, told: Told) -> None:
         if self._warned or told.feasible.any():
@@ -369,7 +392,7 @@ class AGNet:
         mean, std = surrogate.predict(pool)
         size = len(self.directions)
         zero = surrogate.zero[size:]
-        if self.config.acquisition == "mean":
+        if self.config.acquisition == "mean" or not len(told):
             order = np.argsort(
                 self.model.rank(mean[:, :size], mean[:, size:] - zero), kind="stable"
             )
@@ -404,8 +427,9 @@ class AGNet:
             torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
             pool = generator_pool(self.model.generator, self.config, allowed, torch_rng)
         elif source == "neighbors":
-            order = np.argsort(self.ranks(told), kind="stable")
-            x = neighbor_pool(told.x[order], size, allowed, rng)
+            results = told if len(told) else self._sources[0]
+            order = np.argsort(self.ranks(results), kind="stable")
+            x = neighbor_pool(results.x[order], size, allowed, rng)
             pool = Candidates(x) if len(x) else None
         if pool is None:
             return Candidates(random_pool(size, allowed, rng)), "random"

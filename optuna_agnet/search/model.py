@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -43,6 +44,15 @@ class Model:
 
     The same results give the same weights, however many of them came at once: rounds are replayed in order, each with
     randomness of its own, so a resumed search equals one that never stopped.
+
+    Args:
+        space: Of the architectures.
+        pretrained: The generator before the first round.
+        config: Of the search.
+        seed: Of the search.
+        surrogate: One to use instead of that of the config.
+        sources: Results of other studies: the generator is first trained on them, as many rounds as a search with so
+            many results has, and they are the prior of the Gaussian process.
     """
 
     def __init__(
@@ -52,30 +62,53 @@ class Model:
         config: AGNetConfig,
         seed: int,
         surrogate: Surrogate | None = None,
+        sources: Sequence[Told] = (),
     ) -> None:
         self.space, self.config, self.seed = space, config, seed
-        self._pretrained, self._given = pretrained, surrogate
+        self._given, self._sources = surrogate, sources
         self.resets = 0
         self.rank = RANKINGS[config.ranking]
-        self._start(1)
+        self._pretrained = self._taught(pretrained)
+        self._start(1, ())
 
-    def _start(self, quantities: int) -> None:
-        """Pretrained weights, a fresh surrogate of so many objectives and constraints."""
+    def _taught(self, pretrained: Generator) -> Generator:
+        """A copy of the generator, trained on the sources; the rounds of several take turns."""
+        self.generator = copy.deepcopy(pretrained).to(self.config.device)
+        trainer = Trainer(self.generator, self.config.training)
+        rounds = [len(training_sizes(len(told), self.config)) for told in self._sources]
+        for version in range(max(rounds, default=0)):
+            for number, told in enumerate(self._sources):
+                if version < rounds[number]:
+                    seed = seed_from(self.seed, 6, number, version)
+                    trainer.round(self._data(told), torch.Generator().manual_seed(seed))
+        valid = self._valid_share(torch.Generator().manual_seed(seed_from(self.seed, 7)))
+        return self.generator if valid >= _COLLAPSED else pretrained
+
+    def _start(self, quantities: int, constraints: tuple[str, ...]) -> None:
+        """Pretrained weights, a fresh surrogate of so many quantities, constraints of these names among them."""
         self.generator = copy.deepcopy(self._pretrained).to(self.config.device)
-        self.surrogate = self._fresh(quantities) if self._given is None else self._given
+        self._quantities, self._constraints = quantities, constraints
+        self.surrogate = self._fresh() if self._given is None else self._given
         self._trainer = Trainer(self.generator, self.config.training, self._head())
         self.version = 0  # rounds of training so far
         self.trained_on = 0  # results that the last round was trained on
-        self._quantities, self._digest = quantities, _digest(b"")
+        self._digest = _digest(b"")
 
-    def _fresh(self, quantities: int) -> Surrogate:
+    def _fresh(self) -> Surrogate:
         if self.config.surrogate == "gp":
-            return GaussianProcess(self.space)
+            return GaussianProcess(self.space, sources=[self._fitted(t) for t in self._sources])
         if self.config.surrogate == "xgboost":
             return XGBoostSurrogate(self.space)
         width = self.space.num_nodes * len(self.space.node_types)
         width += self.space.num_nodes * (self.space.num_nodes - 1) // 2
-        return MLPSurrogate(width, quantities, seed=self.seed).to(self.config.device)
+        return MLPSurrogate(width, self._quantities, seed=self.seed).to(self.config.device)
+
+    def _fitted(self, source: Told) -> GaussianProcess:
+        """What a source knows of the quantities; nothing of those that it has not."""
+        process = GaussianProcess(self.space)
+        values = source.with_constraints(self._constraints).quantities
+        process.fit(source.x, values, source.ranks(self.rank))
+        return process
 
     def _head(self) -> Head | None:
         """How the surrogate teaches the generator, if it does: end to end where it can, else by its ranking."""
@@ -90,8 +123,9 @@ class Model:
         sizes = training_sizes(len(told), self.config)
         same = _digest(told.head(self.trained_on).data) == self._digest
         quantities = told.quantities.shape[1]
-        if self.version > len(sizes) or not same or quantities != self._quantities:
-            self._start(quantities)
+        renamed = told.names != self._constraints or quantities != self._quantities
+        if self.version > len(sizes) or not same or renamed:
+            self._start(quantities, told.names)
         for size in sizes[self.version :]:
             self._round(told.head(size))
 
@@ -100,7 +134,7 @@ class Model:
         rng = torch.Generator().manual_seed(seed_from(self.seed, 1, version))
         self._train(told, rng)
         if self._valid_share(rng) < _COLLAPSED:
-            self._start(self._quantities)
+            self._start(self._quantities, self._constraints)
             self._train(told, rng)
             self.resets += 1
         self.version, self.trained_on, self._digest = version + 1, len(told), _digest(told.data)

@@ -62,6 +62,14 @@ class Told:
         """The first ``size`` of them; all for None."""
         return Told(self.x[:size], self.y[:size], self.constraints[:size], self.names)
 
+    def with_constraints(self, names: tuple[str, ...]) -> Told:
+        """The same with other constraints, in this order; those that it does not know are NaN."""
+        constraints = np.full((len(self), len(names)), np.nan)
+        for column, name in enumerate(names):
+            if name in self.names:
+                constraints[:, column] = self.constraints[:, self.names.index(name)]
+        return Told(self.x, self.y, constraints, names)
+
     @classmethod
     def of(
         cls,

@@ -1,11 +1,16 @@
 """The default surrogate: an exact Gaussian process on true encodings with rank-transformed targets.
 
 Kernel: w exp(-Hamming / l) + (1 - w) Tanimoto. Hamming is the share of decisions that differ; Tanimoto compares
-the counts of Weisfeiler-Lehman labels of both graphs, dead nodes left out. w, l and the noise maximise the marginal
-likelihood on a grid, with the signal's variance in closed form.
+the counts of Weisfeiler-Lehman labels of both graphs, dead nodes left out. w, l and the noise are the most probable
+ones of a grid: the marginal likelihood, with the signal's variance in closed form, times a weak prior.
 
-Letters: N training architectures, P candidates, K quantities, F hashed Weisfeiler-Lehman features, G points of the
-grid.
+Other studies' results are a prior: each source has a GaussianProcess of its own, and what these predict are regressors
+of the mean. Their weights are normal around equal shares of one; the grid also says how far they may be from that, and
+can leave the sources out. Weights are part of the GP (a linear kernel), so a source that misleads is followed less with
+every result, and one that is always wrong is turned around. No sources are the case S = 0 of the same formulas.
+
+Letters: N training architectures, P candidates, K quantities, S sources, F hashed Weisfeiler-Lehman features, G points
+of the grid.
 
 Own code instead of a library, for a measured reason (`benchmarks/gp_library.py`; one core, N = 192, P = 512): fit and
 predict take 8 ms here and 31 ms in GPyTorch, hyperparameters 56 ms (the best of 100 grid points, no local optima) and
@@ -14,7 +19,9 @@ predict take 8 ms here and 31 ms in GPyTorch, hyperparameters 56 ms (the best of
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -27,23 +34,41 @@ from torch import Tensor
 from optuna_agnet.architecture import label_hashes, refine
 from optuna_agnet.spaces.base import CellSpace, IntArray, to_adjacency
 from optuna_agnet.surrogate.base import Candidates, FloatArray
+from optuna_agnet.surrogate.scores import normal_scores, zero_score
 
-_ROUNDS = 2  # of Weisfeiler-Lehman refinement
+_ROUNDS = 1  # of Weisfeiler-Lehman refinement: a node and what it is connected with
 _BUCKETS = 1024  # F
 _SCALES = (0.1, 0.2, 0.4, 0.8, 1.6)
 _MIXES = (0.05, 0.3, 0.5, 0.7, 0.95)
 _NOISES = (0.001, 0.01, 0.05, 0.2)
 _GRID = tuple(product(_SCALES, _MIXES, _NOISES))
+_PRIOR = [  # log density up to a constant: normal in log l, logit w and log noise; matters while there are few results
+    -0.5 * math.log(scale / 0.4) ** 2
+    - 0.5 * (math.log(mix / (1 - mix)) / 1.5) ** 2
+    - 0.5 * (math.log(noise / 0.02) / 1.5) ** 2
+    for scale, mix, noise in _GRID
+]
 _TUNING_POINTS = 200
+_TRUSTS = (
+    (1.0, 0.1),
+    (1.0, 1.0),
+    (0.0, 0.0),
+)  # in sources; the first before there is much to tune on
+_GUESSED = 4  # results that a signal's variance of 1 counts for where sources stand in for the first results
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """Hyperparameters: ``scale`` l, ``mix`` w, ``noise`` variance in units of the signal's."""
+    """Hyperparameters: ``scale`` l, ``mix`` w, ``noise`` variance in units of the signal's.
+
+    Weights of the sources have the mean ``trust`` / S and the variance ``slack``, in units of the signal's as well.
+    """
 
     scale: float = 0.4
     mix: float = 0.5
     noise: float = 0.05
+    trust: float = _TRUSTS[0][0]
+    slack: float = _TRUSTS[0][1]
 
 
 class Distances(NamedTuple):
@@ -66,7 +91,8 @@ class _Features:
     def distances(self, other: _Features) -> Distances:
         """Between all pairs."""
         hamming = 1 - self.one_hot @ other.one_hot.T / self.num_decisions
-        dot = self.counts @ other.counts.T
+        seen = self.counts.any(0)  # other labels add nothing to the products
+        dot = self.counts[:, seen] @ other.counts[:, seen].T
         norms = (self.counts**2).sum(1)[:, None] + (other.counts**2).sum(1)[None] - dot
         tanimoto = torch.where(norms > 0, dot / norms.clamp_min(1e-9), 1.0)  # 1: both are empty
         return Distances(hamming.double(), tanimoto.double())
@@ -77,46 +103,15 @@ def _covariance(distances: Distances, kernel: Kernel) -> Tensor:
     return covariance + (1 - kernel.mix) * distances.tanimoto
 
 
-def normal_scores(y: FloatArray) -> FloatArray:
-    """Values (N,) as normal quantiles of their ranks; equal values get equal scores, infinite ones are fine.
-
-    Example:
-        >>> normal_scores(np.array([0.0, 5.0, np.inf])).round(2)
-        array([-0.97,  0.  ,  0.97])
-    """
-    _, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - counts / 2
-    return _quantile(middle[inverse] / len(y))
-
-
-def zero_score(y: FloatArray) -> float:
-    """Where 0 lies among the normal scores of values (N,): just below those that are not negative.
-
-    A quarter of a rank beyond all of them where they have one sign.
-
-    Example:
-        >>> (
-        ...     zero_score(np.array([-2.0, -1.0, 3.0, 4.0])),
-        ...     round(zero_score(np.array([-2.0, -1.0])), 2),
-        ... )
-        (0.0, 1.15)
-    """
-    share = np.clip((y < 0).mean(), 0.25 / len(y), 1 - 0.25 / len(y))
-    return float(_quantile(np.asarray(share)))
-
-
-def _quantile(share: FloatArray) -> FloatArray:
-    return torch.special.ndtri(torch.from_numpy(share)).numpy()  # type: ignore[no-any-return]
-
-
 class _Posterior:
     """One quantity given its known values: a GP with the signal's variance in closed form.
 
     Args:
         rows: Row numbers of the training set (n,) where the quantity is known.
-        covariance: Of those (n, n), without noise.
+        covariance: Of those (n, n), without noise and sources.
         target: (n,).
-        noise: Variance in units of the signal's.
+        prior: What the sources predict there (n, S).
+        kernel: Hyperparameters.
         variance: The signal's; None estimates it.
     """
 
@@ -125,26 +120,50 @@ class _Posterior:
         rows: Tensor,
         covariance: Tensor,
         target: Tensor,
-        noise: float,
+        prior: Tensor,
+        kernel: Kernel,
         variance: float | None = None,
     ) -> None:
-        self.rows, self.target, size = rows, target, len(target)
-        self.center = target.mean()
-        noisy = covariance + (noise + 1e-8) * torch.eye(size, dtype=torch.float64)
+        self.rows, self.target, self.prior, self.kernel = rows, target, prior, kernel
+        size, sources = prior.shape
+        self.center, self._middle = target.sum() / max(size, 1), prior.sum(0) / max(size, 1)
+        self._offset = prior - self._middle
+        covariance = covariance + kernel.slack * self._offset @ self._offset.T
+        noisy = covariance + (kernel.noise + 1e-8) * torch.eye(size, dtype=torch.float64)
         self._factor = torch.linalg.cholesky(noisy)
-        centered = (target - self.center)[:, None]
-        self._alpha = torch.cholesky_solve(centered, self._factor)
-        self.variance = (
-            float((centered * self._alpha).sum() / size) if variance is None else variance
-        )
-        self.fitted = (self.center + (covariance @ self._alpha)[:, 0]).numpy()
+        residual = (target - self.center - self._trend(self._offset))[:, None]
+        self._alpha = torch.cholesky_solve(residual, self._factor)
+        if variance is None:
+            guessed = _GUESSED if sources else 0
+            variance = float(((residual * self._alpha).sum() + guessed) / (size + guessed))
+        self.variance = variance
+        fitted = self.center + (covariance @ self._alpha)[:, 0] + self._trend(self._offset)
+        self.fitted = fitted.numpy()
 
-    def predict(self, cross: Tensor) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation (P,) of the noise-free value, given covariances (n, P) with its rows."""
-        mean = self.center + (cross.T @ self._alpha)[:, 0]
-        whitened = torch.linalg.solve_triangular(self._factor, cross, upper=False)
-        left = (1 - (whitened**2).sum(0)).clamp_min(1e-9)
-        return mean.numpy(), (left * self.variance).sqrt().clamp_min(1e-9).numpy()
+    def _trend(self, offset: Tensor) -> Tensor:
+        """The mean's part (P,) that follows the sources, given how far they (P, S) are from their mean."""
+        trend: Tensor = self.kernel.trust / max(offset.shape[1], 1) * offset.sum(1)
+        return trend
+
+    def _cross(self, cross: Tensor, offset: Tensor) -> Tensor:
+        total: Tensor = cross + self.kernel.slack * self._offset @ offset.T
+        return total
+
+    def mean(self, cross: Tensor, prior: Tensor) -> Tensor:
+        """Mean (P,), given covariances (n, P) with its rows and what the sources predict (P, S)."""
+        offset = prior - self._middle
+        found: Tensor = self.center + (self._cross(cross, offset).T @ self._alpha)[:, 0]
+        return found + self._trend(offset)
+
+    def std(self, cross: Tensor, prior: Tensor) -> Tensor:
+        """Standard deviation (P,) of the noise-free value, given the same."""
+        offset = prior - self._middle
+        whitened = torch.linalg.solve_triangular(
+            self._factor, self._cross(cross, offset), upper=False
+        )
+        before = 1 + self.kernel.slack * (offset**2).sum(1)
+        left = (before - (whitened**2).sum(0)).clamp_min(1e-9)
+        return (left * self.variance).sqrt().clamp_min(1e-9)
 
 
 class GaussianProcess:
@@ -152,6 +171,7 @@ class GaussianProcess:
 
     Args:
         space: Whose decisions it reads.
+        sources: Processes that were fitted to other studies' results of the same quantities.
         tune_every: Hyperparameters are those of the first so many points, a multiple of this; so they depend on the
             data alone and not on how often it was fitted.
         max_points: Bound of the training set: the better half, and an even spread of the others.
@@ -171,8 +191,16 @@ class GaussianProcess:
     zero: FloatArray
     fitted: FloatArray
 
-    def __init__(self, space: CellSpace, *, tune_every: int = 8, max_points: int = 500) -> None:
-        self.space, self.tune_every, self.max_points = space, tune_every, max_points
+    def __init__(
+        self,
+        space: CellSpace,
+        *,
+        sources: Sequence[GaussianProcess] = (),
+        tune_every: int = 8,
+        max_points: int = 500,
+    ) -> None:
+        self.space, self.sources = space, sources
+        self.tune_every, self.max_points = tune_every, max_points
         self.kernels: list[Kernel] = []
         self._tuned_on: bytes | None = None
 
@@ -182,19 +210,19 @@ class GaussianProcess:
         kept = _subset(rank, self.max_points)
         self._features = self._featurize(x[kept])
         distances = self._features.distances(self._features)
+        prior = self._prior(self._features, y.shape[1])
         self.zero, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
         self._posteriors = []
         for column, kernel in enumerate(self.kernels):
             values = y[kept, column]
             known = np.flatnonzero(~np.isnan(values))
-            if not len(
-                known
-            ):  # all known ones were left out: as if one average value had been seen
+            if len(kept) and not len(known):
+                # all known ones were left out: as if one average value had been seen
                 known, values = np.zeros(1, dtype=np.int64), np.zeros(1)
             target, rows = torch.from_numpy(normal_scores(values[known])), torch.from_numpy(known)
             covariance = _covariance(distances.of(rows, rows), kernel)
-            posterior = _Posterior(rows, covariance, target, kernel.noise)
-            self.zero[column] = zero_score(values[known])
+            posterior = _Posterior(rows, covariance, target, prior[rows, column], kernel)
+            self.zero[column] = zero_score(values[known]) if len(known) else 0.0
             self.fitted[kept[known], column] = posterior.fitted
             self._posteriors.append(posterior)
 
@@ -203,8 +231,9 @@ class GaussianProcess:
 
         `zero` and `fitted` stay as they are.
         """
-        means, _ = self.predict(Candidates(x))
         more, old = self._featurize(x), len(self._features.one_hot)
+        prior = self._prior(more, len(self.kernels))
+        means = self._means(more, prior)
         self._features = _Features(
             torch.cat([self._features.one_hot, more.one_hot]),
             torch.cat([self._features.counts, more.counts]),
@@ -212,24 +241,39 @@ class GaussianProcess:
         )
         distances = self._features.distances(self._features)
         pending = torch.arange(old, old + len(x))
-        for column, (kernel, posterior) in enumerate(
-            zip(self.kernels, self._posteriors, strict=True)
-        ):
+        for column, posterior in enumerate(self._posteriors):
             rows = torch.cat([posterior.rows, pending])
-            target = torch.cat([posterior.target, torch.from_numpy(means[:, column].copy())])
-            covariance = _covariance(distances.of(rows, rows), kernel)
+            target = torch.cat([posterior.target, means[:, column]])
+            covariance = _covariance(distances.of(rows, rows), posterior.kernel)
+            known = torch.cat([posterior.prior, prior[:, column]])
             self._posteriors[column] = _Posterior(
-                rows, covariance, target, kernel.noise, posterior.variance
+                rows, covariance, target, known, posterior.kernel, posterior.variance
             )
 
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
         """Posterior mean and standard deviation (P, K) of the noise-free values."""
-        distances = self._features.distances(self._featurize(candidates.x))
-        found = [
-            posterior.predict(_covariance(distances.of(posterior.rows), kernel))
-            for kernel, posterior in zip(self.kernels, self._posteriors, strict=True)
-        ]
-        return np.stack([mean for mean, _ in found], 1), np.stack([std for _, std in found], 1)
+        features = self._featurize(candidates.x)
+        prior = self._prior(features, len(self.kernels))
+        given = list(zip(self._posteriors, self._crosses(features), prior.unbind(1), strict=True))
+        means = [posterior.mean(cross, known) for posterior, cross, known in given]
+        stds = [posterior.std(cross, known) for posterior, cross, known in given]
+        return torch.stack(means, 1).numpy(), torch.stack(stds, 1).numpy()
+
+    def _means(self, features: _Features, prior: Tensor) -> Tensor:
+        """Posterior means (P, K), given what the sources predict."""
+        given = zip(self._posteriors, self._crosses(features), prior.unbind(1), strict=True)
+        return torch.stack([posterior.mean(cross, known) for posterior, cross, known in given], 1)
+
+    def _crosses(self, features: _Features) -> list[Tensor]:
+        """Of each quantity, covariances (n, P) of the rows where it is known with candidates."""
+        distances = self._features.distances(features)
+        return [_covariance(distances.of(p.rows), p.kernel) for p in self._posteriors]
+
+    def _prior(self, features: _Features, quantities: int) -> Tensor:
+        """What the sources predict (P, K, S)."""
+        none = torch.empty(len(features.one_hot), quantities, 0, dtype=torch.float64)
+        found = [source._means(features, none) for source in self.sources]
+        return torch.stack(found, 2) if found else none
 
     def _featurize(self, x: IntArray) -> _Features:
         one_hot = torch.from_numpy(self.space.one_hot(x))
@@ -254,6 +298,8 @@ class GaussianProcess:
         if data == self._tuned_on:
             return
         self.kernels, self._tuned_on = [Kernel()] * y.shape[1], data
+        if self.sources and size < self.tune_every:
+            return
         columns = defaultdict(list)  # those known for the same architectures share the costly part
         for column, values in enumerate(y[:size].T):
             known = np.flatnonzero(~np.isnan(values))
@@ -264,25 +310,59 @@ class GaussianProcess:
                 continue
             features = self._featurize(x[rows])
             targets = np.stack([normal_scores(y[rows, column]) for column in chosen], 1)
-            kernels = best_kernels(features.distances(features), torch.from_numpy(targets))
+            prior = self._prior(features, y.shape[1])[:, chosen]
+            kernels = best_kernels(features.distances(features), torch.from_numpy(targets), prior)
             for column, kernel in zip(chosen, kernels, strict=True):
                 self.kernels[column] = kernel
 
 
-def best_kernels(distances: Distances, targets: Tensor) -> list[Kernel]:
-    """For each of the targets (N, K) the kernel of the grid with the largest marginal likelihood."""
-    n, kernels = len(targets), [Kernel(*point) for point in _GRID]
-    noise = torch.tensor([k.noise for k in kernels], dtype=torch.float64)
+def best_kernels(distances: Distances, targets: Tensor, prior: Tensor) -> list[Kernel]:
+    """For each of the targets (N, K) the most probable kernel of the grid.
+
+    Args:
+        distances: Of the N architectures.
+        targets: (N, K).
+        prior: What the sources predict (N, K, S).
+    """
+    n, sources = len(targets), prior.shape[2]
+    noise = torch.tensor([noise for _, _, noise in _GRID], dtype=torch.float64)
     shapes = [Kernel(scale, mix) for scale, mix in product(_SCALES, _MIXES)]
     shaped = torch.stack([_covariance(distances, k) for k in shapes])  # (G / noises, N, N)
     covariance = shaped.repeat_interleave(len(_NOISES), 0)
     covariance.diagonal(dim1=1, dim2=2).add_(noise[:, None] + 1e-8)
     factor = torch.linalg.cholesky(covariance)
-    white = torch.linalg.solve_triangular(factor, (targets - targets.mean(0))[None], upper=False)
-    scale = (white**2).sum(1) / n  # (G, K)
-    determinant = factor.diagonal(dim1=1, dim2=2).log().sum(1)
-    likelihood = -0.5 * n * scale.clamp_min(1e-12).log() - determinant[:, None]
-    return [kernels[best] for best in likelihood.argmax(0).tolist()]
+    both = torch.cat([targets[..., None], prior], 2)  # (N, K, 1 + S)
+    centered = (both - both.mean(0)).flatten(1)
+    white = torch.linalg.solve_triangular(factor, centered[None], upper=False)
+    target, regressors = white.unflatten(2, both.shape[1:]).split([1, sources], 3)
+    determinant = factor.diagonal(dim1=1, dim2=2).log().sum(1)[:, None]
+    believed = torch.tensor(_PRIOR, dtype=torch.float64)[:, None]
+    guessed = _GUESSED if sources else 0
+    probable, kernels = [], []
+    for trust, slack in _TRUSTS if sources else _TRUSTS[:1]:
+        residual = target - trust / max(sources, 1) * regressors.sum(3, keepdim=True)
+        explained, linear = _linear_part(regressors, residual, slack)
+        squares = (residual[..., 0] ** 2).sum(1) - explained + guessed  # (G, K)
+        scale = (squares / (n + guessed)).clamp_min(1e-12)
+        probable.append(believed - 0.5 * (n + guessed) * scale.log() - determinant - linear)
+        kernels += [Kernel(*point, trust, slack) for point in _GRID]
+    return [kernels[best] for best in torch.cat(probable).argmax(0).tolist()]
+
+
+def _linear_part(regressors: Tensor, residual: Tensor, slack: float) -> tuple[Tensor, Tensor]:
+    """What a linear kernel changes, by Woodbury's identity: squares explained and half the log determinant, (G, K).
+
+    Args:
+        regressors: Whitened predictions of the sources (G, N, K, S).
+        residual: Whitened (G, N, K, 1).
+        slack: The kernel's variance.
+    """
+    by_source = regressors.permute(0, 2, 3, 1)  # (G, K, S, N)
+    inner = torch.eye(by_source.shape[2], dtype=torch.float64)
+    inner = inner + slack * by_source @ by_source.mT
+    pull = by_source @ residual.permute(0, 2, 1, 3)  # (G, K, S, 1)
+    explained = slack * (pull * torch.linalg.solve(inner, pull)).sum((2, 3))
+    return explained, torch.linalg.slogdet(inner)[1] / 2
 
 
 def _subset(rank: FloatArray, most: int) -> npt.NDArray[np.int64]:

@@ -8,9 +8,8 @@ from optuna_agnet.surrogate.gaussian_process import (
     GaussianProcess,
     Kernel,
     best_kernels,
-    normal_scores,
-    zero_score,
 )
+from optuna_agnet.surrogate.scores import normal_scores, zero_score
 
 SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
 
@@ -87,7 +86,7 @@ def test_hyperparameters_depend_on_the_data_alone():
     np.testing.assert_array_equal(steps.predict(Candidates(x))[0], once.predict(Candidates(x))[0])
 
 
-def test_the_grid_maximises_the_marginal_likelihood():
+def test_the_most_probable_kernel_of_the_grid_is_chosen():
     x, y = data(SPACES[0], 40)
     gp = GaussianProcess(SPACES[0])
     features = gp._featurize(x)
@@ -95,22 +94,36 @@ def test_the_grid_maximises_the_marginal_likelihood():
     hamming, tanimoto = distances
     target = torch.from_numpy(normal_scores(y))
 
-    def likelihood(kernel):
+    def log_probability(kernel):
+        around = torch.distributions.Normal(0.0, torch.tensor([1.0, 1.5, 1.5]))
+        odds = kernel.mix / (1 - kernel.mix)
+        prior = around.log_prob(
+            torch.tensor([kernel.scale / 0.4, odds, kernel.noise / 0.02]).log()
+        ).sum()
         gram = kernel.mix * torch.exp(-hamming / kernel.scale) + (1 - kernel.mix) * tanimoto
         gram += (kernel.noise + 1e-8) * torch.eye(len(x))
         centered = target - target.mean()
         scale = centered @ torch.linalg.solve(gram, centered) / len(x)
         normal = torch.distributions.MultivariateNormal(target.mean().expand(len(x)), scale * gram)
-        return float(normal.log_prob(target))
+        return float(normal.log_prob(target) + prior)
 
-    (chosen,) = best_kernels(distances, target[:, None])
+    nothing = torch.empty(len(x), 1, 0, dtype=torch.float64)
+    (chosen,) = best_kernels(distances, target[:, None], nothing)
     for other in (
         Kernel(0.1, 0.95, 0.2),
         Kernel(0.4, 0.5, 0.05),
         Kernel(1.6, 0.3, 0.001),
         Kernel(0.8, 0.7, 0.01),
     ):
-        assert likelihood(chosen) >= likelihood(other) - 1e-6
+        assert log_probability(chosen) >= log_probability(other) - 1e-6
+
+
+def test_one_result_leaves_the_kernel_where_the_prior_is():
+    x, _ = data(SPACES[0], 1)
+    features = GaussianProcess(SPACES[0])._featurize(x)
+    nothing = torch.empty(1, 1, 0, dtype=torch.float64)
+    (chosen,) = best_kernels(features.distances(features), torch.zeros(1, 1).double(), nothing)
+    assert (chosen.scale, chosen.mix) == (0.4, 0.5)
 
 
 def test_pending_architectures_lower_uncertainty_but_not_the_incumbent():
