@@ -162,7 +162,7 @@ class _Posterior:
             self._factor, self._cross(cross, offset), upper=False
         )
         before = 1 + self.kernel.slack * (offset**2).sum(1)
-        left = (before - (whitened**2).sum(0)).clamp_min(1e-9)
+        left: Tensor = (before - (whitened**2).sum(0)).clamp_min(1e-9)
         return (left * self.variance).sqrt().clamp_min(1e-9)
 
 

@@ -202,3 +202,47 @@ def test_zero_separates_the_signs():
     np.testing.assert_array_equal(scores >= zero, y >= 0)
     assert (normal_scores(y[2:]) > zero_score(y[2:])).all()
     assert (normal_scores(y[:2]) < zero_score(y[:2])).all()
+
+
+def with_source(sign):
+    """A process with a source that knows 60 architectures, fitted to 30 others; x of 20 more."""
+    space = SPACES[0]
+    x, y = data(space, 140)
+    y = y + np.random.default_rng(2).normal(size=len(y))  # what neighbours say nothing of
+    source = GaussianProcess(space)
+    source.fit(x[30:90], sign * y[30:90, None], -y[30:90])
+    gp = GaussianProcess(space, sources=[source])
+    gp.fit(x[:30], y[:30, None], -y[:30])
+    return gp, source, x, y
+
+
+def test_a_source_is_a_mean_and_a_linear_kernel():
+    gp, source, x, y = with_source(1.0)
+    (kernel,) = gp.kernels
+
+    def plain(a, b):
+        hamming, tanimoto = gp._featurize(a).distances(gp._featurize(b))
+        near = kernel.mix * torch.exp(-hamming / kernel.scale)
+        return (near + (1 - kernel.mix) * tanimoto).numpy()
+
+    known, new = x[:30], x[90:]
+    offset, ahead = (source.predict(Candidates(part))[0][:, 0] for part in (known, new))
+    offset, ahead = offset - offset.mean(), ahead - offset.mean()
+    target = normal_scores(y[:30])
+    gram = plain(known, known) + kernel.slack * np.outer(offset, offset)
+    gram += (kernel.noise + 1e-8) * np.eye(30)
+    cross = plain(known, new) + kernel.slack * np.outer(offset, ahead)
+    weights = np.linalg.solve(gram, target - target.mean() - kernel.trust * offset)
+    expected = target.mean() + kernel.trust * ahead + cross.T @ weights
+    np.testing.assert_allclose(gp.predict(Candidates(new))[0][:, 0], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_results_say_how_far_a_source_is_followed(sign):
+    """One that is right helps; one that says the contrary is turned around or left out."""
+    gp, _, x, y = with_source(sign)
+    alone = GaussianProcess(SPACES[0])
+    alone.fit(x[:30], y[:30, None], -y[:30])
+    new = Candidates(x[90:])
+    with_it, without = (np.corrcoef(m.predict(new)[0][:, 0], y[90:])[0, 1] for m in (gp, alone))
+    assert with_it > without - 0.05
