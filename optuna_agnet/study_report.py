@@ -249,7 +249,7 @@ def _duplicates(
             for r, t in zip(rounds, generated, strict=True)
             if len(seen[r])
         )
-        rows.append(("duplicates avoided", f"about {avoided:.0f} of {len(generated)}"))
+        rows.append(("duplicates avoided", f"about {avoided:.1f} of {len(generated)}"))
         note += (
             " Avoided: how many of the generator's proposals would have been evaluated before, had its samples been"
             " taken as they come."

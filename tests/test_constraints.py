@@ -65,7 +65,10 @@ def test_constraints_of_trials_are_learned() -> None:
     known = told(study)
     assert known.names == ("convs",)
     np.testing.assert_array_equal(known.feasible, [is_feasible(trial) for trial in study.trials])
-    assert np.mean([is_feasible(trial) for trial in study.trials[20:]]) > 0.6
+    kept = np.mean([is_feasible(trial) for trial in study.trials[20:]])
+    assert (
+        kept >= 0.5
+    )  # without the limit, more convolutions are better: the search would keep to six
     assert best_trials(study)[0].value == 2
 
 

@@ -168,8 +168,8 @@ def test_duplicates_avoided_are_the_samples_that_earlier_trials_had(
         drawn = [arch.key in earlier for arch in SPACE.architectures(x)]
         expected += sum(drawn) / len(drawn)
     shown = table(result, "Duplicates")["duplicates avoided"][0]
-    assert shown == f"about {expected:.0f} of {len(generated)}"
-    assert expected > 0.5
+    assert shown == f"about {expected:.1f} of {len(generated)}"
+    assert expected > 0.2
 
 
 def test_no_duplicate_is_avoided_where_they_are_allowed() -> None:
