@@ -26,10 +26,10 @@ import numpy as np
 import optuna
 from optuna.trial import create_trial
 
+from benchmarks import records
 from optuna_agnet import AGNetSampler, spaces
 from optuna_agnet.spaces.base import IntArray
 
-RESULTS = Path(__file__).parent / "results"
 SPACE = spaces.nas_bench_201()
 SIZES = (100, 200, 1000, 2000, 5000)
 STORAGES = ("sqlite", "postgresql")
@@ -154,11 +154,9 @@ def main() -> None:
         print(json.dumps(measure(arguments.measure)))
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path = RESULTS / "growth.jsonl"
-    lines = path.read_text().splitlines() if path.exists() and not arguments.again else []
-    rows = [json.loads(line) for line in lines]
+    path = records.RESULTS / "growth.jsonl"
+    rows = records.rows(path, arguments.again)
     done = {(row["storage"], row["trials"]) for row in rows}
-    path.write_text("".join(line + "\n" for line in lines))
     for kind in arguments.storage.split(","):
         sizes = [size for size in map(int, arguments.sizes.split(",")) if (kind, size) not in done]
         with tempfile.TemporaryDirectory(
@@ -166,9 +164,8 @@ def main() -> None:
         ) as folder:
             for row in run(kind, sizes, Path(folder)) if sizes else ():
                 rows.append(row)
-                with path.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                (RESULTS / "growth.md").write_text(table(rows))
+                records.append_row(path, row)
+                (records.RESULTS / "growth.md").write_text(table(rows))
     print(table(rows))
 
 

@@ -9,13 +9,11 @@ finished search is not run again unless asked (--again).
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from unittest import mock
 
@@ -28,14 +26,14 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 from tqdm import tqdm
 
+from benchmarks import records
 from benchmarks.problems import nb201
 from benchmarks.run import seeds
-from benchmarks.tables import markdown
+from benchmarks.tables import markdown, paired
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.search.early_stopping import FinalValues
 from optuna_agnet.surrogate.base import FloatArray
 
-RESULTS = Path(__file__).parent / "results"
 SPACE = spaces.nas_bench_201()
 RUNG, WHOLE = 12, 200  # epochs
 IGNORING = "agnet-ignoring"
@@ -116,12 +114,6 @@ def best_at(rows: Sequence[Row], trainings: int) -> FloatArray:
     return np.array([max(value for spent, value in row["best"] if spent <= limit) for row in rows])
 
 
-def difference(ours: FloatArray, theirs: FloatArray) -> str:
-    """Mean of the paired differences and its standard error."""
-    paired = ours - theirs
-    return f"{paired.mean():+.2f} ± {paired.std(ddof=1) / len(paired) ** 0.5:.2f}"
-
-
 def checkpoints(rows: Sequence[Row]) -> tuple[int, ...]:
     trainings = rows[0]["trainings"]
     return trainings // 4, trainings // 2, trainings
@@ -150,7 +142,9 @@ def differences(rows: Sequence[Row]) -> list[str]:
         cells = [", ".join(ours), ", ".join(theirs)]
         for dataset, n in product(datasets, at):
             pair = runs_of.get((dataset, *ours)), runs_of.get((dataset, *theirs))
-            cells.append(difference(*(best_at(runs, n) for runs in pair)) if all(pair) else "")
+            cells.append(
+                paired(np.subtract(*(best_at(runs, n) for runs in pair))) if all(pair) else ""
+            )
         lines.append(cells)
     head = ["sampler, pruner", "against", *(f"{d} @{n}" for d, n in product(datasets, at))]
     return markdown(head, lines)
@@ -197,10 +191,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
-    path = RESULTS / "pruning.jsonl"
-    lines = path.read_text().splitlines() if path.exists() and not arguments.again else []
-    path.write_text("".join(line + "\n" for line in lines))
-    rows = [json.loads(line) for line in lines]
+    path = records.RESULTS / "pruning.jsonl"
+    rows = records.rows(path, arguments.again)
     done = {Job(*(row[name] for name in Job._fields)) for row in rows}
     jobs = [
         Job(dataset, sampler, pruner, seed, arguments.trainings, arguments.charge)
@@ -210,14 +202,13 @@ def main() -> None:
         if (sampler, pruner) != (IGNORING, "none")
     ]
     jobs = [job for job in jobs if job not in done]
-    with ProcessPoolExecutor(arguments.jobs) as pool, path.open("a") as file:
+    with ProcessPoolExecutor(arguments.jobs) as pool:
         running = [pool.submit(run, job) for job in jobs]
         for future in tqdm(as_completed(running), total=len(running), unit="run"):
             rows.append(future.result())
-            file.write(json.dumps(rows[-1]) + "\n")
-            file.flush()
+            records.append_row(path, rows[-1])
     text = report([row for row in rows if row["trainings"] == arguments.trainings])
-    (RESULTS / "pruning.md").write_text(text)
+    (records.RESULTS / "pruning.md").write_text(text)
     print(text)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -82,7 +83,19 @@ def append(path: Path, record: Record) -> None:
     Raises:
         OSError: The line can't be written, e.g. on a full disk; the file is as it was.
     """
-    line = json.dumps(asdict(record), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    append_row(path, asdict(record))
+
+
+def rows(path: Path, again: bool) -> list[dict[str, Any]]:
+    """What an experiment with lines of its own has done so far; with ``again`` nothing, and its file is removed."""
+    if again:
+        path.unlink(missing_ok=True)
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a line as `append` does."""
+    line = json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:

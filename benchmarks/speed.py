@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from itertools import product
-from pathlib import Path
 from typing import Any, TypeAlias
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +25,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
+from benchmarks import records
 from benchmarks.growth import resident_mebibytes
 from benchmarks.methods import optuna_samplers
 from benchmarks.problems import nb201
@@ -35,7 +35,6 @@ from benchmarks.tables import markdown
 from optuna_agnet import AGNetConfig, AGNetSampler
 from optuna_agnet.surrogate.base import FloatArray
 
-RESULTS = Path(__file__).parent / "results"
 SIZES = (192, 1000, 2000)
 LATE = 100  # asks that show what one costs at a size
 SAMPLERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
@@ -168,10 +167,8 @@ def main() -> None:
         name, seed = arguments.measure
         print(json.dumps(measure(name, int(seed), arguments.limit)))
         return
-    path = RESULTS / "speed.jsonl"
-    lines = path.read_text().splitlines() if path.exists() and not arguments.again else []
-    path.write_text("".join(line + "\n" for line in lines))
-    rows = [json.loads(line) for line in lines]
+    path = records.RESULTS / "speed.jsonl"
+    rows = records.rows(path, arguments.again)
     done = {(row["seed"], row["sampler"]) for row in rows}
     imports = import_seconds()
     command = [sys.executable, "-m", "benchmarks.speed", "--limit", str(arguments.limit)]
@@ -182,9 +179,8 @@ def main() -> None:
         whole = [*command, "--measure", name, str(seed)]
         found = subprocess.run(whole, stdout=subprocess.PIPE, text=True, check=True)
         rows.append({"sampler": name, "seed": seed, **json.loads(found.stdout)})
-        with path.open("a") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
-        (RESULTS / "speed.md").write_text(report(rows, imports))
+        records.append_row(path, rows[-1])
+        (records.RESULTS / "speed.md").write_text(report(rows, imports))
     print(report(rows, imports))
 
 

@@ -336,10 +336,13 @@ def difference(pairs: Sequence[tuple[Record, Record]], queries: int) -> str:
         for one, other in pairs
         if min(one.budget, other.budget) >= queries
     ]
-    if len(found) < 2:
-        return ""
-    error = np.std(found, ddof=1) / np.sqrt(len(found))
-    return f"{np.mean(found):+.2f} ± {error:.2f}"
+    return paired(np.array(found)) if len(found) > 1 else ""
+
+
+def paired(differences: FloatArray) -> str:
+    """Mean of paired differences (N,) and its standard error."""
+    error = differences.std(ddof=1) / len(differences) ** 0.5
+    return f"{differences.mean():+.2f} ± {error:.2f}"
 
 
 # -- the repository's README -----------------------------------------------------------------------------------------

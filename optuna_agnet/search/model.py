@@ -72,11 +72,13 @@ class Model:
         self._start(1, ())
 
     def _taught(self, pretrained: Generator) -> Generator:
-        """A copy of the generator, trained on the sources; the rounds of several take turns."""
+        """A copy of the generator, trained on the sources, whose rounds take turns; without sources the generator."""
+        if not self._sources:
+            return pretrained
         self.generator = copy.deepcopy(pretrained).to(self.config.device)
         trainer = Trainer(self.generator, self.config.training)
         rounds = [len(training_sizes(len(told), self.config)) for told in self._sources]
-        for version in range(max(rounds, default=0)):
+        for version in range(max(rounds)):
             for number, told in enumerate(self._sources):
                 if version < rounds[number]:
                     seed = seed_from(self.seed, 6, number, version)

@@ -62,3 +62,13 @@ def test_the_longest_run_of_a_seed_speaks_for_it(record):
         ("made up", 1, 4),
         ("other", 0, 4),
     ]
+
+
+def test_an_experiments_own_lines_are_kept_until_it_starts_again(tmp_path):
+    path = tmp_path / "speed.jsonl"
+    assert records.rows(path, again=False) == []
+    for row in ({"seed": 0}, {"seed": 1}):
+        records.append_row(path, row)
+    assert records.rows(path, again=False) == [{"seed": 0}, {"seed": 1}]
+    assert records.rows(path, again=True) == []
+    assert records.rows(path, again=False) == []
