@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optuna_agnet.sampler import AGNetSampler
     from optuna_agnet.search import AGNet, AGNetConfig
     from optuna_agnet.study_report import report
-    from optuna_agnet.study_state import best_trials
+    from optuna_agnet.trials import best_trials
 
 __version__ = "0.1.0"
 
@@ -24,7 +24,7 @@ _LAZY = {
     "AGNet": "optuna_agnet.search",
     "AGNetConfig": "optuna_agnet.search",
     "AGNetSampler": "optuna_agnet.sampler",
-    "best_trials": "optuna_agnet.study_state",
+    "best_trials": "optuna_agnet.trials",
     "build_model": "optuna_agnet.modules",
     "hardware": "",
     "load_generator": "optuna_agnet.generator",

@@ -21,10 +21,11 @@ from optuna_agnet.search import AGNet, Told
 from optuna_agnet.search.model import training_sizes
 from optuna_agnet.search.observations import signs
 from optuna_agnet.spaces.base import CellSpace, IntArray
-from optuna_agnet.study_state import StudyState, directions_of
+from optuna_agnet.study_state import StudyState
 from optuna_agnet.surrogate.base import Candidates, FloatArray
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.scores import normal_scores
+from optuna_agnet.trials import directions_of
 
 if TYPE_CHECKING:
     import optuna

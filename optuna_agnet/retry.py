@@ -8,7 +8,7 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optuna_agnet.study_state import CONSTRAINTS
+from optuna_agnet.trials import CONSTRAINTS
 
 
 class RetryCallback:

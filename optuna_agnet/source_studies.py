@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from optuna_agnet.search import Told
 from optuna_agnet.spaces.base import CellSpace
-from optuna_agnet.study_state import StudyState, directions_of
+from optuna_agnet.study_state import StudyState
+from optuna_agnet.trials import directions_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,8 @@ from optuna_agnet.history import Judgement, SearchHistory, search_history
 from optuna_agnet.report_page import Report, Section
 from optuna_agnet.sampler import AGNetSampler
 from optuna_agnet.spaces.base import CellSpace, IntArray
-from optuna_agnet.study_state import (
-    SECONDS,
-    SOURCE,
-    VERSION,
-    best_trials,
-    constraints_of,
-    is_feasible,
-)
+from optuna_agnet.study_state import SECONDS, SOURCE, VERSION
+from optuna_agnet.trials import best_trials, constraints_of, is_feasible
 from optuna_agnet.visualization import (
     architecture_svg,
     plot_feasibility,

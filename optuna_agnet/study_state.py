@@ -5,20 +5,20 @@ Letters as in `spaces.base`: D decisions; N results, P pending and F excluded ar
 
 Workers share nothing but the storage. What keeps them from evaluating an architecture twice are claims: a worker writes
 which architecture its trial takes, then reads the study again, and picks another one if somebody else holds it
-(`StudyState.keeps`). Nothing else has to be agreed on. The generator of a worker follows from the results in the order
-in which that worker learned of them, so workers may rank candidates a little differently, which costs nothing. There
-are no weights and no manifests in the storage, and nothing that is read from it is ever unpickled.
+(`StudyState.keeps`). And manifests say which trials each round of training learns from (`manifests`), so that all of
+them train the same generator. There are no weights in the storage, and nothing that is read from it is ever unpickled.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import time
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,16 +27,16 @@ from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from optuna_agnet.search import Told
+from optuna_agnet import manifests
+from optuna_agnet.search import AGNetConfig, Told
 from optuna_agnet.search.early_stopping import FinalValues
-from optuna_agnet.search.observations import Result, signs
-from optuna_agnet.search.ranking import fronts
+from optuna_agnet.search.model import training_sizes
+from optuna_agnet.search.observations import Result, is_told
 from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
+from optuna_agnet.trials import CONSTRAINTS, constraints_of, directions_of
 
 CLAIM = "agnet:claim"
 SOURCE = "agnet:source"
-CONSTRAINTS = "constraints"
-"""A list of all constraints of a trial (Optuna 4); with ":" and a name behind it, one of them (Optuna 5)."""
 VERSION = "agnet:version"
 SECONDS = "agnet:seconds"
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
@@ -50,7 +50,8 @@ class Snapshot:
 
     Args:
         told: Results of complete trials; of those that were pruned, with an estimate of the value (`FinalValues`); and
-            of those that were given up while they broke a constraint. In the order of their completion.
+            of those that were given up while they broke a constraint. In the order of their completion, or that of the
+            study's manifests.
         pending: Decisions (P, D) of architectures that run or wait.
         excluded: Decisions (F, D) of architectures that were pruned or failed too often.
         position: Number of earlier trials that did not fail; it separates the randomness of trials. A trial that
@@ -72,12 +73,18 @@ class StudyState:
         study: The study.
         max_failures: Failed trials of one architecture after which it is excluded.
         stale_after: Seconds after which a trial that still runs counts as dead; None for never.
+        config: Of the search whose rounds of training are agreed on with other workers; None only reads the study.
     """
 
     def __init__(
-        self, space: CellSpace, study: Study, max_failures: int, stale_after: float | None = None
+        self,
+        space: CellSpace,
+        study: Study,
+        max_failures: int,
+        stale_after: float | None = None,
+        config: AGNetConfig | None = None,
     ) -> None:
-        self._space = space
+        self._space, self._config = space, config
         self._max_failures = max_failures
         self._stale_after = None if stale_after is None else timedelta(seconds=stale_after)
         self._distributions = space.distributions()
@@ -86,13 +93,18 @@ class StudyState:
         self._study_id = study._study_id
         self._count = 0  # trials looked at so far ...
         self._open: list[int] = []  # ... and those of them that were not finished
-        self._told = Told.of([], self._directions, len(space.decisions))
-        self._results: list[Result] = []  # in the order in which they were learned
-        self._finals = FinalValues(self._directions[0])
+        self._agreed = 0  # rounds of training whose trials are agreed on
+        self._forget()
         self._failed: list[int] = []  # numbers of failed trials
         self._failures: Counter[bytes] = Counter()
         self._excluded: dict[bytes, IntArray] = {}
-        self._warned = False
+        self._warned: set[str] = set()
+
+    def _forget(self) -> None:
+        self._told = Told.of([], self._directions, len(self._space.decisions))
+        self._results: list[Result] = []  # in the order in which they were learned ...
+        self._numbers: list[int] = []  # ... and their trials
+        self._finals = FinalValues(self._directions[0])
 
     def belongs_to(self, study: Study) -> bool:
         """Whether it was made for this study."""
@@ -105,6 +117,9 @@ class StudyState:
             ValueError: Recorded parameters don't fit the space.
         """
         alive, dead = self._update(study, number)
+        if self._num_rounds() > self._agreed:
+            self._agree(study)
+            alive, dead = self._update(study, number)
         pending = [row for row in map(self._unfinished_row, alive) if row is not None]
         lost = sum(failed < number for failed in self._failed)
         lost += sum(trial.number < number for trial in dead)
@@ -165,11 +180,15 @@ class StudyState:
         trials.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
         self._failed += [trial.number for trial in trials if trial.state == TrialState.FAIL]
         new = [trial for trial in trials if self._is_whole(trial)]
-        results = [self._result(trial) for trial in new]
-        for trial, (row, _, _) in zip(new, results, strict=True):
+        for trial, (row, _, _) in zip(new, self._append(new), strict=True):
             self._count_failure(trial.state, row)
+
+    def _append(self, trials: list[FrozenTrial]) -> list[Result]:
+        results = [self._result(trial) for trial in trials]
         self._results += results
+        self._numbers += [trial.number for trial in trials]
         self._told = self._with(results)
+        return results
 
     def _is_whole(self, trial: FrozenTrial) -> bool:
         return self._distributions.keys() <= trial.params.keys() and not (
@@ -209,6 +228,70 @@ class StudyState:
             names,
         )
 
+    # -- rounds of training ----------------------------------------------------------------------------------------
+
+    def _num_rounds(self) -> int:
+        return 0 if self._config is None else len(training_sizes(len(self._told), self._config))
+
+    def _agree(self, study: Study) -> None:
+        """Bring results into the order of the study's manifests, and write those that are missing."""
+        for _ in range(_LOOKS):
+            stored = study._storage.get_study_system_attrs(self._study_id)
+            self._update(study, -1)  # whoever wrote them had seen their trials finished
+            missing = self._follow(study, stored)
+            for name, text in missing.items():
+                study._storage.set_study_system_attr(self._study_id, name, text)
+            if not missing:
+                return
+
+    def _follow(self, study: Study, stored: Mapping[str, object]) -> dict[str, str]:
+        """Take over what is agreed on; manifests by name for the rounds that are left."""
+        order: list[int] = []
+        free, ignored = set(self._numbers), False
+        for version in itertools.count():
+            name = self._manifest_name(version)
+            if name not in stored:
+                break
+            numbers = manifests.parse(stored[name], free)
+            if numbers is None:
+                ignored = True
+                self._warn(
+                    "manifest",
+                    f"the manifest '{name}' of this study, {str(stored[name])[:80]!r}, is damaged, or was written for"
+                    " other trials or by another version: it is ignored, and so are later ones. Workers may train their"
+                    " generators in different orders, and no result is lost",
+                )
+                break
+            order += numbers
+            free.difference_update(numbers)
+        if order != self._numbers[: len(order)]:
+            self._reorder(study, order + [n for n in self._numbers if n in free])
+        self._agreed = self._num_rounds()
+        return {} if ignored else self._missing(version, len(order))
+
+    def _missing(self, version: int, start: int) -> dict[str, str]:
+        """Manifests of the rounds from ``version`` on; those before it take the first ``start`` results."""
+        assert self._config is not None
+        ends = 1 + np.flatnonzero([is_told(result) for result in self._results])
+        found = {}
+        sizes = training_sizes(len(self._told), self._config)
+        for later, size in enumerate(sizes[version:], version):
+            end = max(start, int(ends[size - 1]))
+            found[self._manifest_name(later)] = manifests.manifest(self._numbers[start:end])
+            start = end
+        return found
+
+    def _manifest_name(self, version: int) -> str:
+        assert self._config is not None
+        return manifests.key(self._space, self._config, version)
+
+    def _reorder(self, study: Study, numbers: Sequence[int]) -> None:
+        trials = study._storage.get_all_trials(self._study_id, deepcopy=False)
+        self._forget()
+        self._append([trials[number] for number in numbers])
+
+    # -- trials ----------------------------------------------------------------------------------------------------
+
     def _check(self, trial: FrozenTrial) -> None:
         for name, expected in self._distributions.items():
             recorded = trial.distributions.get(name, expected)
@@ -231,15 +314,19 @@ class StudyState:
         if claim is None:
             return None
         row = _parse_claim(claim, self._space.num_choices.tolist())
-        if row is None and not self._warned:
-            self._warned = True
-            warnings.warn(
+        if row is None:
+            self._warn(
+                "claim",
                 f"trial {trial.number} holds the claim {str(claim)[:80]!r}, which is none of the space {self._space!r}:"
                 " it is ignored, and so are others like it",
-                UserWarning,
-                stacklevel=2,
             )
         return row
+
+    def _warn(self, topic: str, message: str) -> None:
+        """Warn, once a topic."""
+        if topic not in self._warned:
+            self._warned.add(topic)
+            warnings.warn(message, UserWarning, stacklevel=2)
 
     def _row(self, params: Mapping[str, object]) -> IntArray:
         row: IntArray = self._space.repair(self._space.params_to_row(params)[None])[0]
@@ -277,59 +364,6 @@ def describe(study: Study, trial: FrozenTrial, source: str, version: int, second
     """Store where a trial's architecture comes from, and how long that took."""
     for key, value in ((SOURCE, source), (VERSION, version), (SECONDS, round(seconds, 4))):
         study._storage.set_trial_system_attr(trial._trial_id, key, value)
-
-
-def directions_of(study: Study) -> tuple[str, ...]:
-    """A study's directions as "maximize" and "minimize"."""
-    return tuple(direction.name.lower() for direction in study.directions)
-
-
-def constraints_of(trial: FrozenTrial) -> dict[str, float]:
-    """A trial's constraints by name, at most 0 where kept; those of Optuna 4's list are named "0", "1" and so on.
-
-    Example:
-        >>> import optuna
-        >>> constraints_of(
-        ...     optuna.create_trial(value=1.0, system_attrs={"constraints": [0.5, -1.0]})
-        ... )
-        {'0': 0.5, '1': -1.0}
-    """
-    attrs = trial.system_attrs
-    listed = attrs.get(CONSTRAINTS)
-    found = {str(i): v for i, v in enumerate(listed if isinstance(listed, (list, tuple)) else ())}
-    prefix = f"{CONSTRAINTS}:"
-    found.update({k[len(prefix) :]: value for k, value in attrs.items() if k.startswith(prefix)})
-    return {
-        name: float(value)
-        for name, value in found.items()
-        if isinstance(value, (int, float)) and not math.isnan(value)
-    }
-
-
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial breaks none of its constraints."""
-    return all(value <= 0 for value in constraints_of(trial).values())
-
-
-def best_trials(study: Study) -> list[FrozenTrial]:
-    """Complete, feasible trials that no other one dominates, by number; with one objective, all of the best value.
-
-    Unlike ``study.best_trials`` it works for one objective as well, and reads constraints of every Optuna version.
-
-    Example:
-        >>> import optuna
-        >>> study = optuna.create_study(directions=["maximize", "minimize"])
-        >>> for values in ([1.0, 3.0], [2.0, 5.0], [1.0, 4.0]):
-        ...     study.add_trial(optuna.create_trial(values=values))
-        >>> [trial.values for trial in best_trials(study)]
-        [[1.0, 3.0], [2.0, 5.0]]
-    """
-    trials = study.get_trials(states=(TrialState.COMPLETE,))
-    feasible = [trial for trial in trials if is_feasible(trial)]
-    if not feasible:
-        return []
-    y = np.array([trial.values for trial in feasible]) * signs(directions_of(study))
-    return [trial for trial, front in zip(feasible, fronts(y), strict=True) if front == 0]
 
 
 def set_constraint(study: Study, trial: Trial, name: str, value: float) -> None:

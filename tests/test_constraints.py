@@ -12,7 +12,8 @@ from optuna.trial import TrialState, create_trial
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.study_state import StudyState, best_trials, constraints_of, is_feasible
+from optuna_agnet.study_state import StudyState
+from optuna_agnet.trials import best_trials, constraints_of, is_feasible
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))

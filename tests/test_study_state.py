@@ -7,7 +7,8 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from optuna_agnet import AGNetSampler, spaces
-from optuna_agnet.study_state import Snapshot, StudyState, best_trials
+from optuna_agnet.study_state import Snapshot, StudyState
+from optuna_agnet.trials import best_trials
 
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
 NAMES = [d.name for d in SPACE.decisions]

@@ -24,7 +24,8 @@ from optuna_dashboard import save_note, save_plotly_graph_object
 from optuna_agnet.history import search_history
 from optuna_agnet.report_page import plain
 from optuna_agnet.spaces import CellSpace
-from optuna_agnet.study_state import SOURCE, VERSION, best_trials, constraints_of, is_feasible
+from optuna_agnet.study_state import SOURCE, VERSION
+from optuna_agnet.trials import best_trials, constraints_of, is_feasible
 from optuna_agnet.visualization import (
     architecture_svg,
     plot_feasibility,

@@ -40,7 +40,8 @@ class AGNetSearch(OptunaSearch):
         >>> len(space.from_params(config).types)
         8
         >>> search.on_trial_complete("trial-1", {"accuracy": 0.9, "latency_ms": 3.5})
-        >>> study_state.constraints_of(search.study.trials[0])
+        >>> from optuna_agnet.trials import constraints_of
+        >>> constraints_of(search.study.trials[0])
         {'latency_ms': -0.5}
     """
 

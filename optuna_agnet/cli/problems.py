@@ -130,7 +130,7 @@ def _study(
     import optuna
 
     from optuna_agnet import AGNetConfig, AGNetSampler
-    from optuna_agnet.study_state import directions_of
+    from optuna_agnet.trials import directions_of
 
     if storage is not None and "://" not in storage:
         raise ValueError(f"the storage '{storage}' is no URL; a file would be sqlite:///{storage}")
@@ -161,7 +161,7 @@ def _study(
 
 
 def _say(study: optuna.Study, problem: _Problem) -> None:
-    from optuna_agnet.study_state import best_trials
+    from optuna_agnet.trials import best_trials
     from optuna_agnet.visualization.trials import value_name
 
     best = best_trials(study)

@@ -50,7 +50,7 @@ def report(
     from optuna_agnet import AGNet, AGNetConfig
     from optuna_agnet.history import search_history
     from optuna_agnet.study_report import report as report_of
-    from optuna_agnet.study_state import directions_of
+    from optuna_agnet.trials import directions_of
 
     study = load_study(storage, name)
     space = space or space_of(study)
@@ -167,7 +167,7 @@ def _from_study(
 
 
 def _trial(study: optuna.Study, number: int | None) -> FrozenTrial:
-    from optuna_agnet.study_state import best_trials
+    from optuna_agnet.trials import best_trials
 
     if number is not None:
         if number >= len(study.trials):

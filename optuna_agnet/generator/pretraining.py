@@ -160,7 +160,7 @@ def save_generator(generator: Generator, path: str | Path) -> None:
         "space": generator.space.fingerprint,
         "config": asdict(generator.config),
         "provenance": generator.provenance,
-        "sha256": _checksum(tensors),
+        "sha256": checksum(tensors),
         "version": optuna_agnet.__version__,
     }
     try:
@@ -254,7 +254,7 @@ def _load(space: CellSpace, path: Path, config: GeneratorConfig | None) -> Gener
         shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
         generator = _shaped(space, path, about.config, shapes)
         tensors = {name: file.get_tensor(name) for name in shapes}
-    if about.sha256 != _checksum(tensors):
+    if about.sha256 != checksum(tensors):
         raise ValueError(
             f"'{path}' is damaged: its weights don't match their checksum; pretrain(space) makes new ones"
         )
@@ -278,7 +278,8 @@ def _shaped(
     )
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
+def checksum(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of tensors on the CPU, with their names and shapes."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode() + str(tuple(tensors[name].shape)).encode())

@@ -6,7 +6,7 @@ Letters as in `network`; N graphs to learn from, M latent vectors a step.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -118,6 +118,23 @@ class Adam:
         self._means = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
         self._squares = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
         self._steps = [torch.zeros((), device=p.device) for p in self._parameters]
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """All that a step changes, by name."""
+        parts = {
+            "parameter": self._parameters,
+            "mean": self._means,
+            "square": self._squares,
+            "steps": self._steps,
+        }
+        return {f"{part}.{i}": t for part, held in parts.items() for i, t in enumerate(held)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state` with the same names and shapes."""
+        with torch.no_grad():
+            for name, tensor in self.state.items():
+                tensor.copy_(state[name])
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of a scalar; parameters that it does not depend on stay as they are."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from optuna_agnet.architecture import Architecture
+from optuna_agnet.checkpoints import Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.pretraining import pretrained
 from optuna_agnet.search.acquisition import ranked_by_improvement
@@ -24,8 +24,14 @@ from optuna_agnet.search.candidates import (
 )
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.limits import KnownConstraint, Limits
-from optuna_agnet.search.model import Model, seed_from
-from optuna_agnet.search.observations import Result, Told, check_directions, signs
+from optuna_agnet.search.model import Model, one_thread, seed_from
+from optuna_agnet.search.observations import (
+    Result,
+    Told,
+    check_directions,
+    check_result,
+    signs,
+)
 from optuna_agnet.search.ranking import RANKINGS, fronts, violations
 from optuna_agnet.search.sources import check_sources
 from optuna_agnet.search.turns import check_turns, fixed_by_turn
@@ -69,6 +75,7 @@ class AGNet:
         sources: Results of other searches in the same space, of another data set or device: their `told`. They are a
             prior for generator and surrogate, which what is told here overrules, and take the place of the random
             startup. Columns of objectives must mean the same; constraints are matched by name.
+        checkpoints: Rounds of training of equal searches elsewhere or before, which need not be trained again.
 
     Raises:
         ValueError: An argument is out of range, the generator is another space's, or a source does not fit.
@@ -102,6 +109,7 @@ class AGNet:
         known_constraints: Mapping[str, KnownConstraint] | None = None,
         surrogate: Surrogate | None = None,
         sources: Sequence[Told] = (),
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         if seed < 0:
             raise ValueError(f"seed={seed} must not be negative")
@@ -121,6 +129,7 @@ class AGNet:
         self._sources = check_sources(space, self.directions, sources)
         self.limits = Limits(space, known_constraints)
         self._generator, self._surrogate = generator, surrogate
+        self._checkpoints = checkpoints
         self._model: Model | None = None
         self._told: list[Result] = []
         self._pending: list[IntArray] = []
@@ -183,22 +192,8 @@ class AGNet:
                 architecture is no member of the space.
         """
         row = self.space.repair(self.space.choices([architecture]))[0]
-        if values is not None:
-            values = tuple(float(v) for v in np.atleast_1d(np.asarray(values, dtype=np.float64)))
-            if len(values) != len(self.directions):
-                raise ValueError(
-                    f"{len(values)} values for {len(self.directions)} directions {self.directions}"
-                )
-            if not np.isfinite(values).all():
-                raise ValueError(
-                    f"values={values} of '{architecture}' are not finite: tell None for an evaluation that failed"
-                )
-        found = {name: float(value) for name, value in (constraints or {}).items()}
-        if any(np.isnan(value) for value in found.values()):
-            raise ValueError(
-                f"constraints={found} of '{architecture}' contain NaN: leave out what is unknown"
-            )
-        self._told.append((row, values, found))
+        known, found = check_result(architecture, values, constraints or {}, self.directions)
+        self._told.append((row, known, found))
         for i, pending in enumerate(self._pending):
             if (pending == row).all():
                 del self._pending[i]
@@ -267,8 +262,9 @@ class AGNet:
         known_constraints: Mapping[str, KnownConstraint] | None = None,
         surrogate: Surrogate | None = None,
         sources: Sequence[Told] = (),
+        checkpoints: Checkpoints | None = None,
     ) -> AGNet:
-        """Continue from `state_dict`, which lacks the last four arguments: give the same ones as before.
+        """Continue from `state_dict`, which lacks the last five arguments: give the same ones as before.
 
         Raises:
             ValueError: The state is another space's, or incomplete.
@@ -290,6 +286,7 @@ class AGNet:
             known_constraints=known_constraints,
             surrogate=surrogate,
             sources=sources,
+            checkpoints=checkpoints,
         )
         search._told = [
             (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
@@ -307,7 +304,13 @@ class AGNet:
         if self._model is None:
             start = self._generator or pretrained(self.space, self.config.generator)
             self._model = Model(
-                self.space, start, self.config, self.seed, self._surrogate, self._sources
+                self.space,
+                start,
+                self.config,
+                self.seed,
+                self._surrogate,
+                self._sources,
+                self._checkpoints,
             )
         return self._model
 
@@ -345,7 +348,7 @@ class AGNet:
             return self._proposal(self.limits.within(drawn, allowed, rng), "startup", 0)
         if not startup:
             self._warn_if_infeasible(told)
-        with _one_thread():
+        with one_thread():
             self.model.advance(told)
             ranked, source = self._ranked(told, pending, number, allowed, rng)
         shared = self.config.round_size > 1  # a pool of one's own holds only new ones
@@ -434,17 +437,6 @@ class AGNet:
         if pool is None:
             return Candidates(random_pool(size, allowed, rng)), "random"
         return pool, source
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch on one thread: operations here are small, and threads that wait for each other cost more than they save."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 __all__ = ["AGNet", "Proposal", "SpaceExhausted"]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
+from optuna_agnet import __version__
+from optuna_agnet.checkpoints import Checkpoints
 from optuna_agnet.generator.network import Generator, sample_graphs
+from optuna_agnet.generator.pretraining import checksum
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Told
@@ -53,6 +58,7 @@ class Model:
         surrogate: One to use instead of that of the config.
         sources: Results of other studies: the generator is first trained on them, as many rounds as a search with so
             many results has, and they are the prior of the Gaussian process.
+        checkpoints: Where rounds of training that others have done are looked for, and one's own are left.
     """
 
     def __init__(
@@ -63,9 +69,13 @@ class Model:
         seed: int,
         surrogate: Surrogate | None = None,
         sources: Sequence[Told] = (),
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.space, self.config, self.seed = space, config, seed
         self._given, self._sources = surrogate, sources
+        self._checkpoints = (
+            checkpoints if surrogate is None else None
+        )  # what one of your own knows is not in them
         self.resets = 0
         self.rank = RANKINGS[config.ranking]
         self._pretrained = self._taught(pretrained)
@@ -128,8 +138,30 @@ class Model:
         renamed = told.names != self._constraints or quantities != self._quantities
         if self.version > len(sizes) or not same or renamed:
             self._start(quantities, told.names)
+        self._catch_up(told, sizes)
         for size in sizes[self.version :]:
             self._round(told.head(size))
+            if self._checkpoints is not None:
+                self._checkpoints.save(self._name(self._digest), self._trainer.optimizer.state)
+
+    def _catch_up(self, told: Told, sizes: list[int]) -> None:
+        """Take over the last of the rounds of these sizes that somebody else has trained."""
+        if self._checkpoints is None:
+            return
+        for version in range(len(sizes), self.version, -1):
+            known = told.head(sizes[version - 1])
+            digest = _digest(known.data)
+            state = self._checkpoints.load(self._name(digest), self._trainer.optimizer.state)
+            if state is not None:
+                self._trainer.optimizer.restore(state)
+                self.version, self.trained_on, self._digest = version, len(known), digest
+                return
+
+    def _name(self, digest: bytes) -> str:
+        """Of the state after a round on results with this digest: a digest of everything that it follows from."""
+        about = (__version__, self.space.fingerprint, self.config.to_dict(), self.seed)
+        start = checksum({name: t.cpu() for name, t in self._pretrained.state_dict().items()})
+        return _digest(json.dumps([*about, self._constraints, start]).encode() + digest).hex()
 
     def _round(self, told: Told) -> None:
         version = self.version
@@ -165,3 +197,14 @@ def _digest(data: bytes) -> bytes:
 def seed_from(*parts: int) -> int:
     """A seed that depends on all parts."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: operations here are small, and threads that wait for each other cost more than they save."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -82,11 +82,7 @@ class Told:
         Raises:
             ValueError: Numbers of values and directions differ.
         """
-        results = [
-            result
-            for result in results
-            if result[1] is not None or any(value > 0 for value in result[2].values())
-        ]
+        results = [result for result in results if is_told(result)]
         names = tuple(sorted({name for _, _, constraints in results for name in constraints}))
         unknown = (np.nan,) * len(directions)
         for row, values, _ in results:
@@ -105,9 +101,44 @@ class Told:
         )
 
 
+def is_told(result: Result) -> bool:
+    """Whether a result says something: values, or that a constraint is broken."""
+    _, values, constraints = result
+    return values is not None or any(value > 0 for value in constraints.values())
+
+
 def signs(directions: Sequence[str]) -> FloatArray:
     """(M,): 1 for "maximize", -1 for "minimize"."""
     return np.array([1.0 if direction == "maximize" else -1.0 for direction in directions])
+
+
+def check_result(
+    architecture: object,
+    values: float | Sequence[float] | None,
+    constraints: Mapping[str, float],
+    directions: Sequence[str],
+) -> tuple[tuple[float, ...] | None, dict[str, float]]:
+    """Values and constraints of an architecture as floats.
+
+    Raises:
+        ValueError: A value is not finite, their number is not that of the directions, or a constraint is NaN.
+    """
+    if values is not None:
+        values = tuple(float(v) for v in np.atleast_1d(np.asarray(values, dtype=np.float64)))
+        if len(values) != len(directions):
+            raise ValueError(
+                f"{len(values)} values for {len(directions)} directions {tuple(directions)}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"values={values} of '{architecture}' are not finite: tell None for an evaluation that failed"
+            )
+    found = {name: float(value) for name, value in constraints.items()}
+    if any(np.isnan(value) for value in found.values()):
+        raise ValueError(
+            f"constraints={found} of '{architecture}' contain NaN: leave out what is unknown"
+        )
+    return values, found
 
 
 def check_directions(directions: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optuna_agnet.architecture import Architecture
-from optuna_agnet.study_state import SOURCE, constraints_of, is_feasible
+from optuna_agnet.study_state import SOURCE
+from optuna_agnet.trials import constraints_of, is_feasible
 from optuna_agnet.visualization.style import ACCENT, GREY, SOURCES, plotly, titled
 
 if TYPE_CHECKING:

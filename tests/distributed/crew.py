@@ -5,6 +5,7 @@ Processes come from a fork server that has imported everything once, so that sta
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet import AGNetConfig, AGNetSampler, manifests, spaces
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import TrainingConfig
 from optuna_agnet.search import AGNet, SpaceExhausted
@@ -188,6 +189,15 @@ def held(study: Study, space: CellSpace = SPACE) -> list[str]:
     trials = study.get_trials(deepcopy=False)
     rows = [state._unfinished_row(t) for t in trials if t.state != TrialState.FAIL]
     return ["".join(map(str, row)) for row in rows if row is not None]
+
+
+def rounds(study: Study, space: CellSpace = SPACE) -> list[list[int]]:
+    """The trials that each round of training learned from, as the workers agreed."""
+    stored = study._storage.get_study_system_attrs(study._study_id)
+    names = (manifests.key(space, QUICK, version) for version in itertools.count())
+    texts = [stored[name] for name in itertools.takewhile(stored.__contains__, names)]
+    found = [manifests.parse(text, range(len(study.trials))) for text in texts]
+    return [numbers for numbers in found if numbers is not None]
 
 
 def architectures(study: Study) -> list[str]:

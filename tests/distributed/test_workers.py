@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import crew
 import optuna
 import pytest
 from crew import PHASES, Death, Lockstep, Sampler
+from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import TrialState
 
 from optuna_agnet import spaces
+from optuna_agnet.search.model import training_sizes
 
 
 def check(study: optuna.Study, trials: int, samplers: list[Sampler]) -> None:
@@ -23,6 +26,10 @@ def check(study: optuna.Study, trials: int, samplers: list[Sampler]) -> None:
     held = crew.held(study)
     assert len(held) == holding
     assert [arch for arch, times in Counter(held).items() if times > 1] == []
+    rounds = crew.rounds(study)  # agreed on; another one may be due
+    listed = [number for numbers in rounds for number in numbers]
+    assert len(training_sizes(completed, crew.QUICK)) - len(rounds) in (0, 1)
+    assert len(set(listed)) == len(listed)
 
 
 def run(address: str, name: str, trials: int, samplers: list[Sampler]) -> None:
@@ -46,6 +53,12 @@ def test_four_workers_want_the_same_and_one_dies(address: str, name: str) -> Non
 
 def test_four_workers_search(journal: str, name: str) -> None:
     run(journal, name, 6, [Sampler() for _ in range(4)])
+
+
+def test_four_workers_share_what_they_train(journal: str, name: str, tmp_path: Path) -> None:
+    store = FileSystemArtifactStore(str(tmp_path))
+    run(journal, name, 6, [Sampler(artifact_store=store) for _ in range(4)])
+    assert 1 <= len(list(tmp_path.glob("agnet-*"))) <= 8
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.study_state import best_trials
+from optuna_agnet.trials import best_trials
 
 optuna_dashboard = pytest.importorskip("optuna_dashboard", reason="needs optuna-dashboard")
 pytest.importorskip("plotly")

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.study_state import best_trials, constraints_of
+from optuna_agnet.trials import best_trials, constraints_of
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 ray = pytest.importorskip("ray", reason="needs pip install 'ray[tune]'")

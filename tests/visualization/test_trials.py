@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import create_trial
 
-from optuna_agnet.study_state import is_feasible
+from optuna_agnet.trials import is_feasible
 from optuna_agnet.visualization import plot_latency_accuracy, plot_search_progress
 
 pytest.importorskip("plotly")
