@@ -11,6 +11,7 @@ from benchmarks.methods import (
     local_search,
     optuna_samplers,
     regularized_evolution,
+    turns,
     warm,
     weaknas,
 )
@@ -19,6 +20,7 @@ from benchmarks.methods.base import AskTell, Factory
 METHODS: dict[str, Factory] = {
     **agnet.METHODS,
     **ablations.METHODS,
+    **turns.METHODS,
     **latent_space.METHODS,
     **optuna_samplers.METHODS,
     **local_search.METHODS,
