@@ -110,19 +110,23 @@ def total(rows: list[Row], size: int) -> str:
     return f"> {reached['cpu_s']:.0f} ({reached['trials']} trials)"
 
 
+def median(costs: list[Mapping[str, float]], key: str) -> float:
+    return float(np.median([cost[key] for cost in costs]))
+
+
 def line(name: str, rows: list[Row]) -> list[str]:
     """Medians over the seeds of one sampler; the worst of the worst asks."""
     first = [row["at"][str(SIZES[0])] for row in rows if str(SIZES[0]) in row["at"]]
-    last = [row["at"][str(SIZES[-1])]["late_ms"] for row in rows if str(SIZES[-1]) in row["at"]]
+    last = [row["at"][str(SIZES[-1])] for row in rows if str(SIZES[-1]) in row["at"]]
     if not first:
-        return [name, *(total(rows, size) for size in SIZES), "", "", "", "", ""]
+        return [name, *(total(rows, size) for size in SIZES), "", "", "", "", "", ""]
     return [
         name,
         *(total(rows, size) for size in SIZES),
-        f"{np.median([cost['median_ms'] for cost in first]):.1f}",
+        f"{median(first, 'median_ms'):.1f}",
         f"{max(cost['worst_ms'] for cost in first):.0f}",
-        f"{np.median(last) / np.median([cost['late_ms'] for cost in first]):.2f}" if last else "",
-        f"{max(cost['memory_mb'] for cost in first):.0f}",
+        f"{median(last, 'late_ms') / median(first, 'late_ms'):.2f}" if last else "",
+        *(f"{max(cost['memory_mb'] for cost in c):.0f}" if c else "" for c in (first, last)),
         f"{np.mean([cost['best'] for cost in first]):.2f}",
     ]
 
@@ -134,7 +138,9 @@ def of(rows: list[Row], name: str) -> list[Row]:
 def report(rows: list[Row], imports: tuple[float, float]) -> str:
     count = len({row["seed"] for row in rows})
     header = ["sampler", *(f"{size:,} trials, CPU s" for size in SIZES), "median ask, ms"]
-    header += ["worst ask, ms", "ask at 2,000 / at 192", "peak memory, MB", "best at 192, %"]
+    header += ["worst ask, ms", "ask at 2,000 / at 192"]
+    header += [f"peak memory at {size:,}, MB" for size in (SIZES[0], SIZES[-1])]
+    header += ["best at 192, %"]
     lines = [line(name, runs) for name in SAMPLERS if (runs := of(rows, name))]
     return "\n".join(
         [
@@ -142,8 +148,8 @@ def report(rows: list[Row], imports: tuple[float, float]) -> str:
             "",
             f"Made by `python -m benchmarks.speed` with Optuna {optuna.__version__}, Python"
             f" {platform.python_version()}: NAS-Bench-201, CIFAR-100, a study in memory, one thread, seeds: {count}."
-            " Processor times, since other work ran on the machine; asks and memory of the first 192 trials, the"
-            " benchmark's tables among the memory. Where there is a number of trials in brackets, the limit of"
+            " Processor times, since other work ran on the machine; asks of the first 192 trials. The benchmark's"
+            " tables and libraries are among the memory. Where there is a number of trials in brackets, the limit of"
             " processor time ended the search there.",
             "",
             *markdown(header, lines),

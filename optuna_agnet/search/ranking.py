@@ -148,5 +148,8 @@ def _finite_span(values: FloatArray) -> tuple[float, float]:
 
 def _lexicographic(*keys: FloatArray) -> FloatArray:
     """Ranks (N,) by the first key, larger is better, then by the next."""
-    _, group = np.unique(np.stack(keys), axis=1, return_inverse=True)
-    return ranks(group.reshape(-1).astype(np.float64))
+    order = np.lexsort(keys[::-1])
+    ordered = np.stack(keys)[:, order]
+    group = np.zeros(len(order))
+    group[order[1:]] = np.cumsum((ordered[:, 1:] != ordered[:, :-1]).any(0))
+    return ranks(group)

@@ -23,6 +23,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
@@ -77,9 +78,13 @@ class Distances(NamedTuple):
     hamming: Tensor
     tanimoto: Tensor
 
-    def of(self, rows: Tensor, columns: Tensor | slice = slice(None)) -> Distances:
-        """Those of some pairs."""
-        return Distances(self.hamming[rows][:, columns], self.tanimoto[rows][:, columns])
+    def of(self, rows: Tensor, columns: Tensor | None = None) -> Distances:
+        """Those of some rows, and of some columns or all; indices ascend, so as many as there are is all of them."""
+        found = list(self)
+        for dim, kept in enumerate((rows, columns)):
+            if kept is not None and len(kept) < self.hamming.shape[dim]:
+                found = [part.index_select(dim, kept) for part in found]
+        return Distances(*found)
 
 
 @dataclass(frozen=True)
@@ -88,19 +93,29 @@ class _Features:
     counts: Tensor  # (N, F)
     num_decisions: int
 
+    @cached_property
+    def squares(self) -> Tensor:
+        """(N,): sums of squared counts."""
+        return self.counts.square().sum(1)
+
+    @cached_property
+    def seen(self) -> Tensor:
+        """Numbers of the labels that any of them has."""
+        return self.counts.sum(0).nonzero()[:, 0]
+
     def distances(self, other: _Features) -> Distances:
         """Between all pairs."""
         hamming = 1 - self.one_hot @ other.one_hot.T / self.num_decisions
-        seen = self.counts.any(0)  # other labels add nothing to the products
-        dot = self.counts[:, seen] @ other.counts[:, seen].T
-        norms = (self.counts**2).sum(1)[:, None] + (other.counts**2).sum(1)[None] - dot
-        tanimoto = torch.where(norms > 0, dot / norms.clamp_min(1e-9), 1.0)  # 1: both are empty
+        counts, others = (f.counts.index_select(1, self.seen) for f in (self, other))
+        dot = counts @ others.T  # labels that were not seen add nothing
+        either = self.squares[:, None] + other.squares - dot
+        tanimoto = (dot / either).nan_to_num_(nan=1.0)  # 0 / 0: both are empty
         return Distances(hamming.double(), tanimoto.double())
 
 
 def _covariance(distances: Distances, kernel: Kernel) -> Tensor:
-    covariance: Tensor = kernel.mix * torch.exp(-distances.hamming / kernel.scale)
-    return covariance + (1 - kernel.mix) * distances.tanimoto
+    near = (distances.hamming / -kernel.scale).exp_().mul_(kernel.mix)
+    return near.add_(distances.tanimoto, alpha=1 - kernel.mix)
 
 
 class _Posterior:
@@ -128,8 +143,9 @@ class _Posterior:
         size, sources = prior.shape
         self.center, self._middle = target.sum() / max(size, 1), prior.sum(0) / max(size, 1)
         self._offset = prior - self._middle
-        covariance = covariance + kernel.slack * self._offset @ self._offset.T
-        noisy = covariance + (kernel.noise + 1e-8) * torch.eye(size, dtype=torch.float64)
+        covariance = self._cross(covariance, self._offset)
+        noisy = covariance.clone()
+        noisy.diagonal().add_(kernel.noise + 1e-8)
         self._factor = torch.linalg.cholesky(noisy)
         residual = (target - self.center - self._trend(self._offset))[:, None]
         self._alpha = torch.cholesky_solve(residual, self._factor)
@@ -146,8 +162,7 @@ class _Posterior:
         return trend
 
     def _cross(self, cross: Tensor, offset: Tensor) -> Tensor:
-        total: Tensor = cross + self.kernel.slack * self._offset @ offset.T
-        return total
+        return torch.addmm(cross, self._offset, offset.T, alpha=self.kernel.slack)
 
     def mean(self, cross: Tensor, prior: Tensor) -> Tensor:
         """Mean (P,), given covariances (n, P) with its rows and what the sources predict (P, S)."""
@@ -158,11 +173,11 @@ class _Posterior:
     def std(self, cross: Tensor, prior: Tensor) -> Tensor:
         """Standard deviation (P,) of the noise-free value, given the same."""
         offset = prior - self._middle
-        whitened = torch.linalg.solve_triangular(
-            self._factor, self._cross(cross, offset), upper=False
+        whitened = torch.linalg.solve_triangular(  # (P, n): this way round nothing is copied
+            self._factor.T, self._cross(cross, offset).T, upper=True, left=False
         )
         before = 1 + self.kernel.slack * (offset**2).sum(1)
-        left: Tensor = (before - (whitened**2).sum(0)).clamp_min(1e-9)
+        left: Tensor = (before - whitened.square().sum(1)).clamp_min(1e-9)
         return (left * self.variance).sqrt().clamp_min(1e-9)
 
 
@@ -206,13 +221,13 @@ class GaussianProcess:
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Condition on decisions (N, D) and values (N, K), as `Surrogate.fit`."""
+        self._posteriors: list[_Posterior] = []  # the last fit's matrices make room for larger ones
         self._tune(x, y)
         kept = _subset(rank, self.max_points)
         self._features = self._featurize(x[kept])
         distances = self._features.distances(self._features)
         prior = self._prior(self._features, y.shape[1])
         self.zero, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
-        self._posteriors = []
         for column, kernel in enumerate(self.kernels):
             values = y[kept, column]
             known = np.flatnonzero(~np.isnan(values))
@@ -277,20 +292,16 @@ class GaussianProcess:
 
     def _featurize(self, x: IntArray) -> _Features:
         one_hot = torch.from_numpy(self.space.one_hot(x))
-        return _Features(one_hot, torch.from_numpy(self._counts(x)), x.shape[1])
+        return _Features(one_hot, self._counts(x), x.shape[1])
 
-    def _counts(self, x: IntArray) -> npt.NDArray[np.float32]:
+    def _counts(self, x: IntArray) -> Tensor:
         graphs = self.space.encode(x)
         labels = label_hashes(self.space.node_types)[graphs.types]
         history = refine(labels, to_adjacency(graphs.edges, self.space.num_nodes), _ROUNDS)
-        hashes = np.concatenate(history, 1)  # (N, rounds n)
-        rows = np.broadcast_to(np.arange(len(x))[:, None], hashes.shape)
-        bucket = (hashes % np.uint64(_BUCKETS)).astype(np.int64)
-        alive = hashes != 0
-        flat = (rows * _BUCKETS + bucket)[alive]
-        return (
-            np.bincount(flat, minlength=len(x) * _BUCKETS).reshape(-1, _BUCKETS).astype(np.float32)
-        )
+        hashes = np.concatenate(history, 1)  # (N, rounds n), 0 for dead nodes
+        buckets = torch.from_numpy((hashes % np.uint64(_BUCKETS)).astype(np.int64))
+        alive = torch.from_numpy((hashes != 0).astype(np.float32))
+        return alive.new_zeros(len(x), _BUCKETS).scatter_add_(1, buckets, alive)
 
     def _tune(self, x: IntArray, y: FloatArray) -> None:
         size = max(len(y) - len(y) % self.tune_every, min(len(y), self.tune_every))
@@ -325,17 +336,14 @@ def best_kernels(distances: Distances, targets: Tensor, prior: Tensor) -> list[K
         prior: What the sources predict (N, K, S).
     """
     n, sources = len(targets), prior.shape[2]
-    noise = torch.tensor([noise for _, _, noise in _GRID], dtype=torch.float64)
-    shapes = [Kernel(scale, mix) for scale, mix in product(_SCALES, _MIXES)]
-    shaped = torch.stack([_covariance(distances, k) for k in shapes])  # (G / noises, N, N)
-    covariance = shaped.repeat_interleave(len(_NOISES), 0)
-    covariance.diagonal(dim1=1, dim2=2).add_(noise[:, None] + 1e-8)
-    factor = torch.linalg.cholesky(covariance)
     both = torch.cat([targets[..., None], prior], 2)  # (N, K, 1 + S)
     centered = (both - both.mean(0)).flatten(1)
-    white = torch.linalg.solve_triangular(factor, centered[None], upper=False)
-    target, regressors = white.unflatten(2, both.shape[1:]).split([1, sources], 3)
-    determinant = factor.diagonal(dim1=1, dim2=2).log().sum(1)[:, None]
+    shapes = [Kernel(scale, mix) for scale, mix in product(_SCALES, _MIXES)]
+    # one shape at a time: the covariances of the whole grid would be the memory peak of a search
+    parts = [_whitened(_covariance(distances, shape), centered) for shape in shapes]
+    white, determinant = (torch.cat(part) for part in zip(*parts, strict=True))  # (G, ...)
+    white = white.reshape(len(_GRID), *both.shape)
+    target, regressors = white[..., :1], white[..., 1:]
     believed = torch.tensor(_PRIOR, dtype=torch.float64)[:, None]
     guessed = _GUESSED if sources else 0
     probable, kernels = [], []
@@ -347,6 +355,18 @@ def best_kernels(distances: Distances, targets: Tensor, prior: Tensor) -> list[K
         probable.append(believed - 0.5 * (n + guessed) * scale.log() - determinant - linear)
         kernels += [Kernel(*point, trust, slack) for point in _GRID]
     return [kernels[best] for best in torch.cat(probable).argmax(0).tolist()]
+
+
+def _whitened(covariance: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Values (N, C) whitened by a covariance (N, N) with each noise of the grid, and halves of log determinants.
+
+    Shapes are (noises, N, C) and (noises, 1).
+    """
+    noisy = covariance.repeat(len(_NOISES), 1, 1)
+    noisy.diagonal(dim1=1, dim2=2).add_(torch.tensor(_NOISES, dtype=torch.float64)[:, None] + 1e-8)
+    factor = torch.linalg.cholesky(noisy)
+    white = torch.linalg.solve_triangular(factor, values[None], upper=False)
+    return white, factor.diagonal(dim1=1, dim2=2).log().sum(1)[:, None]
 
 
 def _linear_part(regressors: Tensor, residual: Tensor, slack: float) -> tuple[Tensor, Tensor]:

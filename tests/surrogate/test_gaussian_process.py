@@ -118,6 +118,15 @@ def test_the_most_probable_kernel_of_the_grid_is_chosen():
         assert log_probability(chosen) >= log_probability(other) - 1e-6
 
 
+def test_cells_without_a_live_node_are_alike():
+    empty = np.zeros((2, 6), dtype=np.int64)  # "none" on every edge
+    other = np.full((1, 6), 3)
+    gp = GaussianProcess(SPACES[0])
+    features = gp._featurize(np.concatenate([empty, other]))
+    expected = [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    np.testing.assert_array_equal(features.distances(features).tanimoto, expected)
+
+
 def test_one_result_leaves_the_kernel_where_the_prior_is():
     x, _ = data(SPACES[0], 1)
     features = GaussianProcess(SPACES[0])._featurize(x)
