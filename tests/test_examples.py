@@ -145,7 +145,7 @@ def test_darts_to_training(tmp_path: Path) -> None:
 
 
 def test_the_imagenet_recipe(image_folder: Path, tmp_path: Path) -> None:
-    small = ("--queries", "1", "--epochs", "1", "--channels", "4", "--side", "64", "--batch", "6")
+    small = ("--queries", "1", "--epochs", "1", "--channels", "4", "--side", "32", "--batch", "6")
     output = run("darts_to_training.py", "--imagenet", str(image_folder), *small, cwd=tmp_path)
     assert "epoch 1: loss" in output
     (file,) = (tmp_path / "demo").glob("pictures_*.pt")
