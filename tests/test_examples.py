@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import torch
 
@@ -129,6 +130,19 @@ def test_training_free(image_folder: Path, tmp_path: Path) -> None:
     assert re.search(r"^2 trials, [\d.]+ s a score", first, re.MULTILINE)
     assert re.search(r"^Genotype\(normal=", first, re.MULTILINE)
     assert "3 trials," in run(*arguments, "3", cwd=tmp_path)  # two of them are there already
+
+
+def test_training_free_search_of_one_cell_after_the_other(tmp_path: Path) -> None:
+    for queries in ("2", "3"):  # resumed in the second half
+        output = run("training_free.py", "--turns", "--queries", queries, cwd=tmp_path)
+    storage = f"sqlite:///{tmp_path}/demo/training_free.db"
+    study = optuna.load_study(storage=storage, study_name="digits, in turns")
+    cells = {
+        name: [{k: v for k, v in t.params.items() if k.startswith(name)} for t in study.trials]
+        for name in ("normal", "reduce")
+    }
+    assert cells["reduce"][0] == cells["reduce"][1] == cells["reduce"][2]
+    assert "3 trials," in output
 
 
 def test_darts_to_training(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class AGNetConfig:
         dedup: What counts as the same architecture: "graph" (isomorphic ones) or "encoding" (equal decisions).
         turns: For a `Stack`, cells that are searched one after the other and for how many results each: all other
             cells stay as they are, at first those of one random architecture, later those of the best so far (appendix
-            C.5: ``(("normal", 160), ("reduce", 160))``). Then, and by default, all cells are searched together.
+            C.5: ``(("normal", 139), ("reduce", 155))``). Then, and by default, all cells are searched together.
         allow_duplicates: Whether an architecture may be proposed again, for noisy objectives.
         device: Where generator and MLP are trained.
 

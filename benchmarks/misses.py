@@ -1,0 +1,109 @@
+"""Why searches miss what they are after: ``python -m benchmarks.misses`` (five minutes).
+
+Of searches on NAS-Bench-201 that have not found the best cell after 96 queries: how often it was among the candidates,
+and where it stood, of all cells, in what the search expected of them at its last query. And how well a regression that
+knows four fifths of all latencies tells which cells keep the limit of `nb201-c100-lat5`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from benchmarks import problems
+from benchmarks.methods.agnet import agnet
+from benchmarks.problems.base import Problem
+from optuna_agnet import AGNet, AGNetConfig
+from optuna_agnet.search.acquisition import expected_improvement
+from optuna_agnet.surrogate.base import Candidates
+
+QUERIES, FOLDS, BEST = 96, 5, 12
+
+
+def watched(problem: Problem, seed: int) -> tuple[int | None, int, int, int]:
+    """The query that found the optimum or None, asks with it among the candidates, all asks, its place at the end."""
+    x = problem.space.enumerate()
+    values = problem.evaluate(x).values[:, 0]
+    best = int(np.nanargmax(values))
+    search = agnet(AGNetConfig(dedup="encoding"))(problem, seed)
+    assert isinstance(search, AGNet)
+    pools: list[bool] = []
+    draw = search._draw_candidates
+
+    def noted(*arguments: object) -> tuple[Candidates, str]:
+        pool, source = draw(*arguments)  # type: ignore[arg-type]
+        pools.append(bool((pool.x == x[best]).all(1).any()))
+        return pool, source
+
+    search._draw_candidates = noted  # type: ignore[method-assign, assignment]
+    for query in range(1, QUERIES + 1):
+        arch = search.ask()
+        row = problem.space.choices([arch])
+        search.tell(arch, float(problem.evaluate(row).values[0, 0]))
+        if (row[0] == x[best]).all():
+            return query, sum(pools), len(pools), 0
+    told, surrogate = search.told, search.model.surrogate
+    surrogate.fit(told.x, told.quantities, search.ranks(told))
+    mean, std = surrogate.predict(Candidates(x))
+    gain = expected_improvement(mean[:, 0], std[:, 0], surrogate.fitted.max())
+    return None, sum(pools), len(pools), 1 + int((gain > gain[best]).sum())
+
+
+def latency(problem: Problem) -> None:
+    """Prints how predictable the limit is, and what a regression says of the best cells that keep it."""
+    from xgboost import XGBRegressor
+
+    x = problem.space.enumerate()
+    found = problem.evaluate(x)
+    values, excess = found.values[:, 0], found.constraints[:, 0]
+    features = problem.space.one_hot(x)
+    fold = np.random.default_rng(0).integers(0, FOLDS, len(x))
+    predicted = np.empty(len(x))
+    for k in range(FOLDS):
+        model = XGBRegressor(
+            n_estimators=400, max_depth=7, learning_rate=0.05, subsample=0.8, n_jobs=1
+        )
+        predicted[fold == k] = model.fit(features[fold != k], excess[fold != k]).predict(
+            features[fold == k]
+        )
+    left = excess - predicted
+    kept = excess <= 0
+    print(
+        f"latency, {FOLDS} folds of all {len(x):,} cells: R2 {1 - left.var() / excess.var():.3f}, ",
+        end="",
+    )
+    print(f"standard deviation of the error {left.std():.2f} ms; {kept.mean():.1%} keep the limit")
+    best = np.argsort(-np.where(kept, values, -np.inf))[:BEST]
+    print(
+        f"of the {BEST} best that keep it, {int((predicted[best] <= 0).sum())} are predicted to keep it;",
+        end=" ",
+    )
+    print(
+        f"the best one that is has {values[kept & (predicted <= 0)].max():.2f}, the best of all {values[best[0]]:.2f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--seeds", type=int, default=30, help="searches a problem (default: %(default)s)"
+    )
+    seeds = parser.parse_args().seeds
+    for name in ("nb201-c10", "nb201-c100", "nb201-in16"):
+        problem = problems.load(name)
+        for seed in range(seeds):
+            query, there, asks, place = watched(problem, seed)
+            if query is None:
+                print(
+                    f"{name} seed {seed}: among the candidates in {there} of {asks} asks, ", end=""
+                )
+                print(
+                    f"expected to be number {place:,} of {len(problem.space.enumerate()):,}",
+                    flush=True,
+                )
+    latency(problems.load("nb201-c100-lat5"))
+
+
+if __name__ == "__main__":
+    main()
