@@ -2,83 +2,58 @@
 
 python examples/training_free.py --queries 20                  # scikit-learn's digits, half a minute
 python examples/training_free.py --queries 208 --images DIR    # DIR/CLASS/NAME.jpg; as many as in the paper
-python examples/training_free.py --queries 208 --turns         # one cell after the other, as in the paper's section C.5
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, median
-from typing import Any
+from statistics import median
 
 import optuna
 import torch
 from image_folder import Folder, digits
-from optuna.samplers import PartialFixedSampler
 
-from optuna_agnet import AGNetSampler, Architecture, spaces
+from optuna_agnet import AGNetSampler, spaces
 from optuna_agnet.training_free import rank_sum, training_free_scores
 
 SPACE = spaces.darts()
-OTHERS = 3  # normal cells that a reduction cell is tried with
-State = optuna.trial.TrialState
 
 
-def study_of(root: Path | None, folder: Path, queries: int, turns: bool = False) -> optuna.Study:
-    """The study in ``folder`` with ``queries`` trials in all, on 16 images from ROOT or digits.
-
-    In turns, half of them search the reduction cell, by its mean scores beside three random normal cells, and the other
-    half the normal cell beside the best reduction cell.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+def images_of(root: Path | None) -> torch.Tensor:
+    """16 images from ROOT or digits."""
     data = Folder(root, side=32) if root else digits()
-    folder.mkdir(parents=True, exist_ok=True)
     chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:16]
-    images = torch.stack([data[i][0] for i in chosen.tolist()])
-    study = optuna.create_study(
+    return torch.stack([data[i][0] for i in chosen.tolist()])
+
+
+def open_study(name: str, folder: Path) -> optuna.Study:
+    """A new study in ``folder``, or the one of that name."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    return optuna.create_study(
         directions=["minimize", "maximize"],
         storage=f"sqlite:///{folder}/training_free.db",
-        study_name=f"{root or 'digits'}{', in turns' if turns else ''}",
+        study_name=name,
         load_if_exists=True,
         sampler=AGNetSampler(SPACE, seed=0),
     )
-    everything = study.sampler
 
-    def scored(trial: optuna.Trial, archs: list[Architecture]) -> tuple[float, float]:
-        scores = [training_free_scores(SPACE, arch, images) for arch in archs]
-        trial.set_user_attr("seconds", sum(s.seconds for s in scores) / len(scores))
-        return mean(s.ntk_condition_number for s in scores), mean(s.linear_regions for s in scores)
 
-    def one(trial: optuna.Trial) -> tuple[float, float]:
-        return scored(trial, [SPACE.suggest(trial)])
+def study_of(root: Path | None, folder: Path, queries: int) -> optuna.Study:
+    """The study in ``folder`` with ``queries`` trials in all."""
+    study, images = open_study(str(root or "digits"), folder), images_of(root)
 
-    normal_cells = [cell_of(SPACE.random_architecture(seed), "normal") for seed in range(OTHERS)]
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        scores = training_free_scores(SPACE, SPACE.suggest(trial), images)
+        trial.set_user_attr("seconds", scores.seconds)
+        return scores.ntk_condition_number, scores.linear_regions
 
-    def beside_three(trial: optuna.Trial) -> tuple[float, float]:
-        params = SPACE.to_params(SPACE.suggest(trial))
-        return scored(trial, [SPACE.from_params({**params, **cell}) for cell in normal_cells])
-
-    def search(objective: Callable[..., tuple[float, float]], until: int) -> None:
-        study.optimize(objective, max(0, until - len(study.trials)), show_progress_bar=True)
-
-    if turns:
-        study.sampler = PartialFixedSampler(normal_cells[0], everything)
-        search(beside_three, queries // 2)
-        reduction = SPACE.from_params(best_trial(study, range(queries // 2)).params)
-        study.sampler = PartialFixedSampler(cell_of(reduction, "reduce"), everything)
-    search(one, queries)
+    study.optimize(objective, max(0, queries - len(study.trials)), show_progress_bar=True)
     return study
 
 
-def cell_of(arch: Architecture, name: str) -> dict[str, Any]:
-    """The parameters of one of the two cells."""
-    return {key: value for key, value in SPACE.to_params(arch).items() if key.startswith(name)}
-
-
-def best_trial(study: optuna.Study, of: range | None = None) -> optuna.trial.FrozenTrial:
-    """The one, of some or all, whose ranks by both scores have the lowest sum (section C.5)."""
-    trials = study.get_trials(states=[State.COMPLETE])
-    trials = [t for t in trials if of is None or t.number in of]
+def best_trial(study: optuna.Study, first: int = 0) -> optuna.trial.FrozenTrial:
+    """The one, from trial ``first`` on, whose ranks by both scores have the lowest sum (C.5)."""
+    trials = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])[first:]
     sums = rank_sum([t.values[0] for t in trials], [t.values[1] for t in trials])
     return trials[int(sums.argmin())]
 
@@ -87,12 +62,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queries", type=int, default=20, help="trials in all")
     parser.add_argument("--images", type=Path, help="folder of images, instead of the digits")
-    parser.add_argument("--turns", action="store_true", help="one cell after the other (C.5)")
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="for the study")
     args = parser.parse_args()
-    study = study_of(args.images, args.folder, args.queries, args.turns)
-    last = range(args.queries // 2, len(study.trials)) if args.turns else None
-    best, seconds = best_trial(study, last), [t.user_attrs["seconds"] for t in study.trials]
+    study = study_of(args.images, args.folder, args.queries)
+    best, seconds = best_trial(study), [t.user_attrs["seconds"] for t in study.trials]
     condition, regions = best.values
     print(f"{len(study.trials)} trials, {median(seconds):.2f} s a score (median)")
     print(f"best: trial {best.number}, condition number {condition:.1f}, {regions:.0f} regions")
