@@ -58,7 +58,8 @@ def band(axis: Axes, label: str, values: FloatArray, color: str) -> None:
     if not len(queries):
         return
     mean, deviation = values[:, queries - 1].mean(0), values[:, queries - 1].std(0)
-    axis.plot(queries, mean, label=f"{label} ({len(values)})", color=color, linewidth=1.2)
+    wide = 2.2 if label == "agnet" else 1.2
+    axis.plot(queries, mean, label=label, color=color, linewidth=wide, zorder=1 + wide)
     axis.fill_between(
         queries, mean - deviation, mean + deviation, color=color, alpha=0.12, linewidth=0
     )
@@ -75,11 +76,40 @@ def by_query(runs: Sequence[Record], score: Callable[[Record], FloatArray]) -> F
     return np.stack([score(run)[:length] for run in runs])
 
 
+def zoom(axis: Axes) -> None:
+    """From where the slowest method is after two rounds to the best value: the first steps are long and alike."""
+    lines = [
+        (np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float))
+        for line in axis.get_lines()
+    ]
+    late = np.concatenate([values[queries >= 2 * ROUND] for queries, values in lines])
+    if len(late):
+        margin = 0.04 * np.ptp(late)
+        axis.set_ylim(late.min() - margin, late.max() + margin)
+
+
+def legend(figure: Figure, columns: int = 5) -> None:
+    """One for all axes, below them, where it hides no curve."""
+    labels = {
+        label: handle
+        for axis in figure.axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        list(labels.values()),
+        list(labels),
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=min(columns, len(labels)),
+        fontsize=8,
+    )
+
+
 def save(figure: Figure, name: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
     path = folder / f"{name}.png"
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
     return path
 
@@ -105,7 +135,10 @@ def progress(methods: frozenset[str], problems: Sequence[str]) -> Figure:
             xlabel="queries",
             ylabel="validation loss [nats]" if lower else "validation accuracy [%]",
         )
-        axis.legend(fontsize=6)
+        zoom(axis)
+        seeds = [len(results.methods[name]) for name in found if name in results.methods]
+        axis.set_title(f"{results.problem}, {min(seeds)} to {max(seeds)} seeds")
+    legend(figure)
     return figure
 
 
@@ -131,7 +164,7 @@ def limits() -> Figure:
             mean = [mean_best(rows[limit][method]) for limit in at]
             axis.plot(at, mean, "o--", label=method, color=colors(names)[method], linewidth=0.7)
         axis.set(xlabel="latency limit [ms]", ylabel="validation accuracy [%]")
-        axis.legend(fontsize=6)
+    legend(figure)
     return figure
 
 
@@ -158,11 +191,11 @@ def feasibility() -> Figure:
         axis.plot(
             ROUND * np.arange(1, len(mean) + 1),
             mean,
-            label=method,
+            label=f"{method}, {len(runs)} seeds",
             color=colors(list(found))[method],
         )
     axis.set(xlabel="queries", ylabel=f"feasible of each {ROUND}")
-    axis.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend(figure, columns=2)
     return figure
 
 
@@ -179,7 +212,7 @@ def optimality() -> Figure:
         label = f"{method} ({len(rows)} rows)"
         axis.plot(np.arange(1, length + 1), mean, label=label, color=colors(names)[method])
     axis.set(xlabel="queries", ylabel="best / optimum", ylim=(0.8, 1.005))
-    axis.legend(fontsize=6)
+    legend(figure, columns=2)
     return figure
 
 

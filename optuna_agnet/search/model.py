@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -27,7 +28,9 @@ from optuna_agnet.surrogate.ranking import RankingHead
 from optuna_agnet.surrogate.xgboost import XGBoostSurrogate
 
 _COLLAPSED = 0.2
-"""With fewer valid samples than this share, the generator starts over from its pretrained weights."""
+"""With fewer valid samples than this share of those before, the generator starts over from its pretrained weights."""
+_USELESS = 0.05
+"""With fewer valid samples than this share, a pretrained generator is worth a warning."""
 
 
 def training_sizes(told: int, config: AGNetConfig) -> list[int]:
@@ -78,8 +81,21 @@ class Model:
         )  # what one of your own knows is not in them
         self.resets = 0
         self.rank = RANKINGS[config.ranking]
+        self._valid = _valid_share(pretrained, torch.Generator().manual_seed(seed_from(seed, 8)))
+        if self._valid < _USELESS:
+            self._warn(pretrained)
         self._pretrained = self._taught(pretrained)
         self._start(1, ())
+
+    def _warn(self, pretrained: Generator) -> None:
+        had = (pretrained.provenance or {}).get("steps", 0)
+        warnings.warn(
+            f"of what the generator of {self.space!r} makes after {had:,.0f} steps of pretraining, {self._valid:.1%} is"
+            " valid, so most proposals will be random: pretrain it for longer and pass it on,"
+            " generator=pretrain(space, config=config.generator, steps=...)",
+            UserWarning,
+            stacklevel=2,
+        )
 
     def _taught(self, pretrained: Generator) -> Generator:
         """A copy of the generator, trained on the sources, whose rounds take turns; without sources the generator."""
@@ -93,8 +109,8 @@ class Model:
                 if version < rounds[number]:
                     seed = seed_from(self.seed, 6, number, version)
                     trainer.round(self._data(told), torch.Generator().manual_seed(seed))
-        valid = self._valid_share(torch.Generator().manual_seed(seed_from(self.seed, 7)))
-        return self.generator if valid >= _COLLAPSED else pretrained
+        rng = torch.Generator().manual_seed(seed_from(self.seed, 7))
+        return pretrained if self._collapsed(self.generator, rng) else self.generator
 
     def _start(self, quantities: int, constraints: tuple[str, ...]) -> None:
         """Pretrained weights, a fresh surrogate of so many quantities, constraints of these names among them."""
@@ -167,7 +183,7 @@ class Model:
         version = self.version
         rng = torch.Generator().manual_seed(seed_from(self.seed, 1, version))
         self._train(told, rng)
-        if self._valid_share(rng) < _COLLAPSED:
+        if self._collapsed(self.generator, rng):
             self._start(self._quantities, self._constraints)
             self._train(told, rng)
             self.resets += 1
@@ -184,10 +200,14 @@ class Model:
         graphs = self.space.encode(told.x)
         return TrainingData.of(graphs, self.generator.device, torch.from_numpy(weights), targets)
 
-    @torch.no_grad()
-    def _valid_share(self, rng: torch.Generator) -> float:
-        scores = self.generator(self.generator.latents(128, rng))
-        return float(self.space.decode(sample_graphs(scores, rng))[1].mean())
+    def _collapsed(self, generator: Generator, rng: torch.Generator) -> bool:
+        return _valid_share(generator, rng) < _COLLAPSED * self._valid
+
+
+@torch.no_grad()
+def _valid_share(generator: Generator, rng: torch.Generator) -> float:
+    scores = generator(generator.latents(128, rng))
+    return float(generator.space.decode(sample_graphs(scores, rng))[1].mean())
 
 
 def _digest(data: bytes) -> bytes:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.methods import METHODS
+from benchmarks.methods import METHODS, turns
 from benchmarks.problems.base import Outcomes, Problem
-from optuna_agnet import AGNetConfig, spaces
+from optuna_agnet import spaces
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import Trainer
 from optuna_agnet.search import agnet
@@ -53,13 +53,39 @@ def test_the_reduction_cell_stays_until_query_155_and_the_normal_one_until_310(m
         assert (rows[0, HALF:] != rows[1, HALF:]).any()
 
 
-def test_both_algorithms_take_the_same_turns():
-    names = ("agnet-paper-turns", "agnet-turns")
-    paper, default = (METHODS[name](problem(SPACE), 0).config for name in names)
-    assert paper == AGNetConfig.paper(dedup="encoding", turns=default.turns)
-    assert default == AGNetConfig(dedup="encoding", turns=(("normal", 139), ("reduce", 155)))
+@pytest.mark.parametrize("kind", ["", "-xgb"])
+@pytest.mark.filterwarnings("ignore:of what the generator")  # it is untrained
+def test_the_second_turn_fixes_the_best_cell_of_the_first(kind, monkeypatch):
+    monkeypatch.setattr(agnet, "pretrained", Generator)
+    monkeypatch.setattr(Trainer, "round", lambda self, data, rng: None)
+    monkeypatch.setattr(turns, "TURNS", (("normal", 20), ("reduce", 20)))
+    search = METHODS[f"agnet-paper{kind}-turns"](problem(SPACE), 0)
+    rows = []
+    for _ in range(60):  # goes on where the turns end
+        arch = search.ask()
+        rows.append(SPACE.choices([arch])[0])
+        search.tell(arch, [float(rows[-1].sum())])
+    rows = np.array(rows)
+    assert len(np.unique(rows[16:36, :HALF], axis=0)) == 20
+    assert len(np.unique(rows[16:36, HALF:], axis=0)) == 1
+    best = rows[rows[:36].sum(1).argmax()]
+    assert (rows[36:, :HALF] == best[:HALF]).all()
+    assert len(np.unique(rows[36:, HALF:], axis=0)) == 24
+
+
+@pytest.mark.filterwarnings("ignore:of what the generator")
+def test_the_paper_searches_the_space_of_one_cell(monkeypatch):
+    monkeypatch.setattr(agnet, "pretrained", Generator)
+    search = METHODS["agnet-paper-turns"](problem(SPACE), 0)
+    for value, arch in enumerate(SPACE.architectures(SPACE.sample(16, np.random.default_rng(0)))):
+        search.tell(arch, [float(value)])
+    search.ask()
+    assert search._search.space == SPACE.cells["normal"]
+    assert len(search._search.told) == 16
 
 
 def test_other_spaces_have_no_cells_to_take_turns():
     with pytest.raises(ValueError, match="'normal' must be a cell of EdgeCell"):
         METHODS["agnet-turns"](problem(spaces.nas_bench_201()), 0)
+    with pytest.raises(ValueError, match=r"turns need a Stack of the cells .* not EdgeCell"):
+        METHODS["agnet-paper-turns"](problem(spaces.nas_bench_201()), 0)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from optuna_agnet import spaces
-from optuna_agnet.generator.network import Generator, GeneratorConfig
-from optuna_agnet.generator.training import TrainingConfig
+from optuna_agnet.generator.network import Generator
+from optuna_agnet.generator.training import Trainer, TrainingConfig
 from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted, Told
 from optuna_agnet.search.model import training_sizes
 
@@ -148,20 +148,45 @@ def test_sources_take_turns():
     assert sources == ["generator", "generator", "generator", "neighbors"] * 2
 
 
-def test_a_collapsed_generator_starts_over_and_the_search_goes_on():
-    space = spaces.nas_bench_101()
-    generator = Generator(space, GeneratorConfig(structured=False), seed=0)
+def made_useless(generator):
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.zero_()
         generator.add_node[2].bias[1] = 50.0  # "input" everywhere: nothing is valid
-    search = AGNet(
-        space, seed=0, generator=generator, config=AGNetConfig(n_startup=4, sources=("generator",))
-    )
-    for _ in range(8):
+
+
+def count_edges(search, n):
+    for _ in range(n):
         arch = search.ask()
         search.tell(arch, float(len(arch.edges)))
+
+
+FOUR = AGNetConfig.paper(n_startup=4, round_size=1, retrain_every=8)
+
+
+def test_a_collapsed_generator_starts_over_and_the_search_goes_on(monkeypatch):
+    search = AGNet(spaces.nas_bench_101(), seed=0, config=FOUR)
+    monkeypatch.setattr(Trainer, "round", lambda self, data, rng: made_useless(self.generator))
+    count_edges(search, 8)
     assert search.model.resets == search.model.version == 1
+    monkeypatch.undo()
+    count_edges(
+        search, 16
+    )  # starts over once more, from what still is useless, and trains as usual
+    assert search.model.resets == 2
+    assert search.model.version == 3
+
+
+def test_a_generator_that_never_could_is_named_in_a_warning_and_the_search_goes_on():
+    space = spaces.nas_bench_101()
+    generator = Generator(space, FOUR.generator, seed=0)
+    made_useless(generator)
+    search = AGNet(space, seed=0, generator=generator, config=FOUR)
+    with pytest.warns(
+        UserWarning, match=r"NodeCell.* 0 steps of pretraining, 0.0% is valid.*steps="
+    ):
+        count_edges(search, 8)
+    assert search.model.resets == 0
 
 
 def test_infinite_told_rows_are_ranked_not_fatal():
