@@ -74,7 +74,7 @@ def main() -> None:
         ours._tune(x[:192], y[:, None])
 
     def features(rows: np.ndarray) -> torch.Tensor:
-        found = ours._featurize(rows)
+        found = ours._featurize(rows, "rows")
         return torch.cat([found.one_hot, found.counts], 1).double()
 
     train, target = features(x[:192]), torch.from_numpy(normal_scores(y))

@@ -72,6 +72,24 @@ class Kernel:
     slack: float = _TRUSTS[0][1]
 
 
+class _Room:
+    """Memory of the large matrices, for the next fit too.
+
+    What is freed between allocations that stay, of other sizes each time, malloc hardly ever finds again: without this,
+    2,000 asks take 2 GB.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, torch.dtype], Tensor] = {}
+
+    def __call__(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Anything in this shape, until the same name is asked for again."""
+        size, held = math.prod(shape), self._held.get((name, dtype))
+        if held is None or len(held) < size:
+            held = self._held[name, dtype] = torch.empty(size * 3 // 2, dtype=dtype)
+        return held[:size].view(shape)
+
+
 class Distances(NamedTuple):
     """Share of differing decisions and Tanimoto similarity, both (N, P)."""
 
@@ -96,25 +114,37 @@ class _Features:
     @cached_property
     def squares(self) -> Tensor:
         """(N,): sums of squared counts."""
-        return self.counts.square().sum(1)
+        return torch.einsum("nf,nf->n", self.counts, self.counts)
 
     @cached_property
     def seen(self) -> Tensor:
         """Numbers of the labels that any of them has."""
         return self.counts.sum(0).nonzero()[:, 0]
 
-    def distances(self, other: _Features) -> Distances:
+    def distances(self, other: _Features, room: _Room | None = None) -> Distances:
         """Between all pairs."""
-        hamming = 1 - self.one_hot @ other.one_hot.T / self.num_decisions
-        counts, others = (f.counts.index_select(1, self.seen) for f in (self, other))
-        dot = counts @ others.T  # labels that were not seen add nothing
-        either = self.squares[:, None] + other.squares - dot
-        tanimoto = (dot / either).nan_to_num_(nan=1.0)  # 0 / 0: both are empty
-        return Distances(hamming.double(), tanimoto.double())
+        room = room or _Room()
+        shape = len(self.one_hot), len(other.one_hot)
+        single = [room(name, *shape, dtype=torch.float32) for name in ("same", "either")]
+        same = torch.mm(self.one_hot, other.one_hot.T, out=single[0])
+        hamming = room("hamming", *shape).copy_(same.div_(-self.num_decisions).add_(1))
+        counts, others = (
+            torch.index_select(
+                f.counts,
+                1,
+                self.seen,
+                out=room(name, len(f.counts), len(self.seen), dtype=torch.float32),
+            )
+            for name, f in (("own", self), ("others", other))
+        )
+        dot = torch.mm(counts, others.T, out=single[0])  # labels that were not seen add nothing
+        either = torch.add(self.squares[:, None], other.squares, out=single[1]).sub_(dot)
+        tanimoto = dot.div_(either).nan_to_num_(nan=1.0)  # 0 / 0: both are empty
+        return Distances(hamming, room("tanimoto", *shape).copy_(tanimoto))
 
 
-def _covariance(distances: Distances, kernel: Kernel) -> Tensor:
-    near = (distances.hamming / -kernel.scale).exp_().mul_(kernel.mix)
+def _covariance(distances: Distances, kernel: Kernel, out: Tensor | None = None) -> Tensor:
+    near = torch.div(distances.hamming, -kernel.scale, out=out).exp_().mul_(kernel.mix)
     return near.add_(distances.tanimoto, alpha=1 - kernel.mix)
 
 
@@ -122,31 +152,36 @@ class _Posterior:
     """One quantity given its known values: a GP with the signal's variance in closed form.
 
     Args:
+        distances: Between all architectures of the training set.
         rows: Row numbers of the training set (n,) where the quantity is known.
-        covariance: Of those (n, n), without noise and sources.
         target: (n,).
         prior: What the sources predict there (n, S).
         kernel: Hyperparameters.
+        room: Of this quantity.
         variance: The signal's; None estimates it.
     """
 
     def __init__(
         self,
+        distances: Distances,
         rows: Tensor,
-        covariance: Tensor,
         target: Tensor,
         prior: Tensor,
         kernel: Kernel,
+        room: _Room,
         variance: float | None = None,
     ) -> None:
         self.rows, self.target, self.prior, self.kernel = rows, target, prior, kernel
+        self.room = room
         size, sources = prior.shape
         self.center, self._middle = target.sum() / max(size, 1), prior.sum(0) / max(size, 1)
         self._offset = prior - self._middle
-        covariance = self._cross(covariance, self._offset)
-        noisy = covariance.clone()
+        near = _covariance(distances.of(rows, rows), kernel, room("covariance", size, size))
+        covariance = self._with_sources(near, self._offset)
+        noisy = room("noisy", size, size).copy_(covariance)
         noisy.diagonal().add_(kernel.noise + 1e-8)
-        self._factor = torch.linalg.cholesky(noisy)
+        factor = room("factor", size, size).mT  # by columns, as LAPACK has it: nothing is copied
+        self._factor = torch.linalg.cholesky(noisy, out=factor)
         residual = (target - self.center - self._trend(self._offset))[:, None]
         self._alpha = torch.cholesky_solve(residual, self._factor)
         if variance is None:
@@ -161,23 +196,34 @@ class _Posterior:
         trend: Tensor = self.kernel.trust / max(offset.shape[1], 1) * offset.sum(1)
         return trend
 
-    def _cross(self, cross: Tensor, offset: Tensor) -> Tensor:
-        return torch.addmm(cross, self._offset, offset.T, alpha=self.kernel.slack)
+    def _with_sources(self, near: Tensor, offset: Tensor) -> Tensor:
+        if not offset.shape[1]:
+            return near
+        return torch.addmm(near, self._offset, offset.T, alpha=self.kernel.slack)
+
+    def cross(self, distances: Distances, prior: Tensor) -> Tensor:
+        """Covariances (n, P) with others, given distances (N, P) and what the sources predict of them (P, S)."""
+        others = distances.of(self.rows)
+        near = _covariance(others, self.kernel, self.room("cross", *others.hamming.shape))
+        return self._with_sources(near, prior - self._middle)
 
     def mean(self, cross: Tensor, prior: Tensor) -> Tensor:
-        """Mean (P,), given covariances (n, P) with its rows and what the sources predict (P, S)."""
-        offset = prior - self._middle
-        found: Tensor = self.center + (self._cross(cross, offset).T @ self._alpha)[:, 0]
-        return found + self._trend(offset)
+        """Mean (P,), given covariances (n, P) with others and what the sources predict of them (P, S)."""
+        found: Tensor = self.center + (cross.T @ self._alpha)[:, 0]
+        return found + self._trend(prior - self._middle)
 
     def std(self, cross: Tensor, prior: Tensor) -> Tensor:
         """Standard deviation (P,) of the noise-free value, given the same."""
         offset = prior - self._middle
         whitened = torch.linalg.solve_triangular(  # (P, n): this way round nothing is copied
-            self._factor.T, self._cross(cross, offset).T, upper=True, left=False
+            self._factor.T,
+            cross.T,
+            upper=True,
+            left=False,
+            out=self.room("whitened", *cross.shape).T,
         )
         before = 1 + self.kernel.slack * (offset**2).sum(1)
-        left: Tensor = (before - whitened.square().sum(1)).clamp_min(1e-9)
+        left: Tensor = (before - whitened.square_().sum(1)).clamp_min(1e-9)
         return (left * self.variance).sqrt().clamp_min(1e-9)
 
 
@@ -218,14 +264,16 @@ class GaussianProcess:
         self.tune_every, self.max_points = tune_every, max_points
         self.kernels: list[Kernel] = []
         self._tuned_on: bytes | None = None
+        self._room = _Room()
+        self._rooms: defaultdict[int, _Room] = defaultdict(_Room)  # of each quantity
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Condition on decisions (N, D) and values (N, K), as `Surrogate.fit`."""
-        self._posteriors: list[_Posterior] = []  # the last fit's matrices make room for larger ones
+        self._posteriors: list[_Posterior] = []
         self._tune(x, y)
         kept = _subset(rank, self.max_points)
-        self._features = self._featurize(x[kept])
-        distances = self._features.distances(self._features)
+        self._features = self._featurize(x[kept], "counts")
+        distances = self._features.distances(self._features, self._room)
         prior = self._prior(self._features, y.shape[1])
         self.zero, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
         for column, kernel in enumerate(self.kernels):
@@ -235,8 +283,9 @@ class GaussianProcess:
                 # all known ones were left out: as if one average value had been seen
                 known, values = np.zeros(1, dtype=np.int64), np.zeros(1)
             target, rows = torch.from_numpy(normal_scores(values[known])), torch.from_numpy(known)
-            covariance = _covariance(distances.of(rows, rows), kernel)
-            posterior = _Posterior(rows, covariance, target, prior[rows, column], kernel)
+            posterior = _Posterior(
+                distances, rows, target, prior[rows, column], kernel, self._rooms[column]
+            )
             self.zero[column] = zero_score(values[known]) if len(known) else 0.0
             self.fitted[kept[known], column] = posterior.fitted
             self._posteriors.append(posterior)
@@ -246,7 +295,7 @@ class GaussianProcess:
 
         `zero` and `fitted` stay as they are.
         """
-        more, old = self._featurize(x), len(self._features.one_hot)
+        more, old = self._featurize(x, "more counts"), len(self._features.one_hot)
         prior = self._prior(more, len(self.kernels))
         means = self._means(more, prior)
         self._features = _Features(
@@ -254,35 +303,41 @@ class GaussianProcess:
             torch.cat([self._features.counts, more.counts]),
             self._features.num_decisions,
         )
-        distances = self._features.distances(self._features)
+        distances = self._features.distances(self._features, self._room)
         pending = torch.arange(old, old + len(x))
         for column, posterior in enumerate(self._posteriors):
             rows = torch.cat([posterior.rows, pending])
             target = torch.cat([posterior.target, means[:, column]])
-            covariance = _covariance(distances.of(rows, rows), posterior.kernel)
             known = torch.cat([posterior.prior, prior[:, column]])
             self._posteriors[column] = _Posterior(
-                rows, covariance, target, known, posterior.kernel, posterior.variance
+                distances,
+                rows,
+                target,
+                known,
+                posterior.kernel,
+                posterior.room,
+                posterior.variance,
             )
 
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
         """Posterior mean and standard deviation (P, K) of the noise-free values."""
-        features = self._featurize(candidates.x)
+        features = self._featurize(candidates.x, "more counts")
         prior = self._prior(features, len(self.kernels))
-        given = list(zip(self._posteriors, self._crosses(features), prior.unbind(1), strict=True))
+        given = self._given(features, prior)
         means = [posterior.mean(cross, known) for posterior, cross, known in given]
         stds = [posterior.std(cross, known) for posterior, cross, known in given]
         return torch.stack(means, 1).numpy(), torch.stack(stds, 1).numpy()
 
     def _means(self, features: _Features, prior: Tensor) -> Tensor:
         """Posterior means (P, K), given what the sources predict."""
-        given = zip(self._posteriors, self._crosses(features), prior.unbind(1), strict=True)
+        given = self._given(features, prior)
         return torch.stack([posterior.mean(cross, known) for posterior, cross, known in given], 1)
 
-    def _crosses(self, features: _Features) -> list[Tensor]:
-        """Of each quantity, covariances (n, P) of the rows where it is known with candidates."""
-        distances = self._features.distances(features)
-        return [_covariance(distances.of(p.rows), p.kernel) for p in self._posteriors]
+    def _given(self, features: _Features, prior: Tensor) -> list[tuple[_Posterior, Tensor, Tensor]]:
+        """Of each quantity its posterior, covariances with candidates, and what the sources predict of them."""
+        distances = self._features.distances(features, self._room)
+        known = zip(self._posteriors, prior.unbind(1), strict=True)
+        return [(posterior, posterior.cross(distances, p), p) for posterior, p in known]
 
     def _prior(self, features: _Features, quantities: int) -> Tensor:
         """What the sources predict (P, K, S)."""
@@ -290,18 +345,20 @@ class GaussianProcess:
         found = [source._means(features, none) for source in self.sources]
         return torch.stack(found, 2) if found else none
 
-    def _featurize(self, x: IntArray) -> _Features:
+    def _featurize(self, x: IntArray, room: str) -> _Features:
+        """Features (N, ...) that last until some are made in the room of the same name."""
         one_hot = torch.from_numpy(self.space.one_hot(x))
-        return _Features(one_hot, self._counts(x), x.shape[1])
+        counts = self._room(room, len(x), _BUCKETS, dtype=torch.float32)
+        return _Features(one_hot, self._count(x, counts), x.shape[1])
 
-    def _counts(self, x: IntArray) -> Tensor:
+    def _count(self, x: IntArray, counts: Tensor) -> Tensor:
         graphs = self.space.encode(x)
         labels = label_hashes(self.space.node_types)[graphs.types]
         history = refine(labels, to_adjacency(graphs.edges, self.space.num_nodes), _ROUNDS)
         hashes = np.concatenate(history, 1)  # (N, rounds n), 0 for dead nodes
         buckets = torch.from_numpy((hashes % np.uint64(_BUCKETS)).astype(np.int64))
         alive = torch.from_numpy((hashes != 0).astype(np.float32))
-        return alive.new_zeros(len(x), _BUCKETS).scatter_add_(1, buckets, alive)
+        return counts.zero_().scatter_add_(1, buckets, alive)
 
     def _tune(self, x: IntArray, y: FloatArray) -> None:
         size = max(len(y) - len(y) % self.tune_every, min(len(y), self.tune_every))
@@ -319,7 +376,7 @@ class GaussianProcess:
             rows = np.frombuffer(rows_data, dtype=np.int64)
             if not len(rows):
                 continue
-            features = self._featurize(x[rows])
+            features = self._featurize(x[rows], "more counts")
             targets = np.stack([normal_scores(y[rows, column]) for column in chosen], 1)
             prior = self._prior(features, y.shape[1])[:, chosen]
             kernels = best_kernels(features.distances(features), torch.from_numpy(targets), prior)

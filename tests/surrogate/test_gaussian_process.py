@@ -89,7 +89,7 @@ def test_hyperparameters_depend_on_the_data_alone():
 def test_the_most_probable_kernel_of_the_grid_is_chosen():
     x, y = data(SPACES[0], 40)
     gp = GaussianProcess(SPACES[0])
-    features = gp._featurize(x)
+    features = gp._featurize(x, "x")
     distances = features.distances(features)
     hamming, tanimoto = distances
     target = torch.from_numpy(normal_scores(y))
@@ -122,14 +122,14 @@ def test_cells_without_a_live_node_are_alike():
     empty = np.zeros((2, 6), dtype=np.int64)  # "none" on every edge
     other = np.full((1, 6), 3)
     gp = GaussianProcess(SPACES[0])
-    features = gp._featurize(np.concatenate([empty, other]))
+    features = gp._featurize(np.concatenate([empty, other]), "x")
     expected = [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     np.testing.assert_array_equal(features.distances(features).tanimoto, expected)
 
 
 def test_one_result_leaves_the_kernel_where_the_prior_is():
     x, _ = data(SPACES[0], 1)
-    features = GaussianProcess(SPACES[0])._featurize(x)
+    features = GaussianProcess(SPACES[0])._featurize(x, "x")
     nothing = torch.empty(1, 1, 0, dtype=torch.float64)
     (chosen,) = best_kernels(features.distances(features), torch.zeros(1, 1).double(), nothing)
     assert (chosen.scale, chosen.mix) == (0.4, 0.5)
@@ -230,7 +230,7 @@ def test_a_source_is_a_mean_and_a_linear_kernel():
     (kernel,) = gp.kernels
 
     def plain(a, b):
-        hamming, tanimoto = gp._featurize(a).distances(gp._featurize(b))
+        hamming, tanimoto = gp._featurize(a, "a").distances(gp._featurize(b, "b"))
         near = kernel.mix * torch.exp(-hamming / kernel.scale)
         return (near + (1 - kernel.mix) * tanimoto).numpy()
 
