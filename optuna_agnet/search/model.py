@@ -92,7 +92,8 @@ class Model:
         warnings.warn(
             f"of what the generator of {self.space!r} makes after {had:,.0f} steps of pretraining, {self._valid:.1%} is"
             " valid, so most proposals will be random: pretrain it for longer and pass it on,"
-            " generator=pretrain(space, config=config.generator, steps=...)",
+            " generator=pretrain(space, config=config.generator, steps=...), or choose"
+            " GeneratorConfig(structured=True)",
             UserWarning,
             stacklevel=2,
         )
