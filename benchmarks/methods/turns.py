@@ -11,8 +11,8 @@ with the 15 epochs that Table 14 has for NAS-Bench-301. XGBoost's variants likew
 
 The release reads any graph as a cell: it keeps the two most probable sources of each node (RELEASED_CODE sec. 4). Here
 the generator is given what all cells share and draws one source an operation (`GeneratorConfig.structured`), as what
-it makes is read exactly: without that, 1.5 % of its samples are cells after 40,000 steps of pretraining, and 0 % of those
-of both cells together after the 600 of a first use. `agnet-paper` on `nb301` is therefore a random search.
+it makes is read exactly: without that, 1.5 % of its samples are cells after 40,000 steps of pretraining, and none of
+both cells together after the 600 of a first use. `agnet-paper` on `nb301` is therefore a random search.
 """
 
 from __future__ import annotations
