@@ -348,17 +348,17 @@ class GaussianProcess:
     def _featurize(self, x: IntArray, room: str) -> _Features:
         """Features (N, ...) that last until some are made in the room of the same name."""
         one_hot = torch.from_numpy(self.space.one_hot(x))
-        counts = self._room(room, len(x), _BUCKETS, dtype=torch.float32)
-        return _Features(one_hot, self._count(x, counts), x.shape[1])
+        return _Features(one_hot, self._counts(x, room), x.shape[1])
 
-    def _count(self, x: IntArray, counts: Tensor) -> Tensor:
+    def _counts(self, x: IntArray, room: str) -> Tensor:
         graphs = self.space.encode(x)
         labels = label_hashes(self.space.node_types)[graphs.types]
         history = refine(labels, to_adjacency(graphs.edges, self.space.num_nodes), _ROUNDS)
         hashes = np.concatenate(history, 1)  # (N, rounds n), 0 for dead nodes
         buckets = torch.from_numpy((hashes % np.uint64(_BUCKETS)).astype(np.int64))
         alive = torch.from_numpy((hashes != 0).astype(np.float32))
-        return counts.zero_().scatter_add_(1, buckets, alive)
+        counts = self._room(room, len(x), _BUCKETS, dtype=torch.float32).zero_()
+        return counts.scatter_add_(1, buckets, alive)
 
     def _tune(self, x: IntArray, y: FloatArray) -> None:
         size = max(len(y) - len(y) % self.tune_every, min(len(y), self.tune_every))

@@ -41,7 +41,7 @@ def test_prediction_equals_the_textbook_formula(space):
 
     def kernel(a, b):
         hamming = np.array([[(p != q).mean() for q in b] for p in a])
-        counts = [gp._counts(rows) for rows in (a, b)]
+        counts = [gp._counts(rows, name) for rows, name in ((a, "a"), (b, "b"))]
         tanimoto = np.array(
             [[p @ q / (p @ p + q @ q - p @ q) for q in counts[1]] for p in counts[0]]
         )
@@ -84,6 +84,41 @@ def test_hyperparameters_depend_on_the_data_alone():
     once.fit(x[:49], y[:49, None], -y[:49])
     assert steps.kernels == once.kernels
     np.testing.assert_array_equal(steps.predict(Candidates(x))[0], once.predict(Candidates(x))[0])
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_what_was_computed_before_leaves_no_trace(space):
+    """The memory of matrices is used again: larger and smaller fits, several quantities, gaps, pending ones."""
+    x, y = data(space)
+    both = np.stack([y, y[::-1]], 1)
+    both[3:9, 1] = np.nan
+
+    def found(gp, n):
+        gp.fit(x[:n], both[:n], -both[:n, 0])
+        alone = gp.predict(Candidates(x))
+        gp.imagine(x[n : n + 5])
+        return np.stack([*alone, *gp.predict(Candidates(x))])
+
+    used = GaussianProcess(space)
+    for n in (20, 40, 24, 40, 12):
+        np.testing.assert_array_equal(found(used, n), found(GaussianProcess(space), n))
+
+
+def test_memory_does_not_grow_with_the_number_of_fits():
+    x, y = data(SPACES[0])
+    gp = GaussianProcess(SPACES[0])
+
+    def held():
+        rooms = [gp._room, *gp._rooms.values()]
+        return [matrix.data_ptr() for room in rooms for matrix in room._held.values()]
+
+    gp.fit(x[:40], y[:40, None], -y[:40])
+    gp.predict(Candidates(x))
+    before = held()
+    for n in range(20, 40):
+        gp.fit(x[:n], y[:n, None], -y[:n])
+        gp.predict(Candidates(x[:n]))
+    assert held() == before
 
 
 def test_the_most_probable_kernel_of_the_grid_is_chosen():
