@@ -8,11 +8,6 @@ After 16 random architectures a random reduction cell is fixed, one a seed, and 
 generator makes one cell: "we do not distinguish between generating a normal or a reduction cell". So
 `agnet-paper-turns` searches the space of one cell twice, each time told of that cell in the 16 random architectures,
 with the 15 epochs that Table 14 has for NAS-Bench-301. XGBoost's variants likewise.
-
-The release reads any graph as a cell: it keeps the two most probable sources of each node (RELEASED_CODE sec. 4). Here
-the generator is given what all cells share and draws one source an operation (`GeneratorConfig.structured`), as what
-it makes is read exactly: without that, 1.5 % of its samples are cells after 40,000 steps of pretraining, and none of
-both cells together after the 600 of a first use. `agnet-paper` on `nb301` is therefore a random search.
 """
 
 from __future__ import annotations
@@ -24,17 +19,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.methods.ablations import PAPER, PAPER_CHANGES
-from benchmarks.methods.agnet import agnet
+from benchmarks.methods.agnet import agnet, for_space
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig, Architecture
-from optuna_agnet.generator.network import GeneratorConfig
 from optuna_agnet.spaces import Stack
 
 STARTUP = 16
 TURNS = (("normal", 155 - STARTUP), ("reduce", 155))
 EPOCHS = 15  # Table 14
-GENERATOR = replace(GeneratorConfig.paper(), structured=True)
 
 
 class CellByCell:
@@ -103,9 +96,9 @@ class CellByCell:
             values = sign * np.array([value for _, value in self._told])
             self._fixed = self._told[int(np.nanargmax(values))][0]
         self._turn = turn
-        self._search = AGNet(
-            self.space.cells[turn], self.directions, seed=self.seed, config=self.config
-        )
+        cell = self.space.cells[turn]
+        config = for_space(self.config, cell)
+        self._search = AGNet(cell, self.directions, seed=self.seed, config=config)
         for architecture, value in self._told[:STARTUP]:
             known = None if np.isnan(value) else value
             self._search.tell(self.space.split(architecture)[turn], known)
@@ -113,9 +106,7 @@ class CellByCell:
 
 def cell_by_cell(changes: Mapping[str, Any]) -> Factory:
     training = replace(changes.get("training", PAPER), epochs=EPOCHS)
-    config = AGNetConfig.paper(
-        dedup="encoding", **{**changes, "training": training, "generator": GENERATOR}
-    )
+    config = AGNetConfig.paper(dedup="encoding", **{**changes, "training": training})
 
     def method(problem: Problem, seed: int) -> CellByCell:
         return CellByCell(problem, seed, config)
