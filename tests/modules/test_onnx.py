@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from optuna_agnet import spaces
+from optuna_agnet.export import export_onnx
 from optuna_agnet.modules import build_model
-from optuna_agnet.spaces import CellSpace
+from optuna_agnet.spaces import CellSpace, Chain, EdgeCell, NodeCell
 
 pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
@@ -51,6 +53,30 @@ def test_onnx_runtime_computes_the_same(preset: str, tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(file)
     images = torch.randn(5, 3, 16, 16)  # another batch size than the example's
     (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, model(images).numpy(), rtol=1e-3, atol=1e-4)
+
+
+OWN = {
+    "conv": lambda c_in, c_out, stride=1: nn.Conv2d(c_in, c_out, 3, stride, 1),
+    "wide": lambda c_in, c_out, stride=1: nn.Conv2d(c_in, c_out, 5, stride, 2),
+}
+OWN_SPACES: list[CellSpace] = [
+    Chain(layers=[("conv", "skip")] * 3 + [("conv", "wide")]),
+    EdgeCell(nodes=3, ops=("conv", "wide", "none")),
+    NodeCell(max_nodes=4, ops=("conv", "wide")),
+]
+
+
+@pytest.mark.parametrize("space", OWN_SPACES, ids=lambda space: type(space).__name__)
+def test_so_does_a_space_of_ones_own(space: CellSpace, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    arch = space.random_architecture(1)
+    model = build_model(space, arch, ops=OWN, channels=4, stages=2).eval()
+    file = tmp_path / "network.onnx"
+    export_onnx(model, file, (3, 8, 8))
+    images = torch.randn(5, 3, 8, 8)
+    (found,) = onnxruntime.InferenceSession(file).run(None, {"images": images.numpy()})
     with torch.no_grad():
         np.testing.assert_allclose(found, model(images).numpy(), rtol=1e-3, atol=1e-4)
 
