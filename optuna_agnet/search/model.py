@@ -38,7 +38,7 @@ def training_sizes(told: int, config: AGNetConfig) -> list[int]:
 
     Example:
         >>> training_sizes(40, AGNetConfig())
-        [16, 24, 32, 40]
+        [16, 20, 24, 28, 32, 36, 40]
     """
     sizes, size = [], config.n_startup
     while size <= told:
