@@ -70,7 +70,7 @@ def test_only_what_is_new_is_trained_and_the_rest_goes_on_as_before(
     told(tmp_path, results=40).ask()
     rounds.clear()
     found = asked(told(tmp_path, results=56))
-    assert len(rounds) == 2  # Adam's state is taken over too, or the next line would fail
+    assert len(rounds) == 4  # Adam's state is taken over too, or the next line would fail
     assert found == asked(told(None, results=56))
 
 
@@ -154,13 +154,13 @@ def test_a_sampler_shares_through_the_store(tmp_path: Path, rounds: list[int]) -
 
     study = optuna.create_study(direction="maximize", sampler=sampler())
     study.optimize(objective, n_trials=34)
-    assert len(rounds) == 3
+    assert len(rounds) == 5
     for later in (sampler(), pickle.loads(pickle.dumps(sampler()))):
         study.sampler = later
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             study.optimize(objective, n_trials=1)
-    assert len(rounds) == 3
+    assert len(rounds) == 5
 
 
 def test_no_store() -> None:
