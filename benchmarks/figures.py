@@ -67,7 +67,10 @@ def band(axis: Axes, label: str, values: FloatArray, color: str) -> None:
 
 def colors(names: Sequence[str]) -> dict[str, str]:
     """One a method, the same in all figures that show the same methods."""
-    return {name: mpl.colors.to_hex(plt.get_cmap("tab20")(k % 20)) for k, name in enumerate(names)}
+    found = (
+        plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
+    )  # dark ones first
+    return {name: mpl.colors.to_hex(found[k % len(found)]) for k, name in enumerate(names)}
 
 
 def by_query(runs: Sequence[Record], score: Callable[[Record], FloatArray]) -> FloatArray:
@@ -88,7 +91,7 @@ def zoom(axis: Axes) -> None:
         axis.set_ylim(late.min() - margin, late.max() + margin)
 
 
-def legend(figure: Figure, columns: int = 5) -> None:
+def legend(figure: Figure) -> None:
     """One for all axes, below them, where it hides no curve."""
     labels = {
         label: handle
@@ -100,7 +103,7 @@ def legend(figure: Figure, columns: int = 5) -> None:
         list(labels),
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
-        ncols=min(columns, len(labels)),
+        ncols=2 if len(figure.axes) == 1 else 5,
         fontsize=8,
     )
 
@@ -136,8 +139,9 @@ def progress(methods: frozenset[str], problems: Sequence[str]) -> Figure:
             ylabel="validation loss [nats]" if lower else "validation accuracy [%]",
         )
         zoom(axis)
-        seeds = [len(results.methods[name]) for name in found if name in results.methods]
-        axis.set_title(f"{results.problem}, {min(seeds)} to {max(seeds)} seeds")
+        counts = [len(results.methods[name]) for name in found if name in results.methods]
+        seeds = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+        axis.set_title(f"{results.problem}, {seeds} seeds")
     legend(figure)
     return figure
 
@@ -195,7 +199,7 @@ def feasibility() -> Figure:
             color=colors(list(found))[method],
         )
     axis.set(xlabel="queries", ylabel=f"feasible of each {ROUND}")
-    legend(figure, columns=2)
+    legend(figure)
     return figure
 
 
@@ -212,7 +216,7 @@ def optimality() -> Figure:
         label = f"{method} ({len(rows)} rows)"
         axis.plot(np.arange(1, length + 1), mean, label=label, color=colors(names)[method])
     axis.set(xlabel="queries", ylabel="best / optimum", ylim=(0.8, 1.005))
-    legend(figure, columns=2)
+    legend(figure)
     return figure
 
 

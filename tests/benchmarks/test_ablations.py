@@ -73,7 +73,7 @@ def test_rounds_and_what_they_learn_from(rounds):
         "agnet-paper-no-lso": ([16, 32], 1),
         "agnet-paper-no-lso-released": ([16, 16], 1),
         "agnet-paper-xgb": ([16, 32], 0),
-        "agnet-no-lso": ([16, 24, 32], 1),
+        "agnet-no-lso": ([16, 20, 24, 28, 32], 1),
         "agnet-batch16": ([16, 32], 0),
     }
     for name, (sizes, equal) in expected.items():
