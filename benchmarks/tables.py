@@ -27,7 +27,15 @@ START, END = "<!-- python -m benchmarks.tables --write -->\n", "<!-- end -->\n"
 QUERIES = (48, 96, 192, 300, 400)
 AT_MOST = 200  # Table 5
 TABULAR = tuple(name for name in problems.PROBLEMS if name.startswith("nb") and "lat" not in name)
-IN_SHORT = ("agnet", "agnet-paper", "local-search", "regularized-evolution", "tpe", "random")
+IN_SHORT = (
+    "agnet",
+    "agnet-paper",
+    "agnet-paper-turns",
+    "local-search",
+    "regularized-evolution",
+    "tpe",
+    "random",
+)
 PARTS = tuple(f"agnet-{name}" for name in ablations.CHANGES)
 PARTS_AT = (48, 96, 192)
 IN_README = ("nb201-c10", "nb201-c100", "nb201-in16", "nb101", "nb301")

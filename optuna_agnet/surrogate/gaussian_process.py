@@ -258,7 +258,7 @@ class GaussianProcess:
         *,
         sources: Sequence[GaussianProcess] = (),
         tune_every: int = 8,
-        max_points: int = 500,
+        max_points: int = 400,
     ) -> None:
         self.space, self.sources = space, sources
         self.tune_every, self.max_points = tune_every, max_points
