@@ -108,7 +108,15 @@ class AGNetConfig:
 
     @classmethod
     def paper(cls, **changes: Any) -> AGNetConfig:
-        """The paper: Algorithms 1 and 2, Tables 13 to 15; rounds of 16, an MLP on the generator's raw output."""
+        """The paper: Algorithms 1 and 2, Tables 13 to 15; rounds of 16, an MLP on the generator's raw output.
+
+        Its generator learns all of a graph, which takes tens of thousands of steps; weights of that form come along for
+        NAS-Bench-101 and 201. For other spaces add ``generator=GeneratorConfig(latent=32, layers=2)``, the same network
+        given what all valid graphs share (of `optuna_agnet.generator`).
+
+        Args:
+            **changes: Other values.
+        """
         paper: dict[str, Any] = {
             "round_size": 16,
             "retrain_every": 16,
