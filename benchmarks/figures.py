@@ -67,10 +67,9 @@ def band(axis: Axes, label: str, values: FloatArray, color: str) -> None:
 
 def colors(names: Sequence[str]) -> dict[str, str]:
     """One a method, the same in all figures that show the same methods."""
-    found = (
-        plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
-    )  # dark ones first
-    return {name: mpl.colors.to_hex(found[k % len(found)]) for k, name in enumerate(names)}
+    tab20 = mpl.color_sequences["tab20"]
+    dark_first = tab20[::2] + tab20[1::2]
+    return {name: mpl.colors.to_hex(dark_first[k % 20]) for k, name in enumerate(names)}
 
 
 def by_query(runs: Sequence[Record], score: Callable[[Record], FloatArray]) -> FloatArray:
@@ -124,7 +123,7 @@ def progress(methods: frozenset[str], problems: Sequence[str]) -> Figure:
     rivals = methods - {"agnet", "agnet-paper"}
     if not rivals & set(found):
         raise MissingResults(f"needs runs of one or more of {', '.join(sorted(rivals))}")
-    figure, axes = grid([results.problem for results in shown])
+    figure, axes = grid([f"{results.problem}, {seeds(results, found)}" for results in shown])
     for axis, results in zip(axes, shown, strict=True):
         for method in (name for name in found if name in results.methods):
             values = by_query(results.methods[method], curves.best)
@@ -139,11 +138,13 @@ def progress(methods: frozenset[str], problems: Sequence[str]) -> Figure:
             ylabel="validation loss [nats]" if lower else "validation accuracy [%]",
         )
         zoom(axis)
-        counts = [len(results.methods[name]) for name in found if name in results.methods]
-        seeds = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
-        axis.set_title(f"{results.problem}, {seeds} seeds")
     legend(figure)
     return figure
+
+
+def seeds(results: curves.Results, methods: Sequence[str]) -> str:
+    counts = [len(results.methods[name]) for name in methods if name in results.methods]
+    return " to ".join(str(count) for count in sorted({min(counts), max(counts)})) + " seeds"
 
 
 def published(problem: str) -> tuple[list[int], list[float]]:
@@ -196,7 +197,7 @@ def feasibility() -> Figure:
             ROUND * np.arange(1, len(mean) + 1),
             mean,
             label=f"{method}, {len(runs)} seeds",
-            color=colors(list(found))[method],
+            color=colors(sorted(found))[method],
         )
     axis.set(xlabel="queries", ylabel=f"feasible of each {ROUND}")
     legend(figure)

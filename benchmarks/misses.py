@@ -35,19 +35,19 @@ class Watched(GaussianProcess):
         return super().predict(candidates)
 
 
-def watched(problem: Problem, seed: int) -> AGNet:
+def watched(problem: Problem, seed: int) -> tuple[AGNet, Watched]:
+    """The default search, and its surrogate."""
     surrogate = Watched(problem.space)
     config = AGNetConfig(dedup="encoding")
-    return AGNet(problem.space, problem.directions, seed=seed, config=config, surrogate=surrogate)
+    search = AGNet(problem.space, problem.directions, seed=seed, config=config, surrogate=surrogate)
+    return search, surrogate
 
 
 def missed(problem: Problem, seed: int) -> tuple[int | None, int, int, int]:
     """The query that found the optimum or None, asks with it among the candidates, all asks, its place at the end."""
     x = problem.space.enumerate()
     best = int(np.nanargmax(problem.evaluate(x).values[:, 0]))
-    search, pools = watched(problem, seed), []
-    surrogate = search.model.surrogate
-    assert isinstance(surrogate, Watched)
+    (search, surrogate), pools = watched(problem, seed), []
     for query in range(1, QUERIES + 1):
         arch = search.ask()
         if surrogate.pool is not None:
@@ -65,9 +65,7 @@ def missed(problem: Problem, seed: int) -> tuple[int | None, int, int, int]:
 
 def offered(problem: Problem, seed: int) -> FloatArray:
     """Of each query (Q, 3): the best so far, candidates that are better, whether it was; NaN while there are none."""
-    search, best, rows = watched(problem, seed), -np.inf, []
-    surrogate = search.model.surrogate
-    assert isinstance(surrogate, Watched)
+    (search, surrogate), best, rows = watched(problem, seed), -np.inf, []
     for _ in range(QUERIES):
         arch = search.ask()
         value = float(problem.evaluate(problem.space.choices([arch])).values[0, 0])

@@ -21,51 +21,50 @@ import numpy as np
 from benchmarks.methods.ablations import PAPER, PAPER_CHANGES
 from benchmarks.methods.agnet import agnet, for_space
 from benchmarks.methods.base import Factory
+from benchmarks.methods.rounds import Rounds
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig, Architecture
 from optuna_agnet.spaces import Stack
+from optuna_agnet.spaces.base import IntArray
 
 STARTUP = 16
 TURNS = (("normal", 155 - STARTUP), ("reduce", 155))
 EPOCHS = 15  # Table 14
 
 
-class CellByCell:
+class CellByCell(Rounds):
     """The paper's search of one cell after the other, each in the space of that cell.
 
     Args:
-        problem: Of a stack of the cells that have turns, with one objective.
+        problem: Of a stack of the cells that have turns, with one objective and no constraint.
         seed: Same seed, same results, same proposals.
         config: Of the search of a cell.
 
     Raises:
-        ValueError: The space is no such stack, or there are several objectives.
+        ValueError: The space is no such stack, there are several objectives, or there are constraints.
     """
 
     def __init__(self, problem: Problem, seed: int, config: AGNetConfig) -> None:
         space, cells = problem.space, [cell for cell, _ in TURNS]
         if not isinstance(space, Stack) or not set(cells) <= set(space.cells):
             raise ValueError(f"turns need a Stack of the cells {cells}, not {space!r}: see nb301")
-        if len(problem.directions) != 1:
-            raise ValueError(f"turns have one objective, not {len(problem.directions)}")
-        self.space, self.directions, self.seed, self.config = (
-            space,
-            problem.directions,
-            seed,
-            config,
-        )
-        self._rng = np.random.default_rng(seed)
-        self._told: list[tuple[Architecture, float]] = []
-        self._turn, self._fixed = "", self._random()
+        super().__init__(problem, seed, n_init=STARTUP)
+        self.stack, self.directions = space, problem.directions
+        self.seed, self.config = seed, config
+        self._fixed = self.random(1)[0]  # its other cells stay as they are
+        self._turn = ""
         self._search: AGNet | None = None
 
-    def ask(self) -> Architecture:
-        """Random ones first, then the cell that has its turn, beside the fixed one."""
-        if len(self._told) < STARTUP:
-            return self._random()
-        self._begin()
-        assert self._search is not None
-        return self._with(self._search.ask())
+    def random(self, size: int) -> IntArray:
+        """As many draws of one row, so that the fixed one and those of the startup are of one sequence."""
+        return np.concatenate([self.space.sample(1, self.rng) for _ in range(size)])
+
+    def propose(self) -> IntArray:
+        """What the search of the cell that has its turn proposes, beside the fixed ones."""
+        search = self._begun()
+        (fixed,) = self.space.architectures(self._fixed[None])
+        cells = {**self.stack.split(fixed), self._turn: search.ask()}
+        return self.space.choices([self.stack.join(**cells)])
 
     def tell(
         self,
@@ -73,35 +72,27 @@ class CellByCell:
         values: Sequence[float] | None,
         constraints: Mapping[str, float] | None = None,
     ) -> None:
-        """The value of what was asked for; without one, the evaluation failed."""
-        value = np.nan if values is None else float(values[0])
-        self._told.append((architecture, value))
+        """As in `Rounds.tell`; the search of the cell learns it too."""
+        super().tell(architecture, values, constraints)
         if self._search is not None:
-            self._search.tell(self.space.split(architecture)[self._turn], values)
+            self._search.tell(self.stack.split(architecture)[self._turn], values)
 
-    def _random(self) -> Architecture:
-        return self.space.architectures(self.space.sample(1, self._rng))[0]
-
-    def _with(self, cell: Architecture) -> Architecture:
-        return self.space.join(**{**self.space.split(self._fixed), self._turn: cell})
-
-    def _begin(self) -> None:
-        """The next turn, where one begins: a search that knows the startup alone."""
+    def _begun(self) -> AGNet:
+        """The search of the cell that has its turn; at first it knows the startup alone."""
         ends = np.cumsum([STARTUP, *(queries for _, queries in TURNS[:-1])])
-        turn = TURNS[int((len(self._told) >= ends).sum()) - 1][0]
-        if turn == self._turn:
-            return
-        if self._turn:
-            sign = 1.0 if self.directions[0] == "maximize" else -1.0
-            values = sign * np.array([value for _, value in self._told])
-            self._fixed = self._told[int(np.nanargmax(values))][0]
-        self._turn = turn
-        cell = self.space.cells[turn]
+        turn = TURNS[int((len(self.y) >= ends).sum()) - 1][0]
+        if self._search is not None and turn == self._turn:
+            return self._search
+        if self._search is not None:
+            self._fixed = self.best(1)[0]
+        cell = self.stack.cells[turn]
         config = for_space(self.config, cell)
-        self._search = AGNet(cell, self.directions, seed=self.seed, config=config)
-        for architecture, value in self._told[:STARTUP]:
-            known = None if np.isnan(value) else value
-            self._search.tell(self.space.split(architecture)[turn], known)
+        search = AGNet(cell, self.directions, seed=self.seed, config=config)
+        startup = self.space.architectures(self.x[:STARTUP])
+        for architecture, value in zip(startup, self._sign * self.y[:STARTUP], strict=True):
+            search.tell(self.stack.split(architecture)[turn], float(value))
+        self._turn, self._search = turn, search
+        return search
 
 
 def cell_by_cell(changes: Mapping[str, Any]) -> Factory:

@@ -119,7 +119,7 @@ class _Watch:
             rate = min(1.0, max(_LAST_RATE, 2 * (1 - step / self.steps)))
             self.trainer.optimizer.learning_rate = self.trainer.config.learning_rate * rate
         if (step + 1) % max(1, self.steps // _TICKS) == 0:
-            valid = _valid_share(self.trainer.generator, 1000, self.rng)
+            valid = valid_share(self.trainer.generator, 1000, self.rng)
             self.bar.set_postfix_str(f"valid {valid:.1%}")
             if self.keeps_best and valid >= self.best[0]:  # sec. E.1: the highest validity
                 self.best = valid, copy.deepcopy(self.trainer.generator.state_dict())
@@ -142,7 +142,8 @@ def _sampled(generator: Generator, n: int, rng: torch.Generator) -> tuple[IntArr
     return generator.space.decode(sample_graphs(generator(generator.latents(n, rng)), rng))
 
 
-def _valid_share(generator: Generator, n: int, rng: torch.Generator) -> float:
+def valid_share(generator: Generator, n: int, rng: torch.Generator) -> float:
+    """How many of n samples are valid."""
     return float(_sampled(generator, n, rng)[1].mean())
 
 

@@ -14,8 +14,8 @@ import torch
 
 from optuna_agnet import __version__
 from optuna_agnet.checkpoints import Checkpoints
-from optuna_agnet.generator.network import Generator, sample_graphs
-from optuna_agnet.generator.pretraining import checksum
+from optuna_agnet.generator.network import Generator
+from optuna_agnet.generator.pretraining import checksum, valid_share
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Told
@@ -27,6 +27,8 @@ from optuna_agnet.surrogate.mlp import MLPSurrogate, unit_range
 from optuna_agnet.surrogate.ranking import RankingHead
 from optuna_agnet.surrogate.xgboost import XGBoostSurrogate
 
+_SAMPLES = 128
+"""Of a generator, to see how many are valid."""
 _COLLAPSED = 0.2
 """With fewer valid samples than this share of those before, the generator starts over from its pretrained weights."""
 _USELESS = 0.05
@@ -81,7 +83,8 @@ class Model:
         )  # what one of your own knows is not in them
         self.resets = 0
         self.rank = RANKINGS[config.ranking]
-        self._valid = _valid_share(pretrained, torch.Generator().manual_seed(seed_from(seed, 8)))
+        rng = torch.Generator().manual_seed(seed_from(seed, 8))
+        self._valid = valid_share(pretrained, _SAMPLES, rng)
         if self._valid < _USELESS:
             self._warn(pretrained)
         self._pretrained = self._taught(pretrained)
@@ -111,7 +114,7 @@ class Model:
                     seed = seed_from(self.seed, 6, number, version)
                     trainer.round(self._data(told), torch.Generator().manual_seed(seed))
         rng = torch.Generator().manual_seed(seed_from(self.seed, 7))
-        return pretrained if self._collapsed(self.generator, rng) else self.generator
+        return pretrained if self._collapsed(rng) else self.generator
 
     def _start(self, quantities: int, constraints: tuple[str, ...]) -> None:
         """Pretrained weights, a fresh surrogate of so many quantities, constraints of these names among them."""
@@ -184,7 +187,7 @@ class Model:
         version = self.version
         rng = torch.Generator().manual_seed(seed_from(self.seed, 1, version))
         self._train(told, rng)
-        if self._collapsed(self.generator, rng):
+        if self._collapsed(rng):
             self._start(self._quantities, self._constraints)
             self._train(told, rng)
             self.resets += 1
@@ -201,14 +204,8 @@ class Model:
         graphs = self.space.encode(told.x)
         return TrainingData.of(graphs, self.generator.device, torch.from_numpy(weights), targets)
 
-    def _collapsed(self, generator: Generator, rng: torch.Generator) -> bool:
-        return _valid_share(generator, rng) < _COLLAPSED * self._valid
-
-
-@torch.no_grad()
-def _valid_share(generator: Generator, rng: torch.Generator) -> float:
-    scores = generator(generator.latents(128, rng))
-    return float(generator.space.decode(sample_graphs(scores, rng))[1].mean())
+    def _collapsed(self, rng: torch.Generator) -> bool:
+        return valid_share(self.generator, _SAMPLES, rng) < _COLLAPSED * self._valid
 
 
 def _digest(data: bytes) -> bytes:

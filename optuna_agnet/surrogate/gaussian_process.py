@@ -379,7 +379,8 @@ class GaussianProcess:
             features = self._featurize(x[rows], "more counts")
             targets = np.stack([normal_scores(y[rows, column]) for column in chosen], 1)
             prior = self._prior(features, y.shape[1])[:, chosen]
-            kernels = best_kernels(features.distances(features), torch.from_numpy(targets), prior)
+            distances = features.distances(features, self._room)
+            kernels = best_kernels(distances, torch.from_numpy(targets), prior)
             for column, kernel in zip(chosen, kernels, strict=True):
                 self.kernels[column] = kernel
 

@@ -217,7 +217,7 @@ def test_the_papers_form_keeps_the_checkpoint_with_the_highest_validity(monkeypa
         return next(validities)
 
     monkeypatch.setattr(pretraining, "_TICKS", 3)
-    monkeypatch.setattr(pretraining, "_valid_share", scripted)
+    monkeypatch.setattr(pretraining, "valid_share", scripted)
     kept = pretrain(SMALL, config=GeneratorConfig.paper(), steps=3, progress=False).state_dict()
     assert all(torch.equal(kept[name], states[1][name]) for name in kept)
     assert any(not torch.equal(kept[name], states[2][name]) for name in kept)
