@@ -15,6 +15,8 @@ import torch
 from optuna_agnet import spaces
 from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.surrogate.kernel import featurize
+from optuna_agnet.surrogate.kernel_choice import best_kernels
 from optuna_agnet.surrogate.scores import normal_scores
 
 
@@ -69,15 +71,17 @@ def main() -> None:
     y = (x[:192] == 3).sum(1) + np.random.default_rng(1).normal(0, 0.3, 192)
     ours = GaussianProcess(space)
 
-    def tune() -> None:
-        ours._tuned_on = None
-        ours._tune(x[:192], y[:, None])
-
     def features(rows: np.ndarray) -> torch.Tensor:
-        found = ours._featurize(rows, "rows")
+        found = featurize(space, rows)
         return torch.cat([found.one_hot, found.counts], 1).double()
 
     train, target = features(x[:192]), torch.from_numpy(normal_scores(y))
+
+    def tune() -> None:
+        found = featurize(space, x[:192])
+        no_sources = torch.empty(192, 1, 0, dtype=torch.float64)
+        best_kernels(found.distances(found), target[:, None], no_sources)
+
     likelihood = gpytorch.likelihoods.GaussianLikelihood().double()
     model = Exact(
         train, target, likelihood, SumKernel(x.shape[1], int(space.num_choices.sum()))

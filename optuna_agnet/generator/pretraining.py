@@ -22,7 +22,12 @@ from tqdm import tqdm
 
 import optuna_agnet
 from optuna_agnet.generator.network import Generator, GeneratorConfig, sample_graphs
-from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
+from optuna_agnet.generator.training import (
+    Trainer,
+    TrainingConfig,
+    TrainingData,
+    one_thread,
+)
 from optuna_agnet.spaces.base import CellSpace, IntArray
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -97,7 +102,7 @@ def pretrain(
     rows = torch.arange(steps * _BATCH).remainder(len(graphs)).view(steps, _BATCH)
     rng = torch.Generator().manual_seed(seed)
     title = f"pretraining {space.name}"
-    with tqdm(total=steps, desc=title, unit="step", disable=not progress) as bar:
+    with one_thread(), tqdm(total=steps, desc=title, unit="step", disable=not progress) as bar:
         watch = _Watch(trainer, steps, rng, bar)
         trainer.fit(data, rows, rng, watch)
     watch.finish()

@@ -14,6 +14,7 @@ from optuna_agnet.architecture import Architecture
 from optuna_agnet.checkpoints import Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.pretraining import pretrained
+from optuna_agnet.generator.training import one_thread
 from optuna_agnet.search.acquisition import ranked_by_improvement
 from optuna_agnet.search.candidates import (
     Filter,
@@ -24,7 +25,7 @@ from optuna_agnet.search.candidates import (
 )
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.limits import KnownConstraint, Limits
-from optuna_agnet.search.model import Model, one_thread, seed_from
+from optuna_agnet.search.model import Model, seed_from
 from optuna_agnet.search.observations import (
     Result,
     Told,

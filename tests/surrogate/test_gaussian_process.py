@@ -4,11 +4,9 @@ import torch
 
 from optuna_agnet import spaces
 from optuna_agnet.surrogate.base import Candidates
-from optuna_agnet.surrogate.gaussian_process import (
-    GaussianProcess,
-    Kernel,
-    best_kernels,
-)
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.surrogate.kernel import Kernel, featurize
+from optuna_agnet.surrogate.kernel_choice import best_kernels
 from optuna_agnet.surrogate.scores import normal_scores, zero_score
 
 SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
@@ -41,7 +39,7 @@ def test_prediction_equals_the_textbook_formula(space):
 
     def kernel(a, b):
         hamming = np.array([[(p != q).mean() for q in b] for p in a])
-        counts = [gp._counts(rows, name) for rows, name in ((a, "a"), (b, "b"))]
+        counts = [featurize(space, rows).counts for rows in (a, b)]
         tanimoto = np.array(
             [[p @ q / (p @ p + q @ q - p @ q) for q in counts[1]] for p in counts[0]]
         )
@@ -123,8 +121,7 @@ def test_memory_does_not_grow_with_the_number_of_fits():
 
 def test_the_most_probable_kernel_of_the_grid_is_chosen():
     x, y = data(SPACES[0], 40)
-    gp = GaussianProcess(SPACES[0])
-    features = gp._featurize(x, "x")
+    features = featurize(SPACES[0], x)
     distances = features.distances(features)
     hamming, tanimoto = distances
     target = torch.from_numpy(normal_scores(y))
@@ -156,15 +153,14 @@ def test_the_most_probable_kernel_of_the_grid_is_chosen():
 def test_cells_without_a_live_node_are_alike():
     empty = np.zeros((2, 6), dtype=np.int64)  # "none" on every edge
     other = np.full((1, 6), 3)
-    gp = GaussianProcess(SPACES[0])
-    features = gp._featurize(np.concatenate([empty, other]), "x")
+    features = featurize(SPACES[0], np.concatenate([empty, other]))
     expected = [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     np.testing.assert_array_equal(features.distances(features).tanimoto, expected)
 
 
 def test_one_result_leaves_the_kernel_where_the_prior_is():
     x, _ = data(SPACES[0], 1)
-    features = GaussianProcess(SPACES[0])._featurize(x, "x")
+    features = featurize(SPACES[0], x)
     nothing = torch.empty(1, 1, 0, dtype=torch.float64)
     (chosen,) = best_kernels(features.distances(features), torch.zeros(1, 1).double(), nothing)
     assert (chosen.scale, chosen.mix) == (0.4, 0.5)
@@ -265,7 +261,7 @@ def test_a_source_is_a_mean_and_a_linear_kernel():
     (kernel,) = gp.kernels
 
     def plain(a, b):
-        hamming, tanimoto = gp._featurize(a, "a").distances(gp._featurize(b, "b"))
+        hamming, tanimoto = featurize(SPACES[0], a).distances(featurize(SPACES[0], b))
         near = kernel.mix * torch.exp(-hamming / kernel.scale)
         return (near + (1 - kernel.mix) * tanimoto).numpy()
 
