@@ -25,3 +25,11 @@ def test_links_lead_to_files() -> None:
     assert links
     for link in links:
         assert (ROOT / link).exists(), link
+
+
+def test_the_speed_table_is_the_measured_one() -> None:
+    rows = re.findall(r"^\| (?:sampler|\w+Sampler) \|.*$", TEXT, re.MULTILINE)
+    assert len(rows) >= 3
+    measured = (ROOT / "benchmarks" / "results" / "speed.md").read_text()
+    for row in rows:
+        assert row in measured, row

@@ -17,18 +17,16 @@ from dataclasses import replace
 
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
-from optuna_agnet import AGNet, AGNetConfig, Architecture, load_generator
+from optuna_agnet import AGNet, AGNetConfig, Architecture
+from optuna_agnet.generator.pretraining import bundled
 from optuna_agnet.spaces.base import CellSpace
 
 
 def for_space(config: AGNetConfig, space: CellSpace) -> AGNetConfig:
     """The same, with a generator that makes valid graphs without weights that took hours."""
     shape = config.generator
-    if not shape.structured:
-        try:
-            load_generator(space, config=shape)
-        except ValueError:
-            shape = replace(shape, structured=True)
+    if not shape.structured and bundled(space, shape) is None:
+        shape = replace(shape, structured=True)
     return replace(config, generator=shape)
 
 

@@ -196,7 +196,7 @@ def load_generator(
     if path is not None:
         return _load(space, Path(path), config)
     wanted = config or GeneratorConfig()
-    file = _bundled(space, wanted)
+    file = bundled(space, wanted)
     if file is None:
         raise ValueError(
             f"no bundled generator fits {space!r} with {wanted}: make one with pretrain(space)"
@@ -204,7 +204,8 @@ def load_generator(
     return _load(space, file, wanted)
 
 
-def _bundled(space: CellSpace, config: GeneratorConfig) -> Path | None:
+def bundled(space: CellSpace, config: GeneratorConfig) -> Path | None:
+    """The file of the pretrained generator of this shape that comes with the package; None where there is none."""
     for file in sorted(WEIGHTS.glob("*.safetensors")):
         about = _read(file)
         if (about.space, about.config) == (space.fingerprint, config):
@@ -295,7 +296,7 @@ def checksum(tensors: dict[str, Tensor]) -> str:
 
 @lru_cache(maxsize=8)
 def _pretrained(space: CellSpace, config: GeneratorConfig, seed: int) -> Generator:
-    if _bundled(space, config) is not None:
+    if bundled(space, config) is not None:
         return load_generator(space, config=config)
     return pretrain(space, config=config, seed=seed, progress=False)
 
