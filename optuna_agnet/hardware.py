@@ -18,6 +18,7 @@ from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from optuna_agnet.spaces.base import check_count
+from optuna_agnet.torch_state import check_device
 
 _WARM_UP = 3  # runs: memory is allocated, kernels are chosen
 
@@ -147,14 +148,8 @@ def _prepared(
 
 def _random_input(shape: tuple[int, ...], device: str | torch.device) -> Tensor:
     """Normal numbers from a generator of our own: zeros could be faster than what users feed."""
-    x = torch.randn(shape, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
-    try:
-        x = x.to(device)
-    except (AssertionError, NotImplementedError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device={str(device)!r} is not available here ({reason}); 'cpu' always is"
-        ) from error
+    check_device(device)
+    x = torch.randn(shape, generator=torch.Generator("cpu").manual_seed(0), device="cpu").to(device)
     if x.is_meta:
         raise ValueError(f"device={str(device)!r} computes nothing that could be timed; use 'cpu'")
     return x

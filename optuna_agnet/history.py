@@ -20,11 +20,12 @@ from optuna_agnet.sampler import AGNetSampler
 from optuna_agnet.search import AGNet, Told
 from optuna_agnet.search.model import training_sizes
 from optuna_agnet.search.observations import signs
-from optuna_agnet.spaces.base import CellSpace, IntArray
+from optuna_agnet.spaces.base import CellSpace, IntArray, check_type
 from optuna_agnet.study_state import StudyState
 from optuna_agnet.surrogate.base import Candidates, FloatArray
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.scores import normal_scores
+from optuna_agnet.torch_state import own_torch
 from optuna_agnet.trials import directions_of
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class SearchHistory:
         return [0, *training_sizes(len(self.told), self.search.config)]
 
     @cached_property
+    @own_torch()
     def rounds(self) -> list[Round]:
         """The pretrained generator and the one after each round; trains them when first asked for."""
         model, rounds = self.search.model, []
@@ -105,6 +107,7 @@ class SearchHistory:
             rounds.append(Round(size, copy.deepcopy(model.generator)))
         return rounds
 
+    @own_torch()
     def judgements(self, objective: int = 0) -> list[Judgement]:
         """How the default surrogate judged results before it knew them, one entry a round.
 
@@ -122,6 +125,7 @@ class SearchHistory:
                 found.append(Judgement(size, mean[:, 0], std[:, 0], actual))
         return found
 
+    @own_torch()
     def predict(self, x: IntArray, objective: int = 0) -> FloatArray:
         """Values (B,) of decisions (B, D) in the study's units, by the default surrogate on all results."""
         surrogate, known = self._fitted(len(self.told), objective)
@@ -131,12 +135,11 @@ class SearchHistory:
         return value * float(signs(self.search.directions)[objective])
 
     def _fitted(self, size: int, objective: int) -> tuple[GaussianProcess, FloatArray]:
-        """The surrogate of an objective after so many results, and the known values, larger is better."""
+        """The surrogate of an objective after so many results, and the values that it knows, larger is better."""
         told = self.told.head(size)
         surrogate = GaussianProcess(self.space)
         surrogate.fit(told.x, told.y[:, [objective]], self.search.ranks(told))
-        known = told.y[:, objective]
-        return surrogate, known[~np.isnan(known)]
+        return surrogate, told.y[~np.isnan(surrogate.fitted[:, 0]), objective]
 
 
 def search_history(
@@ -166,19 +169,27 @@ def search_history(
         >>> history.sizes, history.rounds[1].told
         ([0, 16], 16)
     """
-    told = StudyState(space, study, max_failures=2).read(study, -1).told
+    check_type("space", space, CellSpace, "the one that the study searched")
+    if search is None:
+        search = _search_of(study, space)
+    state = StudyState(space, study, max_failures=2, config=search.config, writes=False)
+    told = state.read(study, -1).told
     if not len(told):
         raise ValueError(
             f"the study '{study.study_name}' has no complete trial with the parameters of {space!r}"
             f" ({', '.join(d.name for d in space.decisions[:3])}, ...): run it first, or give the space it searched"
         )
-    if search is None:
-        directions, sampler = directions_of(study), study.sampler
-        if isinstance(sampler, AGNetSampler):
-            search = sampler.new_search(directions)
-        else:
-            search = AGNet(space, directions, seed=0)
     return SearchHistory(search, told)
+
+
+def _search_of(study: optuna.Study, space: CellSpace) -> AGNet:
+    """That of the study's sampler, if it has one of this space."""
+    directions, sampler = directions_of(study), study.sampler
+    if isinstance(sampler, AGNetSampler):
+        search = sampler.new_search(directions)
+        if search.space == space:
+            return search
+    return AGNet(space, directions, seed=0)
 
 
 def _scores_among(new: FloatArray, known: FloatArray) -> FloatArray:

@@ -8,12 +8,12 @@ import secrets
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
@@ -23,11 +23,11 @@ from optuna_agnet import study_state
 from optuna_agnet.checkpoints import ArtifactStore, Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted
-from optuna_agnet.search.candidates import Filter, random_pool
+from optuna_agnet.search.candidates import Filter
 from optuna_agnet.search.limits import InvalidConstraint, KnownConstraint
-from optuna_agnet.search.model import seed_from
+from optuna_agnet.search.model import check_seed, seed_from
 from optuna_agnet.source_studies import check_directions_of, read_sources
-from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
+from optuna_agnet.spaces.base import CellSpace, Choice, IntArray, check_type
 from optuna_agnet.study_state import Snapshot, StudyState
 from optuna_agnet.trials import directions_of
 
@@ -125,7 +125,8 @@ class AGNetSampler(BaseSampler):
             raise ValueError(
                 f"stale_after={stale_after} must be a number of seconds, at least 0, or None for never"
             )
-        self.seed = secrets.randbits(32) if seed is None else seed
+        check_type("space", space, CellSpace, "spaces.nas_bench_201()")
+        self.seed = secrets.randbits(32) if seed is None else check_seed(seed)
         if constraints_func is not None and not callable(constraints_func):
             raise TypeError(
                 f"constraints_func={constraints_func!r} must be a function of a trial that returns its constraints"
@@ -137,7 +138,8 @@ class AGNetSampler(BaseSampler):
         directions = self._sources[0].directions if self._sources else ("maximize",)
         self._search: AGNet | None = self.new_search(directions)  # errors at the door
         if companion is None:
-            companion = TPESampler(seed=None if seed is None else seed % _COMPANION_SEEDS)
+            companion = TPESampler(seed=None if seed is None else self.seed % _COMPANION_SEEDS)
+        check_type("companion", companion, BaseSampler, "optuna.samplers.RandomSampler()")
         self._companion = companion
         self._max_failures, self._stale_after = max_failures, stale_after
         self._state: StudyState | None = None
@@ -273,7 +275,7 @@ class AGNetSampler(BaseSampler):
         if all(d.name in fixed or len(d.choices) == 1 for d in self._space.decisions):
             return {d.name: fixed.get(d.name, d.choices[0]) for d in self._space.decisions}
         start = time.perf_counter()
-        with self._lock, _own_torch():
+        with self._lock:
             try:
                 picked = self._claim(study, trial, fixed, stop=fixed == by_sampler)
                 seconds = time.perf_counter() - start
@@ -308,15 +310,16 @@ class AGNetSampler(BaseSampler):
 
     def _propose(self, search: AGNet, snapshot: Snapshot, fixed: Mapping[str, Choice]) -> _Pick:
         """The search's proposal; a random new architecture where the model fails."""
-        pending, excluded = snapshot.pending, snapshot.excluded
+        ask = partial(
+            search.propose,
+            snapshot.told,
+            pending=snapshot.pending,
+            number=snapshot.position,
+            excluded=snapshot.excluded,
+            fixed=fixed,
+        )
         try:
-            found = search.propose(
-                snapshot.told,
-                pending=pending,
-                number=snapshot.position,
-                excluded=excluded,
-                fixed=fixed,
-            )
+            found = ask()
         except (SpaceExhausted, InvalidConstraint):
             raise
         except Exception as error:  # a trial must not die of the model
@@ -324,9 +327,7 @@ class AGNetSampler(BaseSampler):
                 "model",
                 f"the model failed ({type(error).__name__}: {error}); random architectures until it works again",
             )
-            taken = np.concatenate([snapshot.told.x, pending, excluded])
-            allowed = Filter(self._space, search.config.dedup, frozenset(), fixed).without(taken)
-            return _Pick(random_pool(1, allowed, self._rng(snapshot.position))[0], "random", 0)
+            found = ask(at_random=True)
         return _Pick(found.row, found.source, found.version)
 
     def _give_up(self, study: Study, snapshot: Snapshot, exhausted: SpaceExhausted) -> None:
@@ -339,17 +340,21 @@ class AGNetSampler(BaseSampler):
         study_state.stop(study)
 
     def _repeat(self, search: AGNet, snapshot: Snapshot, fixed: Mapping[str, Choice]) -> IntArray:
-        """The best of the least-evaluated architectures; a random one where none agrees with ``fixed``."""
+        """The best of the least-evaluated architectures within the limits; where there is none, the next best thing."""
         told = snapshot.told
         rows, first, inverse = np.unique(told.x, axis=0, return_index=True, return_inverse=True)
-        fits = Filter(self._space, search.config.dedup, frozenset(), fixed).fits(rows)
-        if not fits.any():
-            return self._fix(self._space.sample(1, self._rng(snapshot.position))[0], fixed)
         rank = search.ranks(told)[first]
         counts = np.bincount(inverse.reshape(-1), minlength=len(rows))
         counts += (rows[:, None] == snapshot.pending[None]).all(axis=2).sum(axis=1)
-        order = np.lexsort((rank, counts))
-        return np.asarray(rows[order[fits[order]][0]])
+        rows = rows[np.lexsort((rank, counts))]
+        rows = rows[Filter(self._space, search.config.dedup, frozenset(), fixed).fits(rows)]
+        within = search.limits.first(rows)
+        if within is not None:
+            return np.asarray(rows[within])
+        nearest = search.limits.nearest
+        if nearest is None:
+            nearest = self._space.sample(1, self._rng(snapshot.position))[0]
+        return self._fix(nearest, fixed)
 
     def _fix(self, row: IntArray, fixed: Mapping[str, Choice]) -> IntArray:
         return self._space.params_to_row({**self._space.row_to_params(row), **fixed})
@@ -401,23 +406,3 @@ class AGNetSampler(BaseSampler):
         if topic not in self._warned:
             self._warned.add(topic)
             warnings.warn(message, UserWarning, stacklevel=3)
-
-
-@contextmanager
-def _own_torch() -> Iterator[None]:
-    """Torch as the search needs it, whatever the training code around has set; its random state stays as it is."""
-    dtype = torch.get_default_dtype()
-    try:
-        if dtype != torch.float32:  # of all threads, so only where it must be
-            torch.set_default_dtype(torch.float32)
-        with (
-            torch.random.fork_rng(devices=[]),
-            torch.device("cpu"),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            torch.autocast("cpu", enabled=False),
-        ):
-            yield
-    finally:
-        if dtype != torch.float32:
-            torch.set_default_dtype(dtype)

@@ -39,6 +39,7 @@ CLAIM = "agnet:claim"
 SOURCE = "agnet:source"
 VERSION = "agnet:version"
 SECONDS = "agnet:seconds"
+_SPACE = "agnet:space"  # of a study, with a digest behind it
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 _LOOKS = 20  # at a rival's claim, before the architecture is left to it
 _PAUSE = 0.05  # seconds between them
@@ -73,7 +74,9 @@ class StudyState:
         study: The study.
         max_failures: Failed trials of one architecture after which it is excluded.
         stale_after: Seconds after which a trial that still runs counts as dead; None for never.
-        config: Of the search whose rounds of training are agreed on with other workers; None only reads the study.
+        config: Of the search whose rounds of training are agreed on with other workers; None leaves results in the
+            order of their completion.
+        writes: Whether what is missing there is written to the study.
     """
 
     def __init__(
@@ -83,8 +86,10 @@ class StudyState:
         max_failures: int,
         stale_after: float | None = None,
         config: AGNetConfig | None = None,
+        writes: bool = True,
     ) -> None:
         self._space, self._config = space, config
+        self._writes = writes and config is not None
         self._max_failures = max_failures
         self._stale_after = None if stale_after is None else timedelta(seconds=stale_after)
         self._distributions = space.distributions()
@@ -96,6 +101,7 @@ class StudyState:
         self._agreed = 0  # rounds of training whose trials are agreed on
         self._forget()
         self._failed: list[int] = []  # numbers of failed trials
+        self._known = False  # whether the study's space was looked at
         self._failures: Counter[bytes] = Counter()
         self._excluded: dict[bytes, IntArray] = {}
         self._warned: set[str] = set()
@@ -114,8 +120,11 @@ class StudyState:
         """The study as the trial ``number`` sees it: all other trials, Hyperband's brackets together.
 
         Raises:
-            ValueError: Recorded parameters don't fit the space.
+            ValueError: Recorded parameters don't fit the space, or the study has another one with such parameters.
         """
+        if not self._known:
+            self._check_space(study)
+            self._known = True
         alive, dead = self._update(study, number)
         if self._num_rounds() > self._agreed:
             self._agree(study)
@@ -177,6 +186,7 @@ class StudyState:
     def _learn(self, trials: list[FrozenTrial]) -> None:
         for trial in trials:
             self._check(trial)
+            self._check_use(trial)
         trials.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
         self._failed += [trial.number for trial in trials if trial.state == TrialState.FAIL]
         new = [trial for trial in trials if self._is_whole(trial)]
@@ -239,10 +249,10 @@ class StudyState:
             stored = study._storage.get_study_system_attrs(self._study_id)
             self._update(study, -1)  # whoever wrote them had seen their trials finished
             missing = self._follow(study, stored)
+            if not missing or not self._writes:
+                return
             for name, text in missing.items():
                 study._storage.set_study_system_attr(self._study_id, name, text)
-            if not missing:
-                return
 
     def _follow(self, study: Study, stored: Mapping[str, object]) -> dict[str, str]:
         """Take over what is agreed on; manifests by name for the rounds that are left."""
@@ -289,6 +299,40 @@ class StudyState:
         trials = study._storage.get_all_trials(self._study_id, deepcopy=False)
         self._forget()
         self._append([trials[number] for number in numbers])
+
+    # -- the space -------------------------------------------------------------------------------------------------
+
+    def _check_space(self, study: Study) -> None:
+        """Leave the space in the study; refuse another one whose parameters have the same names."""
+        stored = study._storage.get_study_system_attrs(self._study_id)
+        own, names = f"{_SPACE}:{self._space.fingerprint[:16]}", list(self._distributions)
+        for key, about in stored.items():
+            if not key.startswith(_SPACE) or key == own or not isinstance(about, dict):
+                continue
+            if not set(names).isdisjoint(about.get("parameters", [])):
+                raise ValueError(
+                    f"the study '{study.study_name}' searches {about.get('space')}, not {self._space!r}: the same"
+                    " parameters stand for other architectures there. Give the changed space a new study, and enqueue"
+                    " what was good: study.enqueue_trial(space.to_params(architecture))"
+                )
+        if self._writes and own not in stored:
+            about = {"space": repr(self._space), "parameters": names}
+            study._storage.set_study_system_attr(self._study_id, own, about)
+
+    def _check_use(self, trial: FrozenTrial) -> None:
+        if (
+            self._writes
+            and trial.state == TrialState.COMPLETE
+            and self._distributions.keys().isdisjoint(trial.params)
+            and _parse_claim(trial.system_attrs.get(CLAIM), self._space.num_choices.tolist())
+            is not None
+        ):
+            self._warn(
+                "unused",
+                f"trial {trial.number} finished without the architecture that it was given: its parameters"
+                f" {sorted(trial.params)[:4]} are none of {self._space!r} ({', '.join(list(self._distributions)[:3])},"
+                " ...), so it teaches the search nothing. Let the objective call suggest(trial) of the sampler's space",
+            )
 
     # -- trials ----------------------------------------------------------------------------------------------------
 

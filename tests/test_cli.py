@@ -111,6 +111,11 @@ def test_files_that_are_no_optuna_database_are_refused_and_left_alone(tmp_path: 
     fails(run("report", "nosuch://host/db"), 1)
 
 
+def test_a_database_without_its_url_is_named(storage: str) -> None:
+    path = storage.removeprefix("sqlite:///")
+    assert f"give sqlite:///{path}" in fails(run("report", path), 1)
+
+
 def test_a_traceback_on_request(tmp_path: Path) -> None:
     result = run("--traceback", "report", f"sqlite:///{tmp_path}/no.db")
     assert isinstance(result.exception, ValueError)

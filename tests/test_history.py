@@ -9,7 +9,8 @@ import torch
 
 from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.history import kendall_tau, search_history
+from optuna_agnet.history import SearchHistory, kendall_tau, search_history
+from optuna_agnet.search import Told
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
@@ -104,3 +105,12 @@ def test_a_study_of_something_else_is_refused() -> None:
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
     with pytest.raises(ValueError, match=r"'other' has no complete trial .*op_0_1"):
         search_history(study, SPACE)
+
+
+def test_predictions_are_in_the_study_s_units_however_many_results_there_are() -> None:
+    space = spaces.nas_bench_201()
+    x = np.unique(space.sample(1000, np.random.default_rng(0)), axis=0)
+    y = (x == 3).sum(1) - 0.5 * (x == 4).sum(1) + 0.1 * x[:, 0]
+    told = Told(x[:900], y[:900, None], np.empty((900, 0)))  # more than the surrogate takes
+    predicted = SearchHistory(AGNet(space, seed=0), told).predict(x[900:])
+    assert abs(predicted.mean() - y[900:].mean()) < 0.3

@@ -18,13 +18,16 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import PartialFixedSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
-from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet import AGNetConfig, AGNetSampler, Architecture, spaces
 from optuna_agnet.generator.network import Generator
+from optuna_agnet.study_report import report
 from optuna_agnet.study_state import CLAIM, SOURCE, VERSION, Snapshot, StudyState
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
 TINY = spaces.EdgeCell(nodes=2, ops=("a", "b", "c", "d"))
+TINY_WIDE = spaces.Chain([("a", "b")] * 2)
 QUICK = AGNetConfig(n_startup=4, retrain_every=4, draws=(64,), pool_size=32)
 NAMES = [d.name for d in SPACE.decisions]
 
@@ -289,6 +292,36 @@ def test_leaves_global_state_alone() -> None:
     assert torch.get_num_threads() == threads
 
 
+def test_random_numbers_of_other_threads_are_not_drawn_twice() -> None:
+    drawn = []
+
+    def draw(trial: optuna.Trial) -> float:
+        SPACE.suggest(trial)
+        for _ in range(50):
+            drawn.append(float(torch.rand(())))
+            time.sleep(0.001)
+        return 0.0
+
+    new_study().optimize(draw, n_trials=16, n_jobs=2)
+    assert len(set(drawn)) > 0.99 * len(drawn) == 0.99 * 800
+
+
+def test_where_the_model_fails_known_limits_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(GaussianProcess, "fit", fail)
+
+    def limit(arch: Architecture) -> float:
+        return str(arch).count("conv") - 1.0
+
+    study = new_study(sampler=sampler(known_constraints={"convs": limit}))
+    with pytest.warns(UserWarning, match="out of memory"):
+        study.optimize(objective, n_trials=12)
+    assert "random" in {t.system_attrs[SOURCE] for t in study.trials}
+    assert all(limit(SPACE.from_params(t.params)) <= 0 for t in study.trials)
+
+
 # -- bad input -----------------------------------------------------------------------------------------------------
 
 
@@ -303,6 +336,74 @@ def test_recorded_parameters_that_do_not_fit(choices: tuple[str, ...]) -> None:
     )
     with pytest.raises(ValueError, match=rf"'{NAMES[1]}'.*space\.suggest\(trial\)"):
         study.optimize(objective, n_trials=1)
+
+
+def test_a_changed_space_is_refused_before_results_are_taken_for_others() -> None:
+    smaller, larger = spaces.NodeCell(4, 3, ops=("a", "b")), spaces.NodeCell(4, 6, ops=("a", "b"))
+    study = new_study(sampler=sampler(space=larger))
+    study.optimize(lambda trial: len(str(larger.suggest(trial))), n_trials=3)
+    assert any(smaller.from_params(t.params) != larger.from_params(t.params) for t in study.trials)
+    study.sampler = sampler(space=smaller)
+    with pytest.raises(
+        ValueError, match=r"searches NodeCell.*max_edges=6.*not NodeCell.*a new study"
+    ):
+        study.optimize(lambda trial: len(str(smaller.suggest(trial))), n_trials=1)
+    with pytest.raises(ValueError, match="searches NodeCell"):
+        report(study, smaller)
+    study.sampler = sampler(space=larger)
+    study.optimize(lambda trial: len(str(larger.suggest(trial))), n_trials=1)
+    other = sampler(space=TINY, companion=study.sampler)  # no parameter in common
+    study.sampler = other
+    study.optimize(lambda trial: len(str(TINY.suggest(trial))), n_trials=1)
+
+
+def test_an_objective_that_never_takes_its_architecture_is_told() -> None:
+    study = new_study()
+    with pytest.warns(
+        UserWarning, match=r"trial 0 finished without.*\['layer_0', 'layer_1'\] are none of"
+    ) as caught:
+        study.optimize(lambda trial: len(str(TINY_WIDE.suggest(trial))), n_trials=4)
+    assert len([w for w in caught if "finished without" in str(w.message)]) == 1
+    with pytest.raises(ValueError, match="no complete trial with the parameters of EdgeCell"):
+        report(study, SPACE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"space": spaces.nas_bench_201}, "space=<function.*is no CellSpace: give one"),
+        ({"space": "nas_bench_201"}, "space='nas_bench_201' is no"),
+        ({"config": {"n_startup": 4}}, "config=.*is no AGNetConfig"),
+        ({"generator": "gen.pt"}, "generator='gen.pt' is no Generator"),
+        ({"companion": TPESampler}, "companion=.*is no BaseSampler"),
+        ({"known_constraints": [len]}, "known_constraints=.*is no Mapping"),
+    ],
+)
+def test_arguments_of_another_type(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        AGNetSampler(**{"space": SPACE, **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": "0"}, "seed='0' must be an integer"),
+        ({"seed": 0.5}, "seed=0.5 must be an integer"),
+        ({"config": AGNetConfig(device="gpu")}, "device='gpu' is not available.*'cpu' always is"),
+    ],
+)
+def test_values_that_no_search_can_use(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AGNetSampler(SPACE, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_parameter_of_the_same_name_is_named() -> None:
+    def clash(trial: optuna.Trial) -> float:
+        trial.suggest_categorical(NAMES[0], ["adam", "sgd"])
+        return objective(trial)
+
+    with pytest.raises(ValueError, match=rf"'{NAMES[0]}' of EdgeCell.*rename that one"):
+        new_study(sampler=RandomSampler()).optimize(clash, n_trials=1)
 
 
 def test_other_order_of_choices_in_the_objective() -> None:

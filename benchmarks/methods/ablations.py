@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.methods.agnet import agnet, for_space
+from benchmarks.methods.agnet import agnet, new_search
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig
@@ -76,10 +76,8 @@ class Oracle:
 
 def oracle(config: AGNetConfig) -> Factory:
     def method(problem: Problem, seed: int) -> AGNet:
-        fitting = for_space(config, problem.space)
-        return AGNet(
-            problem.space, problem.directions, seed=seed, config=fitting, surrogate=Oracle(problem)
-        )
+        oracle = Oracle(problem)
+        return new_search(problem.space, problem.directions, seed, config, surrogate=oracle)
 
     return method
 

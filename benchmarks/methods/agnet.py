@@ -6,34 +6,48 @@ The tables hold isomorphic cells as rows with values of their own, so duplicates
 The paper's generator learns all of a graph but its first node and edge, for 78,000 steps a space. Weights of that form
 come with the package for NAS-Bench-101 and 201. Elsewhere, and for a DARTS cell even after 40,000 steps (1.5 % valid;
 the release reads invalid ones as the nearest cell, RELEASED_CODE sec. 4), it would hardly make a valid graph, and the
-search would be a random one. There it is given what all valid graphs share, as ours is (`for_space`).
+search would be a random one. There it is given what all valid graphs share, as ours is, and 2,000 steps (`new_search`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
-from optuna_agnet import AGNet, AGNetConfig, Architecture
+from optuna_agnet import AGNet, AGNetConfig, Architecture, pretrain
+from optuna_agnet.generator import Generator, GeneratorConfig
 from optuna_agnet.generator.pretraining import bundled
 from optuna_agnet.spaces.base import CellSpace
 
 
-def for_space(config: AGNetConfig, space: CellSpace) -> AGNetConfig:
-    """The same, with a generator that makes valid graphs without weights that took hours."""
-    shape = config.generator
-    if not shape.structured and bundled(space, shape) is None:
+def new_search(
+    space: CellSpace, directions: Sequence[str], seed: int, config: AGNetConfig, **given: Any
+) -> AGNet:
+    """A search with a generator that makes valid graphs without weights that took hours."""
+    shape, generator = config.generator, None
+    if bundled(space, shape) is None:
         shape = replace(shape, structured=True)
-    return replace(config, generator=shape)
+        generator = _pretrained(space, shape)
+    config = replace(config, generator=shape)
+    return AGNet(space, directions, seed=seed, config=config, generator=generator, **given)
+
+
+@lru_cache(maxsize=8)
+def _pretrained(space: CellSpace, shape: GeneratorConfig) -> Generator | None:
+    """None where it comes with the package."""
+    if bundled(space, shape) is not None:
+        return None
+    return pretrain(space, config=shape, steps=2000, progress=False)
 
 
 def agnet(config: AGNetConfig) -> Factory:
     def method(problem: Problem, seed: int) -> AGNet:
-        fitting = for_space(config, problem.space)
-        return AGNet(problem.space, problem.directions, seed=seed, config=fitting)
+        return new_search(problem.space, problem.directions, seed, config)
 
     return method
 

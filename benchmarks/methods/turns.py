@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.methods.ablations import PAPER, PAPER_CHANGES
-from benchmarks.methods.agnet import agnet, for_space
+from benchmarks.methods.agnet import agnet, new_search
 from benchmarks.methods.base import Factory
 from benchmarks.methods.rounds import Rounds
 from benchmarks.problems.base import Problem
@@ -86,8 +86,7 @@ class CellByCell(Rounds):
         if self._search is not None:
             self._fixed = self.best(1)[0]
         cell = self.stack.cells[turn]
-        config = for_space(self.config, cell)
-        search = AGNet(cell, self.directions, seed=self.seed, config=config)
+        search = new_search(cell, self.directions, self.seed, self.config)
         startup = self.space.architectures(self.x[:STARTUP])
         for architecture, value in zip(startup, self._sign * self.y[:STARTUP], strict=True):
             search.tell(self.stack.split(architecture)[turn], float(value))

@@ -119,6 +119,8 @@ def _open(storage: str) -> Any:
             raise ValueError(
                 f"the file '{storage}' does not exist; a database is given as URL, such as sqlite:///nas.db"
             )
+        if Path(storage).read_bytes()[:15] == b"SQLite format 3":
+            raise ValueError(f"'{storage}' is an SQLite database: give sqlite:///{storage}")
         return JournalStorage(JournalFileBackend(storage))
     url = make_url(storage)
     if url.get_backend_name() == "sqlite":

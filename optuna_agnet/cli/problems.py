@@ -116,6 +116,8 @@ def search(
         click.echo(
             f"Going on with the study '{study.study_name}', {len(study.trials)} trials so far."
         )
+    if not sys.stderr.isatty():  # a log file: a line a trial instead of a bar
+        optuna.logging.set_verbosity(optuna.logging.INFO)
     study.optimize(found.objective, trials, show_progress_bar=sys.stderr.isatty())
     _say(study, found)
     if storage:

@@ -22,18 +22,14 @@ from tqdm import tqdm
 
 import optuna_agnet
 from optuna_agnet.generator.network import Generator, GeneratorConfig, sample_graphs
-from optuna_agnet.generator.training import (
-    Trainer,
-    TrainingConfig,
-    TrainingData,
-    one_thread,
-)
+from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
 from optuna_agnet.spaces.base import CellSpace, IntArray
+from optuna_agnet.torch_state import own_torch
 
 WEIGHTS = Path(__file__).parent / "weights"
 _HOLDOUT_PARTS = 1000
 _BATCH = 32
-_FIRST_USE_STEPS = 600  # of a search that is given no generator; 5 to 10 seconds
+_FIRST_USE_STEPS = 600  # of a search that is given no generator
 _TICKS = 10
 _LAST_RATE = 0.02  # of the first learning rate
 
@@ -58,6 +54,7 @@ class Provenance:
         return kept
 
 
+@own_torch()
 def pretrain(
     space: CellSpace,
     *,
@@ -76,7 +73,7 @@ def pretrain(
     Args:
         space: The space.
         config: The generator's shape.
-        steps: Gradient steps; 2,000 take 20 to 40 seconds on one core.
+        steps: Gradient steps; 2,000 take half a minute to one and a half on one core.
         seed: Of weights and data.
         holdout: Share of architectures, by key, that it never sees.
         progress: Whether to show a bar.
@@ -102,7 +99,7 @@ def pretrain(
     rows = torch.arange(steps * _BATCH).remainder(len(graphs)).view(steps, _BATCH)
     rng = torch.Generator().manual_seed(seed)
     title = f"pretraining {space.name}"
-    with one_thread(), tqdm(total=steps, desc=title, unit="step", disable=not progress) as bar:
+    with tqdm(total=steps, desc=title, unit="step", disable=not progress) as bar:
         watch = _Watch(trainer, steps, rng, bar)
         trainer.fit(data, rows, rng, watch)
     watch.finish()
@@ -298,7 +295,7 @@ def checksum(tensors: dict[str, Tensor]) -> str:
 def _pretrained(space: CellSpace, config: GeneratorConfig, seed: int) -> Generator:
     if bundled(space, config) is not None:
         return load_generator(space, config=config)
-    return pretrain(space, config=config, seed=seed, progress=False)
+    return pretrain(space, config=config, steps=_FIRST_USE_STEPS, seed=seed)
 
 
 def pretrained(space: CellSpace, config: GeneratorConfig, seed: int = 0) -> Generator:

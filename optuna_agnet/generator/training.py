@@ -6,8 +6,7 @@ Letters as in `network`; N graphs to learn from, M latent vectors a step.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -222,14 +221,3 @@ class Trainer:
         with torch.no_grad():
             nearest = log_likelihood(scores, types, edges).argmax(0)
         return scores.take(nearest)  # type: ignore[no-any-return]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread: operations here are small, and threads that wait for each other cost more than they save."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -38,6 +38,7 @@ from optuna_agnet.spaces import (
     Stack,
     fbnet,
 )
+from optuna_agnet.spaces.base import check_architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def build_model(
         ValueError: An operation has no builder or a builder no operation, the architecture is not the space's, a size
             is no positive integer, an argument has no meaning for this kind of space, ``channels`` are too few for
             the cells of the space, or the space is of a kind without a skeleton.
-        TypeError: A builder is not callable or gives no module.
+        TypeError: A builder is no function or gives no module, or an argument has another type.
 
     Example:
         >>> import torch
@@ -209,6 +210,7 @@ def build_model(
         >>> len(model.cells)
         14
     """
+    check_architecture(arch)
     skeleton = skeleton_of(space)
     chosen = {
         "num_classes": num_classes,

@@ -10,6 +10,7 @@ from inspect import signature
 from types import MappingProxyType
 from typing import TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 OperationBuilder: TypeAlias = Callable[..., nn.Module]
@@ -116,12 +117,16 @@ def operation_builders(
 
     Raises:
         ValueError: An operation has no builder, or a builder no operation.
-        TypeError: A builder cannot be called.
+        TypeError: A builder is no function, or ``ops`` no mapping.
 
     Example:
         >>> list(operation_builders(["none", "wide"], {"wide": lambda i, o: ReLUConvBN(i, o, 7)}))
         ['none', 'wide']
     """
+    if not isinstance(ops, Mapping | None):
+        raise TypeError(
+            f"ops={ops!r} must be a dict of builders, {{name: (c_in, c_out) -> Module}}"
+        )
     names, given = tuple(names), dict(ops or {})
     for name, builder in given.items():
         if name not in names:
@@ -129,8 +134,10 @@ def operation_builders(
                 f"ops={{{name!r}: ...}} names no operation of the space that takes a builder; it has "
                 f"{', '.join(names) or 'none'}"
             )
-        if not callable(builder):
-            raise TypeError(f"ops[{name!r}]={builder!r} must be a callable (c_in, c_out) -> Module")
+        if not callable(builder) or isinstance(builder, nn.Module):
+            raise TypeError(
+                f"ops[{name!r}]={builder!r} must be a function (c_in, c_out) -> Module, such as lambda c_in, c_out: ..."
+            )
     known = {**built_in, **given}
     for name in names:
         if name not in known:
@@ -189,14 +196,20 @@ def apply_operation(
         (B, channels, ceil(H / stride), ceil(W / stride)).
 
     Raises:
-        ValueError: The result has another shape.
+        ValueError: The result has another shape, or ``x`` was changed.
 
     Example:
         >>> import torch
         >>> apply_operation("none", Zero(), torch.ones(1, 2, 3, 3)).shape
         torch.Size([1, 2, 3, 3])
     """
+    before = _version(x)
     y: Tensor = operation(x)
+    if _version(x) != before:
+        raise ValueError(
+            f"operation {name!r} changed its input in place, which other operations read too: let it begin with"
+            " something else, or without inplace=True"
+        )
     batch, c_in, *sides = x.shape
     expected = (batch, c_in if channels is None else channels, *(-(-s // stride) for s in sides))
     if y.shape != expected:
@@ -206,3 +219,8 @@ def apply_operation(
             "rounded up (padding kernel // 2)"
         )
     return y
+
+
+def _version(x: Tensor) -> int:
+    """How often a tensor was changed in place, where torch counts that."""
+    return 0 if torch.compiler.is_compiling() or x.is_inference() else x._version

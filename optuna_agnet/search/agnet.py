@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -14,7 +15,6 @@ from optuna_agnet.architecture import Architecture
 from optuna_agnet.checkpoints import Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.pretraining import pretrained
-from optuna_agnet.generator.training import one_thread
 from optuna_agnet.search.acquisition import ranked_by_improvement
 from optuna_agnet.search.candidates import (
     Filter,
@@ -25,7 +25,7 @@ from optuna_agnet.search.candidates import (
 )
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.limits import KnownConstraint, Limits
-from optuna_agnet.search.model import Model, seed_from
+from optuna_agnet.search.model import Model, check_seed, seed_from
 from optuna_agnet.search.observations import (
     Result,
     Told,
@@ -36,11 +36,12 @@ from optuna_agnet.search.observations import (
 from optuna_agnet.search.ranking import RANKINGS, fronts, violations
 from optuna_agnet.search.sources import check_sources
 from optuna_agnet.search.turns import check_turns, fixed_by_turn
-from optuna_agnet.spaces.base import CellSpace, Choice, IntArray
+from optuna_agnet.spaces.base import CellSpace, Choice, IntArray, check_type
 from optuna_agnet.surrogate.base import Candidates, FloatArray, Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.torch_state import check_device, own_torch
 
-_STARTUP_POOL = 64  # random draws of which the first one within the limits is taken
+_RANDOM_POOL = 64  # draws of which the first one within the limits is taken
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class AGNet:
 
     Raises:
         ValueError: An argument is out of range, the generator is another space's, or a source does not fit.
-        TypeError: A known constraint is no function.
+        TypeError: An argument has another type; a known constraint is no function.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -112,15 +113,18 @@ class AGNet:
         sources: Sequence[Told] = (),
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        if seed < 0:
-            raise ValueError(f"seed={seed} must not be negative")
-        self.space, self.seed = space, seed
-        self.config = config or AGNetConfig()
+        check_type("space", space, CellSpace, "spaces.nas_bench_201()")
+        self.space, self.seed = space, check_seed(seed)
+        self.config = AGNetConfig() if config is None else config
+        check_type("config", self.config, AGNetConfig, "AGNetConfig(n_startup=8)")
+        check_device(self.config.device)
         self.directions = check_directions(directions)
-        if generator is not None and generator.space != space:
-            raise ValueError(
-                f"the generator was made for {generator.space!r}, the search is in {space!r}"
-            )
+        if generator is not None:
+            check_type("generator", generator, Generator, "pretrain(space)")
+            if generator.space != space:
+                raise ValueError(
+                    f"the generator was made for {generator.space!r}, the search is in {space!r}"
+                )
         check_turns(space, self.config)
         if sources and (surrogate is not None or self.config.surrogate != "gp"):
             raise ValueError(
@@ -128,6 +132,8 @@ class AGNet:
                 " them"
             )
         self._sources = check_sources(space, self.directions, sources)
+        of_sources = {name for source in self._sources for name in source.names}
+        self._constraints_of_sources = tuple(sorted(of_sources))
         self.limits = Limits(space, known_constraints)
         self._generator, self._surrogate = generator, surrogate
         self._checkpoints = checkpoints
@@ -136,7 +142,7 @@ class AGNet:
         self._pending: list[IntArray] = []
         self._asked = 0
         self._pool: tuple[object, Candidates, str] | None = None
-        self._keys: dict[bytes, object] = {}  # of told architectures
+        self._keys: dict[bytes, object] = {}  # of architectures that are not proposed again
         self._warned = False
 
     # -- ask and tell ----------------------------------------------------------------------------------------------
@@ -323,6 +329,7 @@ class AGNet:
         number: int,
         excluded: IntArray,
         fixed: Mapping[str, Choice] | None = None,
+        at_random: bool = False,
     ) -> Proposal:
         """The architecture to evaluate next; depends on the arguments and the seed alone.
 
@@ -332,30 +339,49 @@ class AGNet:
             number: Of this proposal; separates the randomness of proposals that know the same results.
             excluded: Decisions (F, D) of architectures that are not to be proposed and have no value.
             fixed: Decisions that are given, by name.
+            at_random: Whether the model is left out.
 
         Raises:
             SpaceExhausted: Nothing new is left.
         """
         turn_rng = np.random.default_rng(seed_from(self.seed, 5))
-        fixed = {**fixed_by_turn(self.space, self.config, told, turn_rng), **(fixed or {})}
+        *used_up, last = fixed_by_turn(self.space, self.config, told, turn_rng)
+        for by_turn in used_up:
+            with suppress(SpaceExhausted):
+                allowed = self._allowed(told, pending, excluded, {**by_turn, **(fixed or {})})
+                return self._propose(told, pending, number, allowed, at_random)
+        allowed = self._allowed(told, pending, excluded, {**last, **(fixed or {})})
+        return self._propose(told, pending, number, allowed, at_random)
+
+    def _allowed(
+        self, told: Told, pending: IntArray, excluded: IntArray, fixed: Mapping[str, Choice]
+    ) -> Filter:
         free = Filter(self.space, self.config.dedup, frozenset(), fixed)
-        allowed = free.without(excluded)
-        if not self.config.allow_duplicates:
-            allowed = allowed.without(told.x, self._keys).without(pending)
+        allowed = free.without(excluded, self._keys)
+        if self.config.allow_duplicates:
+            return allowed
+        return allowed.without(told.x, self._keys).without(pending)
+
+    def _propose(
+        self, told: Told, pending: IntArray, number: int, allowed: Filter, at_random: bool
+    ) -> Proposal:
         rng = np.random.default_rng(seed_from(self.seed, 2, number))
         startup = len(told) < self.config.n_startup
-        if startup and not self._sources:
-            drawn = random_pool(_STARTUP_POOL, allowed, rng)
-            return self._proposal(self.limits.within(drawn, allowed, rng), "startup", 0)
+        if at_random or (startup and not self._sources):
+            drawn = random_pool(_RANDOM_POOL, allowed, rng)
+            row = self.limits.within(drawn, allowed, rng)
+            return self._proposal(row, "random" if at_random else "startup", 0)
         if not startup:
             self._warn_if_infeasible(told)
-        with one_thread():
+        if not len(told):
+            told = told.with_constraints(self._constraints_of_sources)
+        with own_torch():
             self.model.advance(told)
             ranked, source = self._ranked(told, pending, number, allowed, rng)
         shared = self.config.round_size > 1  # a pool of one's own holds only new ones
         new = allowed.new(ranked) if shared else np.arange(len(ranked))
         if not len(new):  # a shared pool that is used up
-            ranked, source = random_pool(_STARTUP_POOL, allowed, rng), "random"
+            ranked, source = random_pool(_RANDOM_POOL, allowed, rng), "random"
             new = np.arange(len(ranked))
         row = self.limits.within(ranked[new], allowed, rng)
         return self._proposal(row, "startup" if startup else source, self.model.version)
@@ -413,7 +439,7 @@ class AGNet:
     ) -> tuple[Candidates, str]:
         if self.config.round_size == 1:
             return self._draw_candidates(told, number, allowed, rng)
-        key = (self.model.version, id(self.model), tuple(sorted(allowed.fixed.items())))
+        key = (self.model.digest, told.names, tuple(sorted(allowed.fixed.items())))
         if self._pool is None or self._pool[0] != key:
             start = Filter(self.space, self.config.dedup, frozenset(), allowed.fixed).without(
                 told.x

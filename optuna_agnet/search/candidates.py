@@ -13,7 +13,8 @@ from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.spaces.base import BoolArray, CellSpace, Choice, IntArray
 from optuna_agnet.surrogate.base import Candidates
 
-_PARENTS = 8
+PARENTS = 8
+"""Incumbents whose neighbours are candidates."""
 _LEAST_NEW = 1 / 32
 """A pool with fewer new candidates than this share of its size is given up for random draws."""
 
@@ -117,7 +118,7 @@ def _sampled(
 
 def neighbor_pool(best: IntArray, size: int, allowed: Filter, rng: np.random.Generator) -> IntArray:
     """New neighbours of the incumbents ``best`` (B, D), at most ``size``."""
-    x = allowed.fix(allowed.space.neighbors(best[:_PARENTS]))
+    x = allowed.fix(allowed.space.neighbors(best[:PARENTS]))
     new = x[allowed.new(x)]
     return rng.permutation(new)[:size]
 

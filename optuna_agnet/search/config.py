@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from optuna_agnet.generator.network import GeneratorConfig
 from optuna_agnet.generator.training import TrainingConfig
 from optuna_agnet.search.ranking import RANKINGS
+from optuna_agnet.spaces.base import check_type
 
 Source = Literal["generator", "neighbors", "random"]
 
@@ -48,6 +50,7 @@ class AGNetConfig:
 
     Raises:
         ValueError: A number is out of range or a name unknown.
+        TypeError: ``generator`` or ``training`` is of another type.
         ImportError: ``surrogate="xgboost"``, and xgboost is missing.
 
     Example:
@@ -76,12 +79,9 @@ class AGNetConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name in ("n_startup", "round_size", "retrain_every", "learn_from", "pool_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}={value!r} must be at least 1")
-        if not self.retrain_growth >= 0:
-            raise ValueError(f"retrain_growth={self.retrain_growth!r} must not be negative")
+        self._check_numbers()
+        check_type("generator", self.generator, GeneratorConfig, "GeneratorConfig(latent=32)")
+        check_type("training", self.training, TrainingConfig, "TrainingConfig(steps=16)")
         if not self.weight_factor > 0:
             raise ValueError(f"weight_factor={self.weight_factor!r} must be positive")
         known = {
@@ -105,6 +105,16 @@ class AGNetConfig:
         unknown = set(self.sources) - {"generator", "neighbors", "random"}
         if unknown or not self.sources:
             raise ValueError(f"sources={self.sources!r} must name generator, neighbors or random")
+
+    def _check_numbers(self) -> None:
+        for name in ("n_startup", "round_size", "retrain_every", "learn_from", "pool_size"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name}={value!r} must be an integer of at least 1")
+        if not 0 <= self.retrain_growth < math.inf:
+            raise ValueError(
+                f"retrain_growth={self.retrain_growth!r} must be a number, and not negative"
+            )
 
     @classmethod
     def paper(cls, **changes: Any) -> AGNetConfig:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from optuna_agnet.architecture import Architecture
-from optuna_agnet.search.candidates import Filter, SpaceExhausted, neighbor_pool
+from optuna_agnet.search.candidates import PARENTS, Filter, SpaceExhausted, neighbor_pool
 from optuna_agnet.search.ranking import violations
-from optuna_agnet.spaces.base import CellSpace, IntArray
+from optuna_agnet.spaces.base import CellSpace, IntArray, check_type
 from optuna_agnet.surrogate.base import FloatArray
 
-_CLIMBS = 8  # rounds of neighbours towards the limits before none is said to be within them
+_PATIENCE = 16  # rounds of neighbours that come no nearer to the limits before none is said to be within them
 _CLIMBERS = 64  # architectures in each
 
 KnownConstraint = Callable[[Architecture], float]
@@ -48,7 +48,11 @@ class Limits:
     """
 
     def __init__(self, space: CellSpace, functions: Mapping[str, KnownConstraint] | None) -> None:
-        self.space, self.functions = space, dict(functions or {})
+        functions = {} if functions is None else functions
+        check_type(
+            "known_constraints", functions, Mapping, "{'ms': lambda arch: latency(arch) - 4}"
+        )
+        self.space, self.functions = space, dict(functions)
         for name, function in self.functions.items():
             if not callable(function):
                 raise TypeError(
@@ -83,17 +87,25 @@ class Limits:
     def within(self, ranked: IntArray, allowed: Filter, rng: np.random.Generator) -> IntArray:
         """The first of candidates (B, D) that is within all limits, or one that a climb towards them finds.
 
+        The climb asks for neighbours of those candidates that break the limits least, each one's neighbours once.
+
         Raises:
             SpaceExhausted: None was found.
             InvalidConstraint: A function returned something else than a number.
         """
-        first = self.first(ranked)
-        for _ in range(_CLIMBS):
-            if first is not None:
-                return np.asarray(ranked[first])
-            near = self.nearest(_CLIMBERS)
-            ranked = neighbor_pool(near, _CLIMBERS, allowed, rng)
+        first, asked, left = self.first(ranked), ranked, np.ones(len(ranked), dtype=bool)
+        patience = _PATIENCE
+        while first is None and patience and left.any():
+            broken = self._violations(asked)
+            patience = _PATIENCE if broken.argmin() >= len(asked) - len(ranked) else patience - 1
+            order = np.argsort(broken, kind="stable")
+            parents = order[left[order]][:PARENTS]
+            left[parents] = False
+            allowed = allowed.without(ranked)
+            ranked = neighbor_pool(asked[parents], _CLIMBERS, allowed, rng)
             first = self.first(ranked)
+            asked = np.concatenate([asked, ranked])
+            left = np.concatenate([left, np.ones(len(ranked), dtype=bool)])
         if first is None:
             raise SpaceExhausted(
                 f"no new architecture within the known constraints was found: {self.describe()}. Stop here, or"
@@ -108,35 +120,35 @@ class Limits:
                 return number
         return None
 
-    def nearest(self, most: int) -> IntArray:
-        """Decisions (B, D) of the ``most`` architectures asked for that break the limits least."""
-        keys = list(self._found)
-        order = np.argsort(self._violations(), kind="stable")[:most]
-        rows = [np.frombuffer(keys[i], dtype=np.int64) for i in order.tolist()]
-        return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.decisions))
+    @property
+    def nearest(self) -> IntArray | None:
+        """Decisions (D,) of the architecture asked for that breaks the limits least; None before the first."""
+        x = self._asked
+        return x[self._violations(x).argmin()] if len(x) else None
 
     def describe(self) -> str:
         """What was asked for so far, for messages."""
-        worst = self._violations()
-        text = (
-            f"{len(worst)} architectures were checked against the limits {sorted(self.functions)}"
-        )
-        if not len(worst):
+        within = int((self._violations(self._asked) <= 0).sum())
+        text = f"{len(self)} architectures were checked against the limits {sorted(self.functions)}"
+        if self.nearest is None:
             return text
-        row = np.frombuffer(list(self._found)[int(worst.argmin())], dtype=np.int64)
         nearest = ", ".join(
-            f"{name} by {value:.4g}" for name, value in self.of(row).items() if value > 0
+            f"{name} by {value:.4g}" for name, value in self.of(self.nearest).items() if value > 0
         )
-        return f"{text}, {int((worst <= 0).sum())} were within them" + (
+        return f"{text}, {within} were within them" + (
             f"; the nearest breaks {nearest}" if nearest else ""
         )
 
-    def _violations(self) -> FloatArray:
-        """(asked,): as `ranking.violations`."""
-        values = np.array(
-            [list(found.values()) for found in self._found.values()], dtype=np.float64
-        )
-        return violations(-values.reshape(len(self._found), len(self.functions)))
+    @property
+    def _asked(self) -> IntArray:
+        """Decisions (B, D) of the architectures asked for."""
+        rows = [np.frombuffer(key, dtype=np.int64) for key in self._found]
+        return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.decisions))
+
+    def _violations(self, x: IntArray) -> FloatArray:
+        """(B,) of decisions (B, D), as `ranking.violations`."""
+        values = np.array([list(self.of(row).values()) for row in x], dtype=np.float64)
+        return violations(-values.reshape(len(x), len(self.functions)))
 
     def _value(self, name: str, function: KnownConstraint, architecture: Architecture) -> float:
         try:

@@ -123,7 +123,7 @@ class Model:
         self._trainer = Trainer(self.generator, self.config.training, self._head())
         self.version = 0  # rounds of training so far
         self.trained_on = 0  # results that the last round was trained on
-        self._digest = _digest(b"")
+        self.digest = _digest(b"")  # of these results
 
     def _fresh(self) -> Surrogate:
         if self.config.surrogate == "gp":
@@ -152,7 +152,7 @@ class Model:
     def advance(self, told: Told) -> None:
         """Train the rounds that ``told`` asks for; start over if earlier results are not what they were."""
         sizes = training_sizes(len(told), self.config)
-        same = _digest(told.head(self.trained_on).data) == self._digest
+        same = _digest(told.head(self.trained_on).data) == self.digest
         quantities = told.quantities.shape[1]
         renamed = told.names != self._constraints or quantities != self._quantities
         if self.version > len(sizes) or not same or renamed:
@@ -161,7 +161,7 @@ class Model:
         for size in sizes[self.version :]:
             self._round(told.head(size))
             if self._checkpoints is not None:
-                self._checkpoints.save(self._name(self._digest), self._trainer.optimizer.state)
+                self._checkpoints.save(self._name(self.digest), self._trainer.optimizer.state)
 
     def _catch_up(self, told: Told, sizes: list[int]) -> None:
         """Take over the last of the rounds of these sizes that somebody else has trained."""
@@ -173,7 +173,7 @@ class Model:
             state = self._checkpoints.load(self._name(digest), self._trainer.optimizer.state)
             if state is not None:
                 self._trainer.optimizer.restore(state)
-                self.version, self.trained_on, self._digest = version, len(known), digest
+                self.version, self.trained_on, self.digest = version, len(known), digest
                 return
 
     def _name(self, digest: bytes) -> str:
@@ -190,7 +190,7 @@ class Model:
             self._start(self._quantities, self._constraints)
             self._train(told, rng)
             self.resets += 1
-        self.version, self.trained_on, self._digest = version + 1, len(told), _digest(told.data)
+        self.version, self.trained_on, self.digest = version + 1, len(told), _digest(told.data)
 
     def _train(self, told: Told, rng: torch.Generator) -> None:
         if self.config.training.alpha:  # who teaches has to know the results first
@@ -209,6 +209,17 @@ class Model:
 
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
+
+
+def check_seed(seed: object) -> int:
+    """A seed as Python's integer, which JSON can hold.
+
+    Raises:
+        ValueError: It is no integer, or negative.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed={seed!r} must be an integer of at least 0")
+    return int(seed)
 
 
 def seed_from(*parts: int) -> int:

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from optuna_agnet.spaces.base import BoolArray
 from optuna_agnet.surrogate.base import FloatArray
 
 Ranking: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
@@ -105,21 +104,14 @@ def fronts(y: FloatArray) -> FloatArray:
     if y.shape[1] == 1:  # the same, without comparing all pairs
         _, position = np.unique(-y[:, 0], return_inverse=True)
         return position.astype(np.float64)
-    dominates = _dominates(y)
-    left, front = np.arange(len(y)), np.zeros(len(y))
-    for number in range(len(y)):
-        if not len(left):
-            break
-        beaten = dominates[np.ix_(left, left)].any(0)
-        front[left[~beaten]] = number
-        left = left[beaten]
-    return front
-
-
-def _dominates(y: FloatArray) -> BoolArray:
-    """(N, N): whether the row is at least as good as the column in all objectives, and better in one."""
-    at_least: BoolArray = np.all(y[:, None] >= y[None], axis=2)
-    return np.logical_and(at_least, ~at_least.T)  # type: ignore[no-any-return]
+    # sorted like this, no row dominates an earlier one, and those before are at least as good in the first objective
+    unique, position = np.unique(-y, axis=0, return_inverse=True)
+    others = np.ascontiguousarray(unique[:, 1:].T)
+    front = np.zeros(len(unique))
+    for i in range(1, len(unique)):
+        dominates = np.all(others[:, :i] <= others[:, i, None], axis=0)
+        front[i] = 1 + front[:i].max(where=dominates, initial=-1)
+    return front[position.reshape(-1)]
 
 
 def _crowding(y: FloatArray, front: FloatArray) -> FloatArray:
@@ -127,7 +119,7 @@ def _crowding(y: FloatArray, front: FloatArray) -> FloatArray:
     distance = np.zeros(len(y))
     if y.shape[1] == 1:  # a front is one value, and equally good ones share a rank
         return distance
-    for values in np.nan_to_num(y, nan=-np.inf).T:
+    for values in np.where(np.isnan(y), -np.inf, y).T:
         finite = np.clip(values, *_finite_span(values))
         order = np.lexsort((finite, front))
         sorted_values, sorted_front = finite[order], front[order]

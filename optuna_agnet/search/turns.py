@@ -25,8 +25,10 @@ def check_turns(space: CellSpace, config: AGNetConfig) -> None:
 
 def fixed_by_turn(
     space: CellSpace, config: AGNetConfig, told: Told, rng: np.random.Generator
-) -> dict[str, Choice]:
-    """Decisions of the cells that have no turn now.
+) -> list[dict[str, Choice]]:
+    """Decisions of the cells that have no turn now, and, for a cell of which nothing new is left, of the later turns.
+
+    The last ones are none: all cells together.
 
     Args:
         space: Of the cells.
@@ -34,15 +36,17 @@ def fixed_by_turn(
         told: Results so far.
         rng: Draws the cells that stay as they are in the first turn; the same for all of its proposals.
     """
-    start = config.n_startup
+    found, start = [], config.n_startup
+    if len(told) < start:
+        return [{}]
     for cell, results in config.turns:
-        if start <= len(told) < start + results:
+        if len(told) < start + results:
             first = start == config.n_startup
             row = space.sample(1, rng)[0] if first else _best(told.head(start), config)
             params = space.row_to_params(row)
-            return {name: c for name, c in params.items() if not name.startswith(f"{cell}.")}
+            found.append({name: c for name, c in params.items() if not name.startswith(f"{cell}.")})
         start += results
-    return {}
+    return [*found, {}]
 
 
 def _best(told: Told, config: AGNetConfig) -> IntArray:

@@ -251,7 +251,10 @@ class CellSpace(ABC):
 
         Raises:
             ValueError: One is no architecture of this space.
+            TypeError: One is no `Architecture`.
         """
+        for architecture in architectures:
+            check_architecture(architecture)
         rows = np.empty((len(architectures), len(self.decisions)), dtype=np.int64)
         for row, architecture in zip(rows, architectures, strict=True):
             try:
@@ -307,10 +310,22 @@ class CellSpace(ABC):
         return {d.name: CategoricalDistribution(d.choices) for d in self.decisions}
 
     def suggest(self, trial: optuna.Trial) -> Architecture:
-        """The architecture of a trial: one ``suggest_categorical`` a decision, whatever the study's sampler is."""
-        return self.from_params(
-            {d.name: trial.suggest_categorical(d.name, d.choices) for d in self.decisions}
-        )
+        """The architecture of a trial: one ``suggest_categorical`` a decision, whatever the study's sampler is.
+
+        Raises:
+            ValueError: The study or the trial has another parameter of the same name.
+        """
+        params: dict[str, object] = {}
+        for decision in self.decisions:
+            try:
+                params[decision.name] = trial.suggest_categorical(decision.name, decision.choices)
+            except ValueError as error:
+                raise ValueError(
+                    f"the parameter '{decision.name}' of {self!r} can't be suggested ({error}). Where another parameter"
+                    " of the study has this name, rename that one; search two spaces at once as cells of a Stack; and"
+                    " give a changed space a new study"
+                ) from error
+        return self.from_params(params)
 
     # -- identity ------------------------------------------------------------------------------------------------
 
@@ -330,13 +345,25 @@ class CellSpace(ABC):
         return hash(self.fingerprint)
 
 
+def check_type(name: str, value: object, kind: type, example: str) -> None:
+    """Raise a TypeError that names an argument of another type, and how to come by the right one."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r} is no {kind.__name__}: give one, such as {example}")
+
+
+def check_architecture(architecture: object) -> None:
+    """The same for an architecture."""
+    example = "space.parse(text) of its text, or space.from_params(trial.params)"
+    check_type("architecture", architecture, Architecture, example)
+
+
 def check_operations(ops: Sequence[str]) -> tuple[str, ...]:
     """Operation names as a tuple.
 
     Raises:
         ValueError: There are none, one is empty, reserved or no string, or one is given twice.
     """
-    if isinstance(ops, str) or not ops:
+    if isinstance(ops, (str, set, frozenset)) or not ops:  # a set has no order to count on
         raise ValueError(
             f"ops={ops!r}: give a sequence of at least one operation name, e.g. ops=('conv', 'pool')"
         )

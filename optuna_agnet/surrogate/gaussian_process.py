@@ -171,7 +171,10 @@ class GaussianProcess:
             posterior = _Posterior(
                 distances, rows, target, prior[rows, column], kernel, self._rooms[column]
             )
-            self.zero[column] = zero_score(values[known]) if len(known) else 0.0
+            if len(known):
+                self.zero[column] = zero_score(values[known])
+            elif self.sources:
+                self.zero[column] = np.mean([source.zero[column] for source in self.sources])
             self.fitted[kept[known], column] = posterior.fitted
             self._posteriors.append(posterior)
 

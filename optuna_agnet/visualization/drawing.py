@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optuna_agnet.architecture import INPUT, NONE, OUTPUT, Architecture
+from optuna_agnet.spaces.base import check_architecture
 
 # Okabe & Ito (2008), told apart by colour-blind readers too; then Tol's muted ones. Input and output are grey.
 COLORS = (
@@ -87,7 +88,9 @@ def draw(arch: Architecture, width: int, ops: Sequence[str] = ()) -> Drawing:
 
     Raises:
         ValueError: ``width`` is below 100 pixels.
+        TypeError: ``arch`` is no `Architecture`.
     """
+    check_architecture(arch)
     if width < 100:
         raise ValueError(f"width={width} must be at least 100 pixels")
     cells = cells_of(arch)

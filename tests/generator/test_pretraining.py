@@ -227,3 +227,11 @@ def test_torchs_global_generator_is_left_alone():
     before = torch.get_rng_state()
     generator_report(pretrain(SMALL, steps=3, progress=False), 10)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_first_use_is_short_and_shows_its_progress(capsys):
+    assert (
+        pretrained(spaces.EdgeCell(nodes=2, ops=("x", "y")), GeneratorConfig()).provenance["steps"]
+        == 600
+    )
+    assert "pretraining edge_cell" in capsys.readouterr().err

@@ -58,8 +58,30 @@ def test_builder_without_operation_is_refused() -> None:
 
 
 def test_builder_must_be_callable() -> None:
-    with pytest.raises(TypeError, match=r"'mine'.*callable"):
+    with pytest.raises(TypeError, match=r"'mine'.*must be a function"):
         operation_builders(["mine"], {"mine": nn.Identity()._modules})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("ops", "message"),
+    [
+        (["conv"], r"ops=\['conv'\] must be a dict"),
+        ({"conv": nn.ReLU()}, r"ops\['conv'\]=ReLU\(\)"),
+    ],
+)
+def test_builders_are_functions_by_name(ops: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        operation_builders(["conv"], ops)  # type: ignore[arg-type]
+
+
+def test_an_operation_that_changes_its_input_is_named() -> None:
+    x = torch.ones(1, 2, 3, 3)
+    for inplace in (nn.ReLU(inplace=True), nn.Sequential(nn.ReLU(inplace=True), nn.Identity())):
+        with pytest.raises(ValueError, match="'act' changed its input in place"):
+            apply_operation("act", inplace, x)
+    apply_operation("act", nn.Sequential(nn.Identity(), nn.BatchNorm2d(2), nn.ReLU(True)), x)
+    with torch.inference_mode():
+        apply_operation("act", nn.ReLU(), torch.ones(1, 2, 3, 3))
 
 
 def test_builder_must_give_a_module() -> None:

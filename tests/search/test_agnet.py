@@ -217,10 +217,45 @@ def test_global_generators_and_threads_are_left_alone():
     assert before[2] == torch.get_num_threads()
 
 
+def test_what_the_training_code_around_has_set_does_not_matter():
+    expected = run(AGNet(NB201, seed=0), 20)
+    with torch.no_grad():
+        assert run(AGNet(NB201, seed=0), 20) == expected
+    with torch.inference_mode():
+        assert run(AGNet(NB201, seed=0), 20) == expected
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert run(AGNet(NB201, seed=0), 20) == expected
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_seeds_of_numpy_are_seeds():
+    state = AGNet(NB201, seed=np.int64(3)).state_dict()
+    assert json.loads(json.dumps(state))["seed"] == 3
+
+
+def test_a_pool_is_that_of_the_results_it_was_made_for():
+    """A shared pool of a generator that starts over, here because a constraint turns up, is made anew."""
+
+    def asked(restart):
+        search, found = AGNet(NB201, seed=0, config=small_rounds), []
+        for number in range(16):
+            if number == restart:
+                search = AGNet.from_state_dict(NB201, json.loads(json.dumps(search.state_dict())))
+            found.append(search.ask())
+            search.tell(found[-1], value(found[-1]), {"c": -1.0} if number > 5 else {})
+        return found
+
+    small_rounds = AGNetConfig(n_startup=4, round_size=8, retrain_every=8)
+    assert asked(restart=8) == asked(restart=None)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: AGNet(NB201, seed=-1), "seed=-1"),
+        (lambda: AGNet(NB201, seed=0.5), "seed=0.5"),
         (lambda: AGNet(NB201, ["max"]), "max"),
         (lambda: AGNet(NB201, []), "directions"),
         (lambda: AGNet(NB201, generator=Generator(SMALL)), "EdgeCell"),
@@ -274,6 +309,15 @@ def test_cells_are_searched_in_turns():
     assert (x[10:16, :3] == x[best, :3]).all()  # the best normal cell
     assert len(np.unique(x[4:10, :3], axis=0)) == len(np.unique(x[10:16, 3:], axis=0)) == 6
     assert (x[16:, :3] != x[best, :3]).any()  # together
+
+
+def test_a_turn_ends_early_when_nothing_is_left_of_its_cell():
+    """27 cells each: the first turn asks for 40 results of the normal cell, with 4 from the start."""
+    config = AGNetConfig(n_startup=4, turns=(("normal", 40), ("reduce", 6)))
+    x = counted(two_cells(config=config), 60)
+    alone = (x[4:] == x[4])[:, 3:].all(1).argmin()
+    assert 20 < alone <= 27
+    assert len(np.unique(x, axis=0)) == 60
 
 
 def test_a_search_in_turns_continues_from_json():

@@ -110,14 +110,55 @@ def test_what_is_no_function_is_refused_at_once():
         search(known_constraints={"ms": 4.0})
 
 
-def test_the_nearest_are_those_that_break_the_limits_least():
+def test_the_nearest_is_the_one_that_breaks_the_limits_least():
     limits = Limits(SMALL, {"a": lambda arch: str(arch).count("a") - 1.0})
+    assert limits.nearest is None
     x = SMALL.enumerate()
     assert limits.first(x[:1]) is None
     for row in x:
         limits.of(row)
-    nearest = limits.nearest(4)
-    assert sorted((row == 0).sum() for row in nearest) == [0, 1, 1, 1]
+    assert (limits.nearest == 0).sum() <= 1
+
+
+def test_a_search_does_not_give_up_while_there_is_much_left_within_a_tight_limit():
+    found = search(
+        config=AGNetConfig(dedup="encoding", n_startup=100),
+        known_constraints={"convs": lambda arch: 5 - convs(arch)},
+    )
+    assert len(set(found.ask(23))) == 23  # of 25
+    with pytest.raises(SpaceExhausted, match="were within"):
+        found.ask(3)
+
+
+def test_a_limit_is_climbed_to_as_long_as_it_comes_nearer():
+    space = spaces.Chain([("cheap", "b", "c")] * 40)
+    found = search(
+        space,
+        config=AGNetConfig(n_startup=100),
+        known_constraints={"cheap": lambda arch: 34 - str(arch).count("cheap")},
+    )
+    for _ in range(3):
+        arch = found.ask()
+        assert str(arch).count("cheap") >= 34
+        found.tell(arch, 0.0)
+
+
+def test_what_was_asked_before_a_restart_does_not_change_the_climb():
+    known = {"convs": lambda arch: 4 - convs(arch)}
+
+    def asked(restart):
+        found, rows = search(known_constraints=known), []
+        for number in range(8):
+            if number == restart:
+                state = json.loads(json.dumps(found.state_dict()))
+                found = AGNet.from_state_dict(
+                    SPACE, state, generator=Generator(SPACE), known_constraints=known
+                )
+            rows.append(str(found.ask()))
+            found.tell(SPACE.parse(rows[-1]), 0.0)
+        return rows
+
+    assert asked(restart=4) == asked(restart=None)
 
 
 @CONFIGS

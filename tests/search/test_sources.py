@@ -108,3 +108,13 @@ def test_a_source_that_does_not_fit(sources, error, message):
 def test_only_the_gaussian_process_learns_from_sources():
     with pytest.raises(ValueError, match="need the surrogate 'gp', not 'mlp'"):
         AGNet(SPACE, config=AGNetConfig.paper(), sources=[source()])
+
+
+def test_constraints_of_a_source_count_from_the_first_proposal():
+    x = np.unique(SPACE.sample(120, np.random.default_rng(1)), axis=0)
+    threes = (x == 3).sum(1)
+    limited = told_of(x, threes.astype(float), threes[:, None] - 2.0, ("threes",))
+    first = AGNet(SPACE, seed=0, sources=[limited]).ask(8)
+    assert max(str(arch).count("nor_conv_3x3") for arch in first) <= 2
+    free = AGNet(SPACE, seed=0, sources=[told_of(x, threes.astype(float))]).ask(8)
+    assert min(str(arch).count("nor_conv_3x3") for arch in free) > 2

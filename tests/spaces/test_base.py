@@ -187,6 +187,17 @@ def test_fingerprint_tells_spaces_apart() -> None:
     assert EdgeCell(3, ("conv", "pool"), name="other name") == SPACES[2]
 
 
+def test_what_is_no_architecture_is_named() -> None:
+    for thing in ("|conv~0|", {"edge_0_1": "conv"}):
+        with pytest.raises(TypeError, match=r"is no Architecture: give one, such as space\.parse"):
+            SPACES[2].to_params(thing)  # type: ignore[arg-type]
+
+
+def test_operations_need_an_order() -> None:
+    with pytest.raises(ValueError, match=r"ops=\{'conv'\}"):
+        EdgeCell(nodes=3, ops={"conv"})  # type: ignore[arg-type]
+
+
 @every_space
 def test_other_spaces_architectures_are_refused(space: CellSpace) -> None:
     foreign = EdgeCell(nodes=2, ops=("foreign", "other")).random_architecture(0)
