@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -34,8 +34,9 @@ def own_torch() -> Iterator[None]:
         torch.set_num_threads(1)
         if dtype != torch.float32:  # of all threads, so only where it must be
             torch.set_default_dtype(torch.float32)
+        elsewhere = torch.get_default_device().type != "cpu"
         with (
-            torch.device("cpu"),
+            torch.device("cpu") if elsewhere else nullcontext(),  # it slows every operation down
             torch.inference_mode(False),
             torch.enable_grad(),
             torch.autocast("cpu", enabled=False),
