@@ -10,8 +10,8 @@ every result, and one that is always wrong is turned around. No sources are the 
 Letters: N training architectures, P candidates, K quantities, S sources.
 
 Own code instead of a library, for a measured reason (`benchmarks/gp_library.py`; one core, N = 192, P = 512): fit and
-predict take 8 ms here and 31 ms in GPyTorch, hyperparameters 56 ms (the best of 100 grid points, no local optima) and
-305 ms (50 steps of Adam); an ask, which needs both, is to stay under 30 ms.
+predict take 13 ms here and 75 ms in GPyTorch, hyperparameters 89 ms (the best of 100 grid points, no local optima) and
+576 ms (50 steps of Adam), while other work ran; an ask is to stay under 30 ms, and every eighth needs both.
 """
 
 from __future__ import annotations
