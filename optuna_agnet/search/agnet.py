@@ -345,13 +345,14 @@ class AGNet:
             SpaceExhausted: Nothing new is left.
         """
         turn_rng = np.random.default_rng(seed_from(self.seed, 5))
-        *used_up, last = fixed_by_turn(self.space, self.config, told, turn_rng)
-        for by_turn in used_up:
-            with suppress(SpaceExhausted):
-                allowed = self._allowed(told, pending, excluded, {**by_turn, **(fixed or {})})
+        *turns, together = (
+            self._allowed(told, pending, excluded, {**by_turn, **(fixed or {})})
+            for by_turn in fixed_by_turn(self.space, self.config, told, turn_rng)
+        )
+        for allowed in turns:
+            with suppress(SpaceExhausted):  # of that cell: on with the next turn
                 return self._propose(told, pending, number, allowed, at_random)
-        allowed = self._allowed(told, pending, excluded, {**last, **(fixed or {})})
-        return self._propose(told, pending, number, allowed, at_random)
+        return self._propose(told, pending, number, together, at_random)
 
     def _allowed(
         self, told: Told, pending: IntArray, excluded: IntArray, fixed: Mapping[str, Choice]
