@@ -11,6 +11,7 @@ from benchmarks import nbnlp_surrogate, problems
 
 def test_nas_bench_301_gives_the_files_values(need_data):
     pytest.importorskip("onnxruntime")
+    need_data("nb301/yahpo_nb301_oct2021.onnx")
     problem = problems.load("nb301")
     with gzip.open(need_data("nb301/nb301_naslib_725.csv.gz"), "rt") as file:
         lines = list(csv.DictReader(file))[:40]
@@ -27,6 +28,8 @@ def test_nas_bench_301_gives_the_files_values(need_data):
 
 
 def test_share_of_skip_connections(need_data):
+    pytest.importorskip("onnxruntime")
+    need_data("nb301/yahpo_nb301_oct2021.onnx")
     problem = problems.load("nb301")
     cell = "[" + "('skip_connect', 0), ('skip_connect', 1), " * 4 + "]"
     other = cell.replace("('skip_connect', 0)", "('max_pool_3x3', 0)")
