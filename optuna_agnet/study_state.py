@@ -77,6 +77,9 @@ class StudyState:
         config: Of the search whose rounds of training are agreed on with other workers; None leaves results in the
             order of their completion.
         writes: Whether what is missing there is written to the study.
+
+    Raises:
+        ValueError: The study searches another space with parameters of the same names.
     """
 
     def __init__(
@@ -101,10 +104,10 @@ class StudyState:
         self._agreed = 0  # rounds of training whose trials are agreed on
         self._forget()
         self._failed: list[int] = []  # numbers of failed trials
-        self._known = False  # whether the study's space was looked at
         self._failures: Counter[bytes] = Counter()
         self._excluded: dict[bytes, IntArray] = {}
         self._warned: set[str] = set()
+        self._check_space(study)
 
     def _forget(self) -> None:
         self._told = Told.of([], self._directions, len(self._space.decisions))
@@ -120,11 +123,8 @@ class StudyState:
         """The study as the trial ``number`` sees it: all other trials, Hyperband's brackets together.
 
         Raises:
-            ValueError: Recorded parameters don't fit the space, or the study has another one with such parameters.
+            ValueError: Recorded parameters don't fit the space.
         """
-        if not self._known:
-            self._check_space(study)
-            self._known = True
         alive, dead = self._update(study, number)
         if self._num_rounds() > self._agreed:
             self._agree(study)

@@ -76,8 +76,8 @@ class Oracle:
 
 def oracle(config: AGNetConfig) -> Factory:
     def method(problem: Problem, seed: int) -> AGNet:
-        oracle = Oracle(problem)
-        return new_search(problem.space, problem.directions, seed, config, surrogate=oracle)
+        surrogate = Oracle(problem)
+        return new_search(problem.space, problem.directions, seed, config, surrogate=surrogate)
 
     return method
 

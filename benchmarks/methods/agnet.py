@@ -14,14 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
-from optuna_agnet import AGNet, AGNetConfig, Architecture, pretrain
-from optuna_agnet.generator import Generator, GeneratorConfig
-from optuna_agnet.generator.pretraining import bundled
+from optuna_agnet import AGNet, AGNetConfig, Architecture
+from optuna_agnet.generator.pretraining import bundled, pretrained
 from optuna_agnet.spaces.base import CellSpace
 
 
@@ -29,20 +27,12 @@ def new_search(
     space: CellSpace, directions: Sequence[str], seed: int, config: AGNetConfig, **given: Any
 ) -> AGNet:
     """A search with a generator that makes valid graphs without weights that took hours."""
-    shape, generator = config.generator, None
+    shape = config.generator
     if bundled(space, shape) is None:
         shape = replace(shape, structured=True)
-        generator = _pretrained(space, shape)
+    generator = pretrained(space, shape, steps=2000)
     config = replace(config, generator=shape)
     return AGNet(space, directions, seed=seed, config=config, generator=generator, **given)
-
-
-@lru_cache(maxsize=8)
-def _pretrained(space: CellSpace, shape: GeneratorConfig) -> Generator | None:
-    """None where it comes with the package."""
-    if bundled(space, shape) is not None:
-        return None
-    return pretrain(space, config=shape, steps=2000, progress=False)
 
 
 def agnet(config: AGNetConfig) -> Factory:

@@ -119,7 +119,9 @@ def _open(storage: str) -> Any:
             raise ValueError(
                 f"the file '{storage}' does not exist; a database is given as URL, such as sqlite:///nas.db"
             )
-        if Path(storage).read_bytes()[:15] == b"SQLite format 3":
+        with open(storage, "rb") as file:
+            is_sqlite = file.read(15) == b"SQLite format 3"
+        if is_sqlite:
             raise ValueError(f"'{storage}' is an SQLite database: give sqlite:///{storage}")
         return JournalStorage(JournalFileBackend(storage))
     url = make_url(storage)

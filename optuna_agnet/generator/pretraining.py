@@ -292,15 +292,17 @@ def checksum(tensors: dict[str, Tensor]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _pretrained(space: CellSpace, config: GeneratorConfig, seed: int) -> Generator:
+def _pretrained(space: CellSpace, config: GeneratorConfig, seed: int, steps: int) -> Generator:
     if bundled(space, config) is not None:
         return load_generator(space, config=config)
-    return pretrain(space, config=config, steps=_FIRST_USE_STEPS, seed=seed)
+    return pretrain(space, config=config, steps=steps, seed=seed)
 
 
-def pretrained(space: CellSpace, config: GeneratorConfig, seed: int = 0) -> Generator:
+def pretrained(
+    space: CellSpace, config: GeneratorConfig, seed: int = 0, steps: int = _FIRST_USE_STEPS
+) -> Generator:
     """A pretrained generator of one's own: the bundled one, or else one that is pretrained now and kept for later."""
-    return copy.deepcopy(_pretrained(space, config, seed))
+    return copy.deepcopy(_pretrained(space, config, seed, steps))
 
 
 # -- what it can do --------------------------------------------------------------------------------------------------

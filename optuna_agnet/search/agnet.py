@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
@@ -345,8 +345,9 @@ class AGNet:
             SpaceExhausted: Nothing new is left.
         """
         turn_rng = np.random.default_rng(seed_from(self.seed, 5))
+        free = self._new(told, pending, excluded)
         *turns, together = (
-            self._allowed(told, pending, excluded, {**by_turn, **(fixed or {})})
+            replace(free, fixed={**by_turn, **(fixed or {})})
             for by_turn in fixed_by_turn(self.space, self.config, told, turn_rng)
         )
         for allowed in turns:
@@ -354,14 +355,13 @@ class AGNet:
                 return self._propose(told, pending, number, allowed, at_random)
         return self._propose(told, pending, number, together, at_random)
 
-    def _allowed(
-        self, told: Told, pending: IntArray, excluded: IntArray, fixed: Mapping[str, Choice]
-    ) -> Filter:
-        free = Filter(self.space, self.config.dedup, frozenset(), fixed)
-        allowed = free.without(excluded, self._keys)
+    def _new(self, told: Told, pending: IntArray, excluded: IntArray) -> Filter:
+        """What was not proposed before."""
+        new = Filter(self.space, self.config.dedup, frozenset(), {})
+        new = new.without(excluded, self._keys)
         if self.config.allow_duplicates:
-            return allowed
-        return allowed.without(told.x, self._keys).without(pending)
+            return new
+        return new.without(told.x, self._keys).without(pending)
 
     def _propose(
         self, told: Told, pending: IntArray, number: int, allowed: Filter, at_random: bool

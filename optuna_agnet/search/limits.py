@@ -122,22 +122,21 @@ class Limits:
 
     @property
     def nearest(self) -> IntArray | None:
-        """Decisions (D,) of the architecture asked for that breaks the limits least; None before the first."""
+        """Decisions (D,) of the architecture asked for that breaks the limits least; None without limits or asking."""
         x = self._asked
-        return x[self._violations(x).argmin()] if len(x) else None
+        return x[self._violations(x).argmin()] if self and len(x) else None
 
     def describe(self) -> str:
         """What was asked for so far, for messages."""
-        within = int((self._violations(self._asked) <= 0).sum())
         text = f"{len(self)} architectures were checked against the limits {sorted(self.functions)}"
-        if self.nearest is None:
+        if not len(self):
             return text
-        nearest = ", ".join(
-            f"{name} by {value:.4g}" for name, value in self.of(self.nearest).items() if value > 0
-        )
-        return f"{text}, {within} were within them" + (
-            f"; the nearest breaks {nearest}" if nearest else ""
-        )
+        x = self._asked
+        broken = self._violations(x)
+        nearest = self.of(x[broken.argmin()])
+        by = ", ".join(f"{name} by {value:.4g}" for name, value in nearest.items() if value > 0)
+        text += f", {(broken <= 0).sum()} were within them"
+        return f"{text}; the nearest breaks {by}" if by else text
 
     @property
     def _asked(self) -> IntArray:

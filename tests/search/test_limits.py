@@ -118,6 +118,9 @@ def test_the_nearest_is_the_one_that_breaks_the_limits_least():
     for row in x:
         limits.of(row)
     assert (limits.nearest == 0).sum() <= 1
+    free = Limits(SMALL, None)
+    assert free.first(x) == 0
+    assert free.nearest is None  # whatever was asked for
 
 
 def test_a_search_does_not_give_up_while_there_is_much_left_within_a_tight_limit():
