@@ -17,7 +17,7 @@ import numpy.typing as npt
 from benchmarks import records
 from benchmarks.problems.base import hypervolume
 from benchmarks.records import Record
-from optuna_agnet.surrogate.base import FloatArray
+from optuna_agnet.core.arrays import FloatArray
 
 TOLERANCE = 1e-3
 """Records are rounded: a value this close to the optimum is the optimum."""
@@ -58,9 +58,11 @@ def numbers(column: list[float | None]) -> FloatArray:
 
 def feasible(run: Record) -> npt.NDArray[np.bool_]:
     """(Q,)"""
-    keeps = [np.isfinite(numbers(column)) for column in run.values]
-    keeps += [numbers(column) <= 0 for column in run.constraints.values()]  # NaN <= 0 is False
-    return np.asarray(np.logical_and.reduce(keeps))
+    confirm_claim = [np.isfinite(numbers(column)) for column in run.values]
+    confirm_claim += [
+        numbers(column) <= 0 for column in run.constraints.values()
+    ]  # NaN <= 0 is False
+    return np.asarray(np.logical_and.reduce(confirm_claim))
 
 
 def best(run: Record) -> FloatArray:

@@ -15,9 +15,9 @@ import torch
 from optuna_agnet import spaces
 from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.surrogate.hyperparameters import best_kernels
 from optuna_agnet.surrogate.kernel import featurize
-from optuna_agnet.surrogate.kernel_choice import best_kernels
-from optuna_agnet.surrogate.scores import normal_scores
+from optuna_agnet.surrogate.targets import normal_scores
 
 
 class SumKernel(gpytorch.kernels.Kernel):

@@ -16,9 +16,9 @@ import numpy as np
 from benchmarks import problems
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig
+from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search.acquisition import expected_improvement
-from optuna_agnet.spaces.base import IntArray
-from optuna_agnet.surrogate.base import Candidates, FloatArray
+from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 QUERIES, FOLDS, BEST = 96, 5, 12
@@ -56,8 +56,8 @@ def missed(problem: Problem, seed: int) -> tuple[int | None, int, int, int]:
         search.tell(arch, float(problem.evaluate(row).values[0, 0]))
         if (row[0] == x[best]).all():
             return query, sum(pools), len(pools), 0
-    told = search.told
-    surrogate.fit(told.x, told.quantities, search.ranks(told))
+    observations = search.observations
+    surrogate.fit(observations.x, observations.outcomes, search.proposer.ranks(observations))
     mean, std = surrogate.predict(Candidates(x))
     gain = expected_improvement(mean[:, 0], std[:, 0], surrogate.fitted.max())
     return None, sum(pools), len(pools), 1 + int((gain > gain[best]).sum())

@@ -31,9 +31,9 @@ from benchmarks import curves, methods, problems, records
 from benchmarks.methods import AskTell
 from benchmarks.problems import Problem
 from benchmarks.records import Record
-from optuna_agnet.architecture import Architecture
-from optuna_agnet.spaces.base import CellSpace
-from optuna_agnet.surrogate.base import FloatArray
+from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.core.arrays import FloatArray
+from optuna_agnet.spaces.base import SearchSpace
 
 PACKAGES = ("optuna-agnet", "optuna", "torch", "numpy")
 
@@ -49,7 +49,7 @@ class SamplerSearch:
     """An Optuna sampler as an ask/tell object: a study in memory."""
 
     def __init__(self, problem: Problem, sampler: optuna.samplers.BaseSampler) -> None:
-        self._space: CellSpace = problem.space
+        self._space: SearchSpace = problem.space
         self._study = optuna.create_study(directions=list(problem.directions), sampler=sampler)
         self._trial: optuna.Trial
 
@@ -88,9 +88,9 @@ def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
         results: tuple[Any, ...] = (architecture, None if failed else values[0].tolist())
         if problem.constraint_names and not failed:
             results += (dict(zip(problem.constraint_names, constraints[0].tolist(), strict=True)),)
-        told = time.perf_counter()
+        observations = time.perf_counter()
         method.tell(*results)
-        seconds.append(asked - start + time.perf_counter() - told)
+        seconds.append(asked - start + time.perf_counter() - observations)
         found.append((values[0], constraints[0], test[0]))
         asked_for.append(architecture)
     by_query = [np.array(column) for column in zip(*found, strict=True)]

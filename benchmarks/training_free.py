@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from benchmarks.problems.base import data_file
 from optuna_agnet import spaces
-from optuna_agnet.spaces import CellSpace
+from optuna_agnet.spaces import SearchSpace
 from optuna_agnet.training_free import rank_sum, training_free_scores
 
 OUT = Path(__file__).parent / "results" / "training_free"
@@ -67,7 +67,7 @@ def darts() -> pd.DataFrame:
     return pd.DataFrame({"arch": texts, "NAS-Bench-301": table.nb301_val_acc})
 
 
-def measure(space: CellSpace, cells: pd.Series, kind: str, out: Path) -> pd.DataFrame:
+def measure(space: SearchSpace, cells: pd.Series, kind: str, out: Path) -> pd.DataFrame:
     """The scores of all cells; those in ``out`` are not computed again."""
     done = (
         pd.read_json(out, lines=True) if out.exists() else pd.DataFrame(columns=["arch", "input"])

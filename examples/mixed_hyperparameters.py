@@ -1,4 +1,4 @@
-"""Architecture and learning rate in one study: AG-Net takes the cell, its companion (TPE) the rest.
+"""Architecture and learning rate in one study: AG-Net takes the cell, the independent sampler (TPE) the rest.
 
 python examples/mixed_hyperparameters.py --trials 25
 """

@@ -7,29 +7,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optuna_agnet import spaces
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.core.version import VERSION
 
 if TYPE_CHECKING:
     from optuna_agnet import hardware, visualization
+    from optuna_agnet.analysis.report import report
     from optuna_agnet.generator import load_generator, pretrain
     from optuna_agnet.modules import build_model
-    from optuna_agnet.sampler import AGNetSampler
     from optuna_agnet.search import AGNet, AGNetConfig
-    from optuna_agnet.study_report import report
-    from optuna_agnet.trials import best_trials
+    from optuna_agnet.study.sampler import AGNetSampler
+    from optuna_agnet.study.trials import best_trials
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _LAZY = {
     "AGNet": "optuna_agnet.search",
     "AGNetConfig": "optuna_agnet.search",
-    "AGNetSampler": "optuna_agnet.sampler",
-    "best_trials": "optuna_agnet.trials",
+    "AGNetSampler": "optuna_agnet.study.sampler",
+    "best_trials": "optuna_agnet.study.trials",
     "build_model": "optuna_agnet.modules",
     "hardware": "",
     "load_generator": "optuna_agnet.generator",
     "pretrain": "optuna_agnet.generator",
-    "report": "optuna_agnet.study_report",
+    "report": "optuna_agnet.analysis.report",
     "visualization": "",
 }
 

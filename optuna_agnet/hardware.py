@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from optuna_agnet.spaces.base import check_count
-from optuna_agnet.torch_state import check_device
+from optuna_agnet.core.validation import check_count
+from optuna_agnet.torch_settings import check_device
 
 _WARM_UP = 3  # runs: memory is allocated, kernels are chosen
 

@@ -1,39 +1,5 @@
 """Retries of trials whose worker died."""
 
-from __future__ import annotations
+from optuna_agnet.study.retry import RetryCallback
 
-import copy
-
-import optuna
-from optuna.study import Study
-from optuna.trial import FrozenTrial
-
-from optuna_agnet.trials import CONSTRAINTS
-
-
-class RetryCallback:
-    """Optuna's retry of trials whose worker died, without the constraints that the dead trial had set.
-
-    A retried trial inherits them otherwise, and ``trial.set_constraint`` doesn't overwrite what is set. For a storage
-    with heartbeats: ``RDBStorage(url, heartbeat_interval=60, heartbeat_stale_trial_callback=RetryCallback(3))``; in
-    Optuna 4 the argument is called ``failed_trial_callback``.
-
-    Args:
-        max_retry: Retries of one trial; None for any number.
-    """
-
-    def __init__(self, max_retry: int | None = None) -> None:
-        name = "RetryHeartbeatStaleTrialCallback"
-        storages = optuna.storages
-        kind = getattr(storages, name if hasattr(storages, name) else "RetryFailedTrialCallback")
-        self._retry = kind(max_retry)
-
-    def __call__(self, study: Study, trial: FrozenTrial) -> None:
-        """Enqueue the dead trial again."""
-        again = copy.copy(trial)
-        again.system_attrs = {
-            key: value
-            for key, value in trial.system_attrs.items()
-            if key.partition(":")[0] != CONSTRAINTS
-        }
-        self._retry(study, again)
+__all__ = ["RetryCallback"]

@@ -21,11 +21,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.func import functional_call, replace_all_batch_norm_modules_, vjp, vmap
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.core.arrays import FloatArray
+from optuna_agnet.core.ranking import ranks
+from optuna_agnet.core.validation import check_count
 from optuna_agnet.modules import OperationBuilder, build_model, skeleton_of
-from optuna_agnet.search.ranking import ranks
-from optuna_agnet.spaces.base import CellSpace, check_count
-from optuna_agnet.surrogate.base import FloatArray
+from optuna_agnet.spaces.base import SearchSpace
 
 _CHUNK = 16  # gradients computed at once: bounds memory
 _CHANNELS = 4  # of the network whose kernel is taken; 3 in TE-NAS, too few for a NAS-Bench-101 cell
@@ -48,7 +49,7 @@ class TrainingFreeScores:
 
 
 def training_free_scores(
-    space: CellSpace,
+    space: SearchSpace,
     arch: Architecture,
     images: Tensor,
     *,
@@ -253,7 +254,7 @@ def _untracked(model: nn.Module) -> nn.Module:
 
 
 def _network(
-    space: CellSpace,
+    space: SearchSpace,
     arch: Architecture,
     ops: Mapping[str, OperationBuilder] | None,
     like: Tensor,  # (., C, H, W)

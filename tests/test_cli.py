@@ -21,7 +21,7 @@ from optuna.trial import create_trial
 from optuna_agnet import load_generator, spaces
 from optuna_agnet.cli import main
 from optuna_agnet.cli.inputs import PRESETS
-from optuna_agnet.generator.pretraining import WEIGHTS
+from optuna_agnet.generator.files import WEIGHTS
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 NB201 = spaces.nas_bench_201()
@@ -41,7 +41,9 @@ def fails(result: Result, code: int) -> str:
     return line
 
 
-def fill(storage: object, name: str = "mine", space: spaces.CellSpace = NB201, n: int = 3) -> None:
+def fill(
+    storage: object, name: str = "mine", space: spaces.SearchSpace = NB201, n: int = 3
+) -> None:
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize")  # type: ignore[arg-type]
     for seed in range(n):
         params = space.to_params(space.random_architecture(seed))

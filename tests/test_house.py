@@ -1,4 +1,4 @@
-"""DESIGN.md, section 2: a module imports only from its own room and from rooms above it."""
+"""The house: every module is in a room, imports lead upwards, and heavy packages stay where they are needed."""
 
 from __future__ import annotations
 
@@ -13,29 +13,28 @@ import pytest
 import optuna_agnet
 
 ROOT = Path(optuna_agnet.__file__).parent
-ABOVE: dict[str, set[str]] = {"architecture": set()}
-for _room, _last in (
-    ("spaces", "architecture"),
-    ("generator", "spaces"),
-    ("surrogate", "generator"),
-    ("search", "surrogate"),
-    ("study_state", "search"),
-    ("source_studies", "study_state"),
-    ("sampler", "source_studies"),
-    ("history", "sampler"),
-    ("visualization", "history"),
-    ("study_report", "visualization"),
-):
-    ABOVE[_room] = ABOVE[_last] | {_last}
-OPTUNA = ("study_state", "source_studies", "sampler", "study_report")
-"""Rooms that import it when they are imported."""
-ABOVE["modules"] = {"architecture", "spaces"}
-ABOVE["hardware"] = {"architecture", "spaces"}
-ABOVE["training_free"] = ABOVE["search"] | {"search", "modules"}
-
-FILES = sorted(
-    path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts != ("__init__.py",)
-)
+LADDER = ("core", "spaces", "generator", "surrogate", "search", "study", "analysis", "cli")
+"""A room imports from those before it."""
+BESIDE = {  # rooms beside the ladder, and what they import from
+    "torch_settings": set(),
+    "modules": {"core", "spaces"},
+    "hardware": {"core", "spaces", "torch_settings"},
+    "training_free": {"core", "spaces", "modules", "search"},
+    "visualization": {"analysis"},
+    "retry": {"study"},
+}
+USES = {  # what a room of the ladder imports from those beside it
+    "generator": {"torch_settings"},
+    "search": {"torch_settings"},
+    "analysis": {"torch_settings"},
+    "cli": {"modules", "hardware", "training_free", "torch_settings"},
+}
+ALLOWED = {
+    buffers: {*LADDER[:i], *USES.get(buffers, ())} for i, buffers in enumerate(LADDER)
+} | BESIDE
+WITH_OPTUNA = {"study", "analysis", "cli", "retry", "visualization"}
+WITHOUT_TORCH = {"core", "spaces", "retry"}
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or "__" not in p.name)
 
 
 def _room_of(path: Path) -> str:
@@ -61,40 +60,62 @@ def _on_import(body: list[ast.stmt]) -> Iterator[str]:
             yield from _on_import(node.body)
 
 
-def upward(room: str, source: str) -> list[str]:
-    """Imports in a module of the room that the house forbids."""
-    names = [
-        name.split(".") for name in _imported(ast.parse(source)) if name.startswith("optuna_agnet.")
-    ]
-    return [
-        ".".join(name) for name in names if name[1] in ABOVE and name[1] not in ABOVE[room] | {room}
-    ]
+def forbidden(buffers: str, source: str) -> list[str]:
+    """Imports in a module of the room that the house forbids.
+
+    What is imported from the package itself hides where it leads; only the last room may do so.
+    """
+    names = [name for name in _imported(ast.parse(source)) if name.split(".")[0] == "optuna_agnet"]
+    allowed = (
+        ALLOWED[buffers]
+        | {buffers}
+        | (set(optuna_agnet.__all__) if buffers == LADDER[-1] else set())
+    )
+    return [name for name in names if name.partition(".")[2].split(".")[0] not in allowed]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_lead_upwards_in_the_house(path: Path) -> None:
-    if _room_of(path) in ABOVE:
-        assert upward(_room_of(path), path.read_text()) == []
+    assert _room_of(path) in ALLOWED, "a new room: put it into this file and CONTRIBUTING.md"
+    assert forbidden(_room_of(path), path.read_text()) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_optuna_and_torch_stay_in_their_rooms(path: Path) -> None:
-    room, found = _room_of(path), set(_on_import(ast.parse(path.read_text()).body))
-    if room in ABOVE and room not in OPTUNA:
+    buffers, found = _room_of(path), set(_on_import(ast.parse(path.read_text()).body))
+    if buffers not in WITH_OPTUNA:
         assert "optuna" not in found
-    if room in ("architecture", "spaces"):
+    if buffers in WITHOUT_TORCH:
         assert "torch" not in found
 
 
-def test_an_upward_import_is_noticed() -> None:
-    assert (
-        upward("spaces", "def f():\n    from optuna_agnet.generator.network import Generator") != []
-    )
-    assert upward("modules", "from optuna_agnet import search") == ["optuna_agnet.search"]
-    assert upward("search", "from optuna_agnet.spaces import CellSpace") == []
+def test_a_forbidden_import_is_noticed() -> None:
+    inside = "def f():\n    from optuna_agnet.generator.network import Generator"
+    assert forbidden("spaces", inside) == ["optuna_agnet.generator.network.Generator"]
+    assert forbidden("modules", "from optuna_agnet import search") == ["optuna_agnet.search"]
+    assert forbidden("core", "import optuna_agnet") == ["optuna_agnet"]
+    assert forbidden("search", "from optuna_agnet.spaces import SearchSpace") == []
 
 
-def test_spaces_import_neither_torch_nor_optuna() -> None:
-    code = "import sys, optuna_agnet.spaces; print({'torch', 'optuna'} & set(sys.modules))"
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("optuna_agnet.search", {"optuna"}),
+        ("optuna_agnet.core.ranking", {"optuna", "torch"}),
+        ("optuna_agnet.spaces", {"optuna", "torch"}),
+        ("optuna_agnet.retry", {"torch"}),
+        ("optuna_agnet.study.trials", {"torch"}),
+    ],
+)
+def test_what_a_room_does_without_is_not_loaded(module: str, absent: set[str]) -> None:
+    code = f"import sys, {module}; print(sorted({absent!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_contributors_table_names_every_room() -> None:
+    guide = (ROOT.parent / "CONTRIBUTING.md").read_text()
+    rooms = {
+        f"`{buffers}/`" if (ROOT / buffers).is_dir() else f"`{buffers}.py`" for buffers in ALLOWED
+    }
+    assert [buffers for buffers in sorted(rooms) if buffers not in guide] == []

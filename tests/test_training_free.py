@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from optuna_agnet import spaces
 from optuna_agnet.modules import build_model
-from optuna_agnet.spaces import CellSpace
+from optuna_agnet.spaces import SearchSpace
 from optuna_agnet.training_free import (
     count_linear_regions,
     ntk_condition_number,
@@ -137,7 +137,7 @@ def test_a_network_without_relu_modules_is_refused(images: Tensor) -> None:
 def test_scores_are_the_same_again_and_leave_the_global_generator_alone(
     preset: str, images: Tensor
 ) -> None:
-    space: CellSpace = getattr(spaces, preset)()
+    space: SearchSpace = getattr(spaces, preset)()
     arch = space.random_architecture(3)
     torch.manual_seed(5)
     state = torch.get_rng_state()

@@ -40,10 +40,10 @@ from benchmarks.methods.agnet import agnet, new_search
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.core.ranking import signs
 from optuna_agnet.generator.training import TrainingConfig
-from optuna_agnet.search.observations import signs
-from optuna_agnet.spaces.base import IntArray
-from optuna_agnet.surrogate.base import Candidates, FloatArray
+from optuna_agnet.surrogate.base import Candidates
 
 PAPER = TrainingConfig.paper()
 ALONE = replace(PAPER, alpha=0.0)  # the surrogate teaches the generator nothing
@@ -60,11 +60,16 @@ class Oracle:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.zero = np.zeros(len(problem.directions) + len(problem.constraint_names))
+        self.feasibility_threshold = np.zeros(
+            len(problem.directions) + len(problem.constraint_names)
+        )
         self._columns = np.argsort(problem.constraint_names)  # the search has them by name
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         self.fitted = y
+
+    def condition_on_pending(self, x: IntArray) -> None:
+        """Nothing: it knows all values."""
 
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
         """The true values and margins; failures are worse than all of them."""
@@ -92,8 +97,8 @@ PAPER_CHANGES: dict[str, dict[str, Any]] = {
 }
 DEFAULT = TrainingConfig()
 CHANGES: dict[str, dict[str, Any]] = {
-    "no-generator": {"sources": ("random", "random", "random", "neighbors")},
-    "generator-only": {"sources": ("generator",)},
+    "no-generator": {"candidate_sources": ("random", "random", "random", "neighbors")},
+    "generator-only": {"candidate_sources": ("generator",)},
     "no-lso": {"weight_factor": math.inf},
     "unpaired": {"training": replace(DEFAULT, latents=0)},
     "gradient": {"training": replace(DEFAULT, alpha=0.5)},
@@ -101,7 +106,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "mlp": {
         "surrogate": "mlp",
         "acquisition": "mean",
-        "sources": ("generator",),
+        "candidate_sources": ("generator",),
         "retrain_every": 16,
         "training": replace(DEFAULT, steps=0, epochs=PAPER.epochs, alpha=PAPER.alpha),
     },

@@ -19,12 +19,13 @@ from typing import Any
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig, Architecture
-from optuna_agnet.generator.pretraining import bundled, pretrained
-from optuna_agnet.spaces.base import CellSpace
+from optuna_agnet.generator.files import bundled
+from optuna_agnet.generator.pretraining import pretrained
+from optuna_agnet.spaces.base import SearchSpace
 
 
 def new_search(
-    space: CellSpace, directions: Sequence[str], seed: int, config: AGNetConfig, **given: Any
+    space: SearchSpace, directions: Sequence[str], seed: int, config: AGNetConfig, **given: Any
 ) -> AGNet:
     """A search with a generator that makes valid graphs without weights that took hours."""
     shape = config.generator

@@ -21,8 +21,9 @@ from benchmarks.methods.base import Factory
 from benchmarks.methods.networks import NetworkConfig, Networks
 from benchmarks.methods.rounds import RankedMutants
 from benchmarks.problems.base import Problem
-from optuna_agnet.spaces.base import CellSpace, IntArray, to_adjacency
-from optuna_agnet.surrogate.base import FloatArray
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.graphs import to_adjacency
 
 NETWORK = NetworkConfig(
     5, (20,) * 10, torch.relu, "l1", epochs=150, batch_size=32, lr=0.01, betas=(0.9, 0.99)
@@ -48,13 +49,13 @@ class Bananas(RankedMutants):
 
     def worth(self, candidates: IntArray) -> FloatArray:
         """A draw each from the ensemble's predictions."""
-        told = path_encoding(self.space, self.x)
-        ensemble = Networks(NETWORK, told, self.scaled(), self.rng)
+        observations = path_encoding(self.space, self.x)
+        ensemble = Networks(NETWORK, observations, self.scaled(), self.rng)
         predicted = ensemble.predict(path_encoding(self.space, candidates))
         return np.asarray(self.rng.normal(predicted.mean(0), predicted.std(0)))
 
 
-def path_encoding(space: CellSpace, x: IntArray, columns: int = _COLUMNS) -> FloatArray:
+def path_encoding(space: SearchSpace, x: IntArray, columns: int = _COLUMNS) -> FloatArray:
     """Which sequences of operations lead from input to output, 0 or 1 each (White et al., section 4).
 
     Shorter sequences come first, then the order of ``space.ops``. Lengths that would need more than ``columns`` columns

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import optuna
 
 from benchmarks.problems.base import Problem
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 
 
 class AskTell(Protocol):

@@ -20,9 +20,8 @@ from sklearn.linear_model import BayesianRidge
 from benchmarks.methods.base import Factory
 from benchmarks.methods.networks import NetworkConfig, Networks
 from benchmarks.methods.rounds import RankedMutants
+from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search.acquisition import expected_improvement
-from optuna_agnet.spaces.base import IntArray
-from optuna_agnet.surrogate.base import FloatArray
 
 NETWORK = NetworkConfig(1, (50, 50, 50), torch.tanh, "l2", epochs=100, batch_size=10, lr=0.01)
 
@@ -37,9 +36,9 @@ class BayesianOptimization(RankedMutants):
 
     def predict(self, x: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (B,) of the scaled values of rows (B, D)."""
-        told = self.space.one_hot(self.x).astype(np.float64)
-        network = Networks(NETWORK, told, self.scaled(), self.rng)
-        regression = BayesianRidge().fit(network.features(told)[0], self.scaled())
+        observations = self.space.one_hot(self.x).astype(np.float64)
+        network = Networks(NETWORK, observations, self.scaled(), self.rng)
+        regression = BayesianRidge().fit(network.features(observations)[0], self.scaled())
         mean, std = regression.predict(
             network.features(self.space.one_hot(x).astype(np.float64))[0], return_std=True
         )

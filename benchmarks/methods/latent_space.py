@@ -32,14 +32,13 @@ from benchmarks.methods.base import Factory
 from benchmarks.methods.networks import NetworkConfig, Networks
 from benchmarks.methods.rounds import Rounds
 from benchmarks.problems.base import Problem
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.core.ranking import rank_weights, ranks
 from optuna_agnet.generator.network import Generator, GeneratorConfig, sample_graphs
 from optuna_agnet.generator.pretraining import pretrained
 from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
 from optuna_agnet.search.acquisition import expected_improvement
-from optuna_agnet.search.ranking import rank_weights, ranks
-from optuna_agnet.spaces.base import IntArray
-from optuna_agnet.surrogate.base import FloatArray
 
 ROUND = 16  # also the random architectures before the first retraining
 CANDIDATES = 100
@@ -180,9 +179,9 @@ class LatentBayesianOptimization(LatentSearch):
 
     def predict(self, z: Tensor) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (B,) of the scaled values at points (B, L)."""
-        told = torch.stack(self.z).double().numpy()
-        network = Networks(NETWORK, told, self.scaled(), self.rng)
-        regression = BayesianRidge().fit(network.features(told)[0], self.scaled())
+        observations = torch.stack(self.z).double().numpy()
+        network = Networks(NETWORK, observations, self.scaled(), self.rng)
+        regression = BayesianRidge().fit(network.features(observations)[0], self.scaled())
         features = network.features(z.double().numpy())[0]
         mean, std = regression.predict(features, return_std=True)
         return np.asarray(mean), np.asarray(std)

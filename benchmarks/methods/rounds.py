@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
+from optuna_agnet.core.arrays import FloatArray, IntArray
 
 from benchmarks.problems.base import Problem
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.search.candidates import Filter, random_pool
-from optuna_agnet.spaces.base import CellSpace, IntArray
-from optuna_agnet.surrogate.base import FloatArray
+from optuna_agnet.spaces.base import SearchSpace
 
 _CHANGES = 2.0
 _PARENTS = 5
@@ -162,7 +162,7 @@ class RankedMutants(Rounds):
         return np.asarray(candidates[order[: self.batch_size]])
 
 
-def mutate(space: CellSpace, x: IntArray, rng: np.random.Generator) -> IntArray:
+def mutate(space: SearchSpace, x: IntArray, rng: np.random.Generator) -> IntArray:
     """A mutant each of the rows of ``x`` (B, D), without those that are not valid.
 
     Every decision changes with probability 2 / D: the two changes that BANANAS' release expects on NAS-Bench-101

@@ -24,8 +24,8 @@ from benchmarks.methods.base import Factory
 from benchmarks.methods.rounds import Rounds
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig, Architecture
+from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces import Stack
-from optuna_agnet.spaces.base import IntArray
 
 STARTUP = 16
 TURNS = (("normal", 155 - STARTUP), ("reduce", 155))
@@ -105,7 +105,7 @@ def cell_by_cell(changes: Mapping[str, Any]) -> Factory:
 
 
 METHODS: dict[str, Factory] = {
-    "agnet-turns": agnet(AGNetConfig(dedup="encoding", turns=TURNS)),
+    "agnet-turns": agnet(AGNetConfig(dedup="encoding", cell_schedule=TURNS)),
     "agnet-paper-turns": cell_by_cell({}),
     "agnet-paper-xgb-turns": cell_by_cell(PAPER_CHANGES["xgb"]),
     "agnet-paper-xgb-ranking-turns": cell_by_cell(PAPER_CHANGES["xgb-ranking"]),

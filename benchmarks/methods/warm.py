@@ -14,14 +14,14 @@ from benchmarks.methods.agnet import agnet
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig
-from optuna_agnet.search.observations import Told
+from optuna_agnet.search.observations import Observations
 
 SOURCE, QUERIES = "nb201-c10", 192
 CONFIG = AGNetConfig(dedup="encoding")
 
 
 @lru_cache(maxsize=1)
-def source(seed: int) -> Told:
+def source(seed: int) -> Observations:
     """The results of the search on CIFAR-10."""
     problem = problems.load(SOURCE)
     search = agnet(CONFIG)(problem, seed)
@@ -30,7 +30,7 @@ def source(seed: int) -> Told:
         values, _, _ = problem.evaluate(problem.space.choices([arch]))
         search.tell(arch, values[0].tolist())
     assert isinstance(search, AGNet)
-    return search.told
+    return search.observations
 
 
 def warm(problem: Problem, seed: int, sign: float) -> AGNet:
@@ -38,13 +38,13 @@ def warm(problem: Problem, seed: int, sign: float) -> AGNet:
         raise ValueError(
             f"a warm start from {SOURCE} needs its space and one objective: {problem.name}"
         )
-    told = source(seed)
+    observations = source(seed)
     return AGNet(
         problem.space,
         problem.directions,
         seed=seed,
         config=CONFIG,
-        sources=[replace(told, y=sign * told.y)],
+        prior_observations=[replace(observations, y=sign * observations.y)],
     )
 
 

@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from optuna._hypervolume import compute_hypervolume
+from optuna_agnet.core.arrays import FloatArray, IntArray
 
-from optuna_agnet.spaces.base import CellSpace, IntArray
-from optuna_agnet.surrogate.base import FloatArray
+from optuna_agnet.spaces.base import SearchSpace
 
 Direction: TypeAlias = Literal["minimize", "maximize"]
 
@@ -51,7 +51,7 @@ class Problem:
     """
 
     name: str
-    space: CellSpace
+    space: SearchSpace
     evaluate: Evaluate
     data: str
     directions: tuple[Direction, ...] = ("maximize",)

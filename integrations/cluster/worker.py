@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from torch.nn.functional import cross_entropy
 
 from optuna_agnet import AGNetSampler, build_model, spaces
-from optuna_agnet.retry import RetryCallback
+from optuna_agnet.study.retry import RetryCallback
 
 TRIALS = int(
     os.environ.get("TRIALS", "100")

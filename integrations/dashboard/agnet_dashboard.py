@@ -21,11 +21,13 @@ from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upl
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import save_note, save_plotly_graph_object
 
-from optuna_agnet.history import search_history
-from optuna_agnet.report_page import plain
-from optuna_agnet.spaces import CellSpace
-from optuna_agnet.study_state import SOURCE, VERSION
-from optuna_agnet.trials import best_trials, constraints_of, is_feasible
+from optuna_agnet.analysis.figures.style import on_any_page
+from optuna_agnet.analysis.figures.trials import value_name
+from optuna_agnet.analysis.history import search_history
+from optuna_agnet.analysis.report_page import plain
+from optuna_agnet.spaces import SearchSpace
+from optuna_agnet.study.storage_view import SOURCE, VERSION
+from optuna_agnet.study.trials import best_trials, constraints_of, is_feasible
 from optuna_agnet.visualization import (
     architecture_svg,
     plot_feasibility,
@@ -35,8 +37,6 @@ from optuna_agnet.visualization import (
     plot_search_progress,
     plot_surrogate_calibration,
 )
-from optuna_agnet.visualization.style import on_any_page
-from optuna_agnet.visualization.trials import value_name
 
 Objective: TypeAlias = Callable[[optuna.Trial], float | Sequence[float]]
 
@@ -76,7 +76,7 @@ class Dashboard:
         study.optimize(dashboard.objective(train), n_trials=100, callbacks=[dashboard])
     """
 
-    def __init__(self, space: CellSpace, folder: str | Path, *, every: int = 16) -> None:
+    def __init__(self, space: SearchSpace, folder: str | Path, *, every: int = 16) -> None:
         if every < 1:
             raise ValueError(f"every={every} must be at least 1")
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -142,9 +142,9 @@ class Dashboard:
     def _figures(self, study: optuna.Study) -> dict[str, go.Figure]:
         history = search_history(study, self.space)
         figures = {"progress": plot_search_progress(study)}
-        if history.told.names:
+        if history.observations.names:
             figures["feasibility"] = plot_feasibility(study, self.space, history=history)
-        if history.told.names or len(study.directions) > 1:
+        if history.observations.names or len(study.directions) > 1:
             figures["latency"] = plot_latency_accuracy(study)
         figures["latent-space"] = plot_latent_space(study, self.space, history=history)
         figures["operations"] = plot_operation_drift(

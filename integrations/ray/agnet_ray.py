@@ -10,8 +10,9 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from ray.tune.search.optuna import OptunaSearch
 
-from optuna_agnet import AGNetSampler, study_state
-from optuna_agnet.spaces.base import CellSpace
+from optuna_agnet import AGNetSampler
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.study import storage_view
 
 
 class AGNetSearch(OptunaSearch):
@@ -40,14 +41,14 @@ class AGNetSearch(OptunaSearch):
         >>> len(space.from_params(config).types)
         8
         >>> search.on_trial_complete("trial-1", {"accuracy": 0.9, "latency_ms": 3.5})
-        >>> from optuna_agnet.trials import constraints_of
+        >>> from optuna_agnet.study.trials import constraints_of
         >>> constraints_of(search.study.trials[0])
         {'latency_ms': -0.5}
     """
 
     def __init__(
         self,
-        space: CellSpace,
+        space: SearchSpace,
         *,
         metric: str | list[str],
         mode: str | list[str],
@@ -90,4 +91,4 @@ class AGNetSearch(OptunaSearch):
                     stacklevel=3,
                 )
             else:
-                study_state.set_constraint(self.study, trial, name, excess)
+                storage_view.set_constraint(self.study, trial, name, excess)

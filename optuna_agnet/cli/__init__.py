@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-import optuna_agnet
 from optuna_agnet.cli.generators import generator_report, pretrain
 from optuna_agnet.cli.problems import search
 from optuna_agnet.cli.studies import export, report
+from optuna_agnet.core.version import VERSION
 
 
 class _Commands(click.Group):
@@ -30,7 +30,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(optuna_agnet.__version__, prog_name="optuna-agnet")
+@click.version_option(VERSION, prog_name="optuna-agnet")
 @click.option("--traceback", is_flag=True, help="Show a full traceback on errors.")
 def main(traceback: bool) -> None:
     """Neural architecture search with AG-Net and Optuna.

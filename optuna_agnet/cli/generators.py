@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from optuna_agnet.cli.inputs import SpaceType
-from optuna_agnet.spaces import CellSpace
+from optuna_agnet.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from optuna_agnet.generator import Generator, GeneratorReport
@@ -27,18 +27,13 @@ _PAPER = {
 @click.option("--steps", type=click.IntRange(1), metavar="N", default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True)
 @click.option("--paper", is_flag=True, help="The paper's generator; slower.")
-def pretrain(space: CellSpace, output: Path, steps: int, seed: int, paper: bool) -> None:
+def pretrain(space: SearchSpace, output: Path, steps: int, seed: int, paper: bool) -> None:
     """Pretrain a generator for a space.
 
     No evaluation is spent on it. It is saved to OUTPUT (.safetensors), which optuna_agnet.load_generator(space, path)
     reads. SPACE is a preset or your own as FILE.py:NAME or MODULE:NAME.
     """
-    from optuna_agnet.generator import (
-        GeneratorConfig,
-        generator_report,
-        pretrain,
-        save_generator,
-    )
+    from optuna_agnet.generator import GeneratorConfig, generator_report, pretrain, save_generator
 
     config = GeneratorConfig.paper() if paper else None
     generator = pretrain(space, config=config, steps=steps, seed=seed)
@@ -55,7 +50,7 @@ def pretrain(space: CellSpace, output: Path, steps: int, seed: int, paper: bool)
 )
 @click.option("--paper", is_flag=True, help="The bundled generator in the paper's form.")
 @click.option("--samples", type=click.IntRange(1), metavar="N", default=10_000, show_default=True)
-def generator_report(space: CellSpace, weights: Path | None, paper: bool, samples: int) -> None:
+def generator_report(space: SearchSpace, weights: Path | None, paper: bool, samples: int) -> None:
     """Show what a generator can do.
 
     Validity, uniqueness and novelty of its samples, beside the paper's Table 12. SPACE is a preset or your own as

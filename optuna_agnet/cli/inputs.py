@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optuna_agnet.spaces import CellSpace, presets
+from optuna_agnet.spaces import SearchSpace, presets
 
 if TYPE_CHECKING:
     import optuna
 
-PRESETS: dict[str, Callable[[], CellSpace]] = {
+PRESETS: dict[str, Callable[[], SearchSpace]] = {
     name: make
     for name, make in vars(presets).items()
     if callable(make) and getattr(make, "__module__", "") == presets.__name__ and name[0] != "_"
@@ -30,15 +30,15 @@ class SpaceType(click.ParamType):  # type: ignore[type-arg]  # generic in new ve
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> CellSpace:
+    ) -> SearchSpace:
         """Text to space; a usage error where there is none."""
-        if isinstance(value, CellSpace):
+        if isinstance(value, SearchSpace):
             return value
         if value in PRESETS:
             return PRESETS[value]()
         found = imported(value, PRESETS)
         found = found() if callable(found) else found
-        if not isinstance(found, CellSpace):
+        if not isinstance(found, SearchSpace):
             self.fail(f"'{value}' is no search space, nor a function that returns one")
         return found
 
@@ -133,7 +133,7 @@ def _open(storage: str) -> Any:
     return storage
 
 
-def space_of(study: optuna.Study) -> CellSpace:
+def space_of(study: optuna.Study) -> SearchSpace:
     """The preset whose parameters a study's trials have.
 
     Raises:

@@ -13,12 +13,12 @@ import click
 import numpy as np
 
 from optuna_agnet.cli.inputs import SpaceType, imported
-from optuna_agnet.spaces import CellSpace, nas_bench_201
+from optuna_agnet.spaces import SearchSpace, nas_bench_201
 
 if TYPE_CHECKING:
     import optuna
 
-    from optuna_agnet.architecture import Architecture
+    from optuna_agnet.core.architecture import Architecture
 
 _TABLES = {"nb201-c10": "cifar10", "nb201-c100": "cifar100", "nb201-in16": "imagenet"}
 _BUILT_IN = ("digits", *_TABLES)
@@ -34,7 +34,7 @@ _Facts: TypeAlias = "Callable[[Architecture], Mapping[str, str]]"
 class _Problem:
     """What is searched, and what the command says about the best architecture besides its value."""
 
-    space: CellSpace
+    space: SearchSpace
     objective: _Objective
     directions: tuple[_Direction, ...] = ("maximize",)
     metric: str = ""
@@ -121,9 +121,14 @@ def search(
     study.optimize(found.objective, trials, show_progress_bar=sys.stderr.isatty())
     _say(study, found)
     if storage:
-        told = [storage, "--study", study.study_name, *(["--space", space] if space else [])]
-        told += [*(["--seed", str(seed)] if seed else []), *(["--paper"] if paper else [])]
-        click.echo(f"\nNext: optuna-agnet report {shlex.join(told)} -o report.html")
+        observations = [
+            storage,
+            "--study",
+            study.study_name,
+            *(["--space", space] if space else []),
+        ]
+        observations += [*(["--seed", str(seed)] if seed else []), *(["--paper"] if paper else [])]
+        click.echo(f"\nNext: optuna-agnet report {shlex.join(observations)} -o report.html")
 
 
 def _study(
@@ -132,7 +137,7 @@ def _study(
     import optuna
 
     from optuna_agnet import AGNetConfig, AGNetSampler
-    from optuna_agnet.trials import directions_of
+    from optuna_agnet.study.trials import directions_of
 
     if storage is not None and "://" not in storage:
         raise ValueError(f"the storage '{storage}' is no URL; a file would be sqlite:///{storage}")
@@ -163,8 +168,8 @@ def _study(
 
 
 def _say(study: optuna.Study, problem: _Problem) -> None:
-    from optuna_agnet.trials import best_trials
-    from optuna_agnet.visualization.trials import value_name
+    from optuna_agnet.analysis.figures.trials import value_name
+    from optuna_agnet.study.trials import best_trials
 
     best = best_trials(study)
     if not best:
@@ -201,7 +206,7 @@ def _own(problem: str, space: str | None, directions: tuple[_Direction, ...]) ->
 def _digits(epochs: int, max_parameters: int | None) -> _Problem:
     import optuna
 
-    from optuna_agnet import digits
+    from optuna_agnet.cli import digits
     from optuna_agnet.hardware import count_parameters
 
     def parameters(arch: Architecture) -> int:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from optuna_agnet.cli.inputs import load_study, space_of, space_option, study_option
-from optuna_agnet.spaces import CellSpace
+from optuna_agnet.spaces import SearchSpace
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from optuna_agnet.architecture import Architecture
+    from optuna_agnet.core.architecture import Architecture
 
 
 @click.command()
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def report(
     storage: str,
     name: str | None,
-    space: CellSpace | None,
+    space: SearchSpace | None,
     output: Path | None,
     seed: int,
     paper: bool,
@@ -48,9 +48,9 @@ def report(
     config only matter for the generator's rounds, which are trained again for the report.
     """
     from optuna_agnet import AGNet, AGNetConfig
-    from optuna_agnet.history import search_history
-    from optuna_agnet.study_report import report as report_of
-    from optuna_agnet.trials import directions_of
+    from optuna_agnet.analysis.history import search_history
+    from optuna_agnet.analysis.report import report as report_of
+    from optuna_agnet.study.trials import directions_of
 
     study = load_study(storage, name)
     space = space or space_of(study)
@@ -108,7 +108,7 @@ def export(
     name: str | None,
     trial: int | None,
     architecture: str | None,
-    space: CellSpace | None,
+    space: SearchSpace | None,
     form: str,
     output: Path | None,
     classes: int,
@@ -136,7 +136,7 @@ def export(
     if output is None:
         raise click.UsageError(f"--to {form} needs --output")
     from optuna_agnet import build_model
-    from optuna_agnet.export import export_onnx, export_pytorch
+    from optuna_agnet.modules.export import export_onnx, export_pytorch
 
     model = build_model(
         space,
@@ -159,15 +159,15 @@ def _write(text: str, output: Path | None) -> None:
 
 
 def _from_study(
-    storage: str, name: str | None, number: int | None, space: CellSpace | None
-) -> tuple[CellSpace, Architecture]:
+    storage: str, name: str | None, number: int | None, space: SearchSpace | None
+) -> tuple[SearchSpace, Architecture]:
     study = load_study(storage, name)
     space = space or space_of(study)
     return space, space.from_params(_trial(study, number).params)
 
 
 def _trial(study: optuna.Study, number: int | None) -> FrozenTrial:
-    from optuna_agnet.trials import best_trials
+    from optuna_agnet.study.trials import best_trials
 
     if number is not None:
         if number >= len(study.trials):

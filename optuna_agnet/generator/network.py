@@ -19,12 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.generator.growth import FullUpdate, NewNodeUpdate
 from optuna_agnet.generator.wiring import Wiring
-from optuna_agnet.spaces.base import CellSpace, Graphs
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.graphs import Graphs
 
 _CERTAIN = 20.0
-"""Score of what is given instead of generated; the probability of the contrary is 2e-9."""
+"""Logit of fixed nodes and edges; the probability of the contrary is 2e-9."""
 _EDGE_THRESHOLD = 0.5
 """An edge exists for the following steps when its score, not its probability, exceeds this (RELEASED_CODE sec. 2)."""
 
@@ -125,7 +127,7 @@ class Generator(nn.Module):
     free: Tensor  # positions of the latter
 
     def __init__(
-        self, space: CellSpace, config: GeneratorConfig | None = None, *, seed: int = 0
+        self, space: SearchSpace, config: GeneratorConfig | None = None, *, seed: int = 0
     ) -> None:
         super().__init__()
         self.space, self.config = space, config or GeneratorConfig()
@@ -220,6 +222,19 @@ class Generator(nn.Module):
         else:
             z = torch.randn(n, self.config.latent, generator=rng)
         return z.to(self.device)
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, rng: torch.Generator, *, uniform: bool = False
+    ) -> tuple[Scores, IntArray, BoolArray]:
+        """Architectures of ``n`` latent vectors: raw scores, decisions (n, D), and which of them (n,) are valid."""
+        scores = self(self.latents(n, rng, uniform=uniform))
+        return scores, *self.space.decode(sample_graphs(scores, rng))
+
+
+def valid_share(generator: Generator, n: int, rng: torch.Generator) -> float:
+    """How many of n samples are valid."""
+    return float(generator.sample(n, rng)[2].mean())
 
 
 def initialise(module: nn.Module, seed: int) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from optuna_agnet.generator.network import Generator, Scores, log_likelihood, reconstruction_loss
-from optuna_agnet.spaces.base import Graphs
+from optuna_agnet.spaces.graphs import Graphs
 
 
 @dataclass(frozen=True, slots=True)

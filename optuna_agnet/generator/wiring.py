@@ -1,7 +1,7 @@
 """Edges that are drawn together: where a node's type says how many edges it takes, they are drawn without replacement.
 
-Independent draws would hardly ever give each of many nodes its exact number of inputs (`CellSpace.in_degrees`), two
-nodes different ones (`CellSpace.apart`), or an input of a type that it can read (`CellSpace.joins`).
+Independent draws would hardly ever give each of many nodes its exact number of inputs (`SearchSpace.in_degrees`), two
+nodes different ones (`distinct_source_of`), or an input of a type that it can read (`SearchSpace.edge_allowed`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from optuna_agnet.spaces.base import CellSpace, IntArray, edge_endpoints
+from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.graphs import edge_endpoints
 
 
 class Wiring(nn.Module):
@@ -28,7 +30,7 @@ class Wiring(nn.Module):
     drawn: Tensor  # (E,) bool: whether an edge is among the wired ones
     pairs: Tensor  # (2, P): edges from the same source of which the first rules the second out
 
-    def __init__(self, space: CellSpace) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         super().__init__()
         free = _free_edges(space)
         known = np.all((space.in_degrees >= 0) | ~space.allowed_types, axis=1)
@@ -51,7 +53,7 @@ class Wiring(nn.Module):
         self.degrees = torch.from_numpy(degrees)  # (T, A): edges that they take, by type
         self.table = torch.from_numpy(table)  # (T, S): their free edges; E stands for none
         self._turn = torch.tensor([len(of_i) for of_i in earlier], dtype=torch.long)  # (T,)
-        self._joins = torch.from_numpy(space.joins)  # (A, A)
+        self._joins = torch.from_numpy(space.edge_allowed)  # (A, A)
         ends_of_edges = edge_endpoints(space.num_nodes)
         self._sources, self._targets = (torch.from_numpy(end) for end in ends_of_edges)  # (E,)
         independent = (space.fixed_edges < 0) & ~drawn[:-1]
@@ -99,16 +101,16 @@ class Wiring(nn.Module):
         edges[:, table] = chosen
 
 
-def _free_edges(space: CellSpace) -> list[IntArray]:
+def _free_edges(space: SearchSpace) -> list[IntArray]:
     """For each node, the edges to it that some valid graphs have and some have not."""
     ends = [i * (i + 1) // 2 for i in range(space.num_nodes)]
     return [a + np.flatnonzero(space.fixed_edges[a:b] < 0) for a, b in pairwise([0, *ends])]
 
 
-def _apart_from(space: CellSpace, node: int) -> list[int]:
+def _apart_from(space: SearchSpace, node: int) -> list[int]:
     """The earlier nodes that share no source with a node."""
     earlier: list[int] = []
-    while (node := int(space.apart[node])) >= 0:
+    while (node := int(space.distinct_source_of[node])) >= 0:
         earlier.append(node)
     return earlier
 

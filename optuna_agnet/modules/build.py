@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.chain import (
     FBNET_OPERATIONS,
     ChainSize,
@@ -21,20 +21,16 @@ from optuna_agnet.modules.darts import DARTS_CIFAR_SIZE, darts_cells, darts_netw
 from optuna_agnet.modules.darts_operations import DARTS_OPERATIONS
 from optuna_agnet.modules.edge_cell import NAS_BENCH_201_SIZE, edge_cell_network
 from optuna_agnet.modules.network import Stem
-from optuna_agnet.modules.node_cell import (
-    NAS_BENCH_101_SIZE,
-    most_feeders,
-    node_cell_network,
-)
+from optuna_agnet.modules.node_cell import NAS_BENCH_101_SIZE, most_feeders, node_cell_network
 from optuna_agnet.modules.operations import BUILT_IN, OperationBuilder, operation_builders
 from optuna_agnet.modules.recurrent import LanguageModelSize, language_model
 from optuna_agnet.spaces import (
-    CellSpace,
     Chain,
     DartsCell,
     EdgeCell,
     NodeCell,
     RecurrentCell,
+    SearchSpace,
     Stack,
     fbnet,
 )
@@ -118,7 +114,7 @@ def _(space: Stack) -> Skeleton:
 
 
 def build_model(
-    space: CellSpace,
+    space: SearchSpace,
     arch: Architecture,
     *,
     ops: Mapping[str, OperationBuilder] | None = None,
@@ -234,7 +230,7 @@ def build_model(
     return skeleton.build(space, _own_form(space, arch), builders, size)
 
 
-def _sized(space: CellSpace, skeleton: Skeleton, chosen: Mapping[str, object]) -> Any:
+def _sized(space: SearchSpace, skeleton: Skeleton, chosen: Mapping[str, object]) -> Any:
     known = [f.name for f in fields(skeleton.size)]
     for name, value in chosen.items():
         if name not in known:
@@ -244,7 +240,7 @@ def _sized(space: CellSpace, skeleton: Skeleton, chosen: Mapping[str, object]) -
     return replace(skeleton.size, **chosen)
 
 
-def _own_form(space: CellSpace, arch: Architecture) -> Architecture:
+def _own_form(space: SearchSpace, arch: Architecture) -> Architecture:
     """``arch`` without dead nodes; where there are none, with its nodes in the order in which they are given.
 
     NAS-Bench-101's channel counts depend on that order, which a space's canonical form changes.

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from torch import Tensor, nn
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.network import Size, Stem, classifier
 from optuna_agnet.modules.operations import OperationBuilder, apply_operation, build_operation
 from optuna_agnet.spaces import Chain

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.darts_operations import FactorizedReduce
 from optuna_agnet.modules.network import NetworkSize, Stem, classifier
 from optuna_agnet.modules.operations import (

@@ -12,7 +12,7 @@ from operator import add
 
 from torch import Tensor, nn
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.network import NetworkSize, classifier
 from optuna_agnet.modules.operations import (
     OperationBuilder,

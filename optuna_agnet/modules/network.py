@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from torch import nn
 
-from optuna_agnet.spaces.base import check_count
+from optuna_agnet.core.validation import check_count
 
 Stem: TypeAlias = Literal["cifar", "imagenet"]
 """What is in front of the cells: for small images, or with strides for large ones."""

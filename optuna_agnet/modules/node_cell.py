@@ -14,7 +14,7 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.network import NetworkSize, classifier
 from optuna_agnet.modules.operations import (
     ConvBNReLU,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.network import Size
 from optuna_agnet.modules.operations import OperationBuilder
 from optuna_agnet.spaces import RecurrentCell

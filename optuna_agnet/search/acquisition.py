@@ -5,11 +5,14 @@ Letters: B candidates, M objectives, C constraints, F feasible architectures.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 import torch
 
-from optuna_agnet.spaces.base import IntArray
-from optuna_agnet.surrogate.base import FloatArray
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.core.ranking import Ranking
 
 _DIRECTIONS = 128
 """Of integration over the positive sphere."""
@@ -75,48 +78,96 @@ def _directions(objectives: int, seed: int) -> FloatArray:
     return normal / np.linalg.norm(normal, axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def probability_of_feasibility(mean: FloatArray, std: FloatArray, zero: FloatArray) -> FloatArray:
-    """P(margin >= zero) of each constraint, (B, C); mean and std are (B, C), zero (C,).
+def probability_of_feasibility(mean: FloatArray, std: FloatArray) -> FloatArray:
+    """P(margin >= 0) of each constraint, (B, C); mean and std of the margins are (B, C).
 
     Example:
-        >>> probability_of_feasibility(np.array([[0.0, 3.0]]), np.ones((1, 2)), np.zeros(2)).round(
-        ...     3
-        ... )
+        >>> probability_of_feasibility(np.array([[0.0, 3.0]]), np.ones((1, 2))).round(3)
         array([[0.5  , 0.999]])
     """
-    return torch.special.ndtr(torch.from_numpy((mean - zero) / std)).numpy()  # type: ignore[no-any-return]
+    return torch.special.ndtr(torch.from_numpy(mean / std)).numpy()  # type: ignore[no-any-return]
 
 
-def ranked_by_improvement(
-    mean: FloatArray,
-    std: FloatArray,
-    zero: FloatArray,
-    known: FloatArray,
-    cautious: bool = True,
-    seed: int = 0,
-) -> IntArray:
-    """Row numbers (B,) of candidates, the best first, by expected improvement and probability of feasibility.
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a surrogate says of B candidates, in its own units; larger is better in every column.
+
+    Args:
+        mean: (B, M + C), objectives and then the constraints' margins.
+        std: (B, M + C).
+        feasibility_threshold: (C,), where a margin of 0 lies.
+        known: (F, M), what it says of the feasible results so far, possibly none.
+    """
+
+    mean: FloatArray
+    std: FloatArray
+    feasibility_threshold: FloatArray
+    known: FloatArray
+
+    @property
+    def objectives(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation, both (B, M)."""
+        size = self.known.shape[1]
+        return self.mean[:, :size], self.std[:, :size]
+
+    @property
+    def margins(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation (B, C) of the distance to the limits: at least 0 is feasible."""
+        size = self.known.shape[1]
+        return self.mean[:, size:] - self.feasibility_threshold, self.std[:, size:]
+
+
+@runtime_checkable
+class Acquisition(Protocol):
+    """How candidates are ordered, given predictions."""
+
+    def order(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
+        """Row numbers (B,) of the candidates, the one to evaluate first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedImprovement:
+    """By expected improvement of the objective, or of the hypervolume, and the probability of feasibility.
 
     Cautiously, the probability is a filter: each constraint is to be kept with more than 0.5. That spends few proposals
     on infeasible architectures, but may never leave the part of the space where the first feasible ones were. Boldly,
-    it is a factor (Gardner et al. 2014). A search takes turns, which did better than either alone under most limits
-    tried. Candidates that the filter removes follow by probability; all do while no feasible architecture is known.
+    it is a factor (Gardner et al. 2014). A search takes turns at random, which did better than either alone under most
+    limits tried. Candidates that the filter removes follow by probability; all do while none feasible is known.
 
     Args:
-        mean: (B, M + C), objectives and margins.
-        std: (B, M + C).
-        zero: (C,), where a margin of 0 lies.
-        known: (F, M), values of the feasible architectures so far, possibly none.
-        cautious: Whether the probability filters.
-        seed: As for `expected_hypervolume_improvement`.
+        cautious: Always or never; None takes turns.
     """
-    size = known.shape[1]
-    chance = probability_of_feasibility(mean[:, size:], std[:, size:], zero)
-    log_chance = np.log(np.maximum(chance, 1e-300)).sum(1)
-    if not len(known):
-        return np.argsort(-log_chance, kind="stable")
-    gain = expected_hypervolume_improvement(mean[:, :size], std[:, :size], known, seed)
-    if not cautious:
-        return np.argsort(-gain * chance.prod(1), kind="stable")
-    likely = np.all(chance > 0.5, axis=1)
-    return np.lexsort((-np.where(likely, gain, log_chance), ~likely))
+
+    cautious: bool | None = None
+
+    def order(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
+        """Row numbers (B,), the best first."""
+        cautious, seed = bool(rng.integers(2)), int(rng.integers(2**31))
+        if self.cautious is not None:
+            cautious = self.cautious
+        chance = probability_of_feasibility(*predicted.margins)
+        log_chance = np.log(np.maximum(chance, 1e-300)).sum(1)
+        if not len(predicted.known):
+            return np.argsort(-log_chance, kind="stable")
+        gain = expected_hypervolume_improvement(*predicted.objectives, predicted.known, seed)
+        if not cautious:
+            return np.argsort(-gain * chance.prod(1), kind="stable")
+        likely = np.all(chance > 0.5, axis=1)
+        return np.lexsort((-np.where(likely, gain, log_chance), ~likely))
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorMean:
+    """By the predicted values alone, in the order that results have (the paper's).
+
+    Args:
+        ranking: Of `optuna_agnet.core.ranking.RANKINGS`.
+    """
+
+    ranking: Ranking
+
+    def order(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
+        """Row numbers (B,), the best first."""
+        return np.argsort(
+            self.ranking(predicted.objectives[0], predicted.margins[0]), kind="stable"
+        )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
-from optuna_agnet.generator.network import Generator, sample_graphs
+from optuna_agnet.core.arrays import BoolArray, IntArray
+from optuna_agnet.generator.network import Generator
 from optuna_agnet.search.config import AGNetConfig
-from optuna_agnet.spaces.base import BoolArray, CellSpace, Choice, IntArray
+from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.surrogate.base import Candidates
 
 PARENTS = 8
@@ -34,7 +36,7 @@ class Filter:
         fixed: Decisions that a candidate must have, by name.
     """
 
-    space: CellSpace
+    space: SearchSpace
     dedup: str
     taken: frozenset[object]
     fixed: Mapping[str, Choice]
@@ -82,40 +84,6 @@ class Filter:
         return fits
 
 
-def generator_pool(
-    generator: Generator, config: AGNetConfig, allowed: Filter, rng: torch.Generator
-) -> Candidates | None:
-    """Valid new samples of the generator, at most ``config.pool_size``; None where it hardly finds any."""
-    parts: list[Candidates] = []
-    count = 0
-    for draws in config.draws:
-        if parts:
-            allowed = allowed.without(parts[-1].x)
-        part = _sampled(generator, draws, config, allowed, rng)
-        parts.append(part)
-        count += len(part.x)
-        if count >= config.pool_size:
-            break
-    if count < max(1, config.pool_size * _LEAST_NEW):
-        return None
-    scores = [part.scores for part in parts if part.scores is not None]
-    pool = Candidates(np.concatenate([part.x for part in parts]), torch.cat(scores))
-    kept = torch.randperm(count, generator=rng)[: config.pool_size].numpy()
-    return pool.take(kept)
-
-
-def _sampled(
-    generator: Generator, draws: int, config: AGNetConfig, allowed: Filter, rng: torch.Generator
-) -> Candidates:
-    with torch.no_grad():
-        scores = generator(generator.latents(draws, rng, uniform=config.uniform_latents))
-    x, valid = generator.space.decode(sample_graphs(scores, rng))
-    rows = np.flatnonzero(valid)
-    fixed = allowed.fix(x[rows])
-    new = allowed.new(fixed)
-    return Candidates(fixed[new], scores.flat()[torch.from_numpy(rows[new])])
-
-
 def neighbor_pool(best: IntArray, size: int, allowed: Filter, rng: np.random.Generator) -> IntArray:
     """New neighbours of the incumbents ``best`` (B, D), at most ``size``."""
     x = allowed.fix(allowed.space.neighbors(best[:PARENTS]))
@@ -144,3 +112,133 @@ def random_pool(size: int, allowed: Filter, rng: np.random.Generator) -> IntArra
             " Stop here, widen the space, or set AGNetConfig(allow_duplicates=True)"
         )
     return rng.permutation(every)[:size]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRequest:
+    """What a source of candidates is asked for.
+
+    Args:
+        generator: As trained on the results so far.
+        incumbents: Decisions (N, D) of all results, the best first; of the first prior study while there are none.
+        size: Most candidates that are wanted.
+        allowed: What each of them must fulfil.
+        rng: For all that is random; the same state gives the same candidates.
+    """
+
+    generator: Generator
+    incumbents: IntArray
+    size: int
+    allowed: Filter
+    rng: np.random.Generator
+
+
+@runtime_checkable
+class CandidateSource(Protocol):
+    """Where the candidates of a proposal come from. Sources take turns, one a proposal."""
+
+    @property
+    def name(self) -> str:
+        """What `Proposal.source` and the study say of a proposal that came from it."""
+
+    def candidates(self, request: CandidateRequest) -> Candidates | None:
+        """New and allowed architectures (``request.allowed.new``); None where there is none: random ones then."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorSource:
+    """Valid new samples of the generator; None where it hardly finds any.
+
+    Args:
+        samples_per_attempt: Samples of one attempt after the other, until there are as many as asked for.
+        uniform_latents: As in `AGNetConfig`.
+    """
+
+    samples_per_attempt: tuple[int, ...]
+    uniform_latents: bool
+    name: str = "generator"
+
+    def candidates(self, request: CandidateRequest) -> Candidates | None:
+        """At most ``request.size``."""
+        rng = torch.Generator().manual_seed(int(request.rng.integers(2**62)))
+        allowed, parts, count = request.allowed, list[Candidates](), 0
+        for samples in self.samples_per_attempt:
+            if parts:
+                allowed = allowed.without(parts[-1].x)
+            parts.append(self._sampled(samples, request.generator, allowed, rng))
+            count += len(parts[-1].x)
+            if count >= request.size:
+                break
+        if count < max(1, request.size * _LEAST_NEW):
+            return None
+        scores = [part.scores for part in parts if part.scores is not None]
+        pool = Candidates(np.concatenate([part.x for part in parts]), torch.cat(scores))
+        kept = torch.randperm(count, generator=rng)[: request.size].numpy()
+        return pool.take(kept)
+
+    def _sampled(
+        self, samples: int, generator: Generator, allowed: Filter, rng: torch.Generator
+    ) -> Candidates:
+        scores, x, valid = generator.sample(samples, rng, uniform=self.uniform_latents)
+        rows = np.flatnonzero(valid)
+        fixed = allowed.fix(x[rows])
+        new = allowed.new(fixed)
+        return Candidates(fixed[new], scores.flat()[torch.from_numpy(rows[new])])
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborSource:
+    """New neighbours of the best results: they differ in one decision."""
+
+    name: str = "neighbors"
+
+    def candidates(self, request: CandidateRequest) -> Candidates | None:
+        """At most ``request.size``; None where all were evaluated."""
+        x = neighbor_pool(request.incumbents, request.size, request.allowed, request.rng)
+        return Candidates(x) if len(x) else None
+
+
+@dataclass(frozen=True, slots=True)
+class RandomSource:
+    """New random architectures."""
+
+    name: str = "random"
+
+    def candidates(self, request: CandidateRequest) -> Candidates | None:
+        """At most ``request.size``; raises `SpaceExhausted` where nothing new is left."""
+        return Candidates(random_pool(request.size, request.allowed, request.rng))
+
+
+def sources_of(config: AGNetConfig) -> tuple[CandidateSource, ...]:
+    """The sources that a config names, in the order of their turns."""
+    known: dict[str, CandidateSource] = {
+        "generator": GeneratorSource(config.samples_per_attempt, config.uniform_latents),
+        "neighbors": NeighborSource(),
+        "random": RandomSource(),
+    }
+    return tuple(known[name] for name in config.candidate_sources)
+
+
+def check_sources(
+    sources: Sequence[CandidateSource] | None, config: AGNetConfig
+) -> tuple[CandidateSource, ...]:
+    """One's own sources, or those of the config.
+
+    Raises:
+        TypeError: One is no source, or there is one instead of a sequence.
+        ValueError: There is none.
+    """
+    if sources is None:
+        return sources_of(config)
+    if not isinstance(sources, Sequence) or not len(sources):
+        raise (ValueError if isinstance(sources, Sequence) else TypeError)(
+            f"candidate_sources={sources!r} must be a sequence of at least one source, such as"
+            " [NeighborSource()]"
+        )
+    for source in sources:
+        if not isinstance(source, CandidateSource) or not isinstance(source.name, str):
+            raise TypeError(
+                f"candidate_sources contains {source!r}: a source has a name and a method candidates(request), see"
+                " optuna_agnet.search.CandidateSource"
+            )
+    return tuple(sources)

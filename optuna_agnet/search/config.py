@@ -7,12 +7,20 @@ from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
 
+from optuna_agnet.core.deprecation import accepts_old_names, old_names_of, warn_of_old_name
+from optuna_agnet.core.ranking import RANKINGS
+from optuna_agnet.core.validation import check_type
 from optuna_agnet.generator.network import GeneratorConfig
 from optuna_agnet.generator.training import TrainingConfig
-from optuna_agnet.search.ranking import RANKINGS
-from optuna_agnet.spaces.base import check_type
 
 Source = Literal["generator", "neighbors", "random"]
+
+
+_RENAMED = {
+    "sources": "candidate_sources",
+    "draws": "samples_per_attempt",
+    "turns": "cell_schedule",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +30,16 @@ class AGNetConfig:
     Args:
         n_startup: Random architectures before the first model (Alg. 1, l. 2: 16).
         round_size: Proposals that share one model and one pool of candidates; 1 refits the surrogate for each.
-        retrain_every: Told results between two rounds of generator training ...
-        retrain_growth: ... and at least this share of all told.
+        retrain_every: Results between two rounds of generator training ...
+        retrain_growth: ... and at least this share of all results.
         learn_from: Only the first so many results train the generator; None: all. The paper's "without LSO" as released
             learns from the 16 of the startup (RELEASED_CODE sec. 6).
         generator: Its shape.
         training: A round of its training.
         weight_factor: k of Eq. 3; infinity weighs all architectures alike (the paper's "without LSO", as described).
-        sources: Where candidates come from, one source a proposal, in turn. Never mixed in one pool: expected
+        candidate_sources: Where candidates come from, one source a proposal, in turn. Never mixed in one pool: expected
             improvement would always prefer the neighbours.
-        draws: Generator samples of one attempt after the other, until ``pool_size`` new candidates are there.
+        samples_per_attempt: Generator samples of one attempt after the other, until there are ``pool_size`` new ones.
         pool_size: Most candidates of a pool.
         uniform_latents: Whether candidates come from z ~ U[-3, 3] (Alg. 1, l. 15) instead of N(0, 1).
         surrogate: "gp" (exact, on true encodings), "xgboost" (trees, on true encodings) or "mlp" (the paper's, on the
@@ -42,9 +50,9 @@ class AGNetConfig:
         ranking: The order of architectures by objectives and constraints: "pareto" (feasible first, then by fronts)
             or "sum" (the paper's sum of ranks with a penalty).
         dedup: What counts as the same architecture: "graph" (isomorphic ones) or "encoding" (equal decisions).
-        turns: For a `Stack`, cells that are searched one after the other and for how many results each: all other
-            cells stay as they are, at first those of one random architecture, later those of the best so far (appendix
-            C.5: ``(("normal", 139), ("reduce", 155))``). Then, and by default, all cells are searched together.
+        cell_schedule: For a `Stack`, cells that are searched one after the other and for how many results each: all
+            other cells stay as they are, at first those of one random architecture, later those of the best so far
+            (appendix C.5: ``(("normal", 139), ("reduce", 155))``). Then, and by default, all are searched together.
         allow_duplicates: Whether an architecture may be proposed again, for noisy objectives.
         device: Where generator and MLP are trained.
 
@@ -66,15 +74,15 @@ class AGNetConfig:
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     weight_factor: float = 0.01  # k = 10e-3, Table 14
-    sources: tuple[Source, ...] = ("generator", "generator", "generator", "neighbors")
-    draws: tuple[int, ...] = (512,)
+    candidate_sources: tuple[Source, ...] = ("generator", "generator", "generator", "neighbors")
+    samples_per_attempt: tuple[int, ...] = (512,)
     pool_size: int = 512
     uniform_latents: bool = False
     surrogate: Literal["gp", "mlp", "xgboost"] = "gp"
     acquisition: Literal["ei", "mean"] = "ei"
     ranking: Literal["pareto", "sum"] = "pareto"
     dedup: Literal["graph", "encoding"] = "graph"
-    turns: tuple[tuple[str, int], ...] = ()
+    cell_schedule: tuple[tuple[str, int], ...] = ()
     allow_duplicates: bool = False
     device: str = "cpu"
 
@@ -102,9 +110,11 @@ class AGNetConfig:
                 f"acquisition='ei' needs a surrogate with an uncertainty: surrogate='gp', not {self.surrogate!r};"
                 " or acquisition='mean'"
             )
-        unknown = set(self.sources) - {"generator", "neighbors", "random"}
-        if unknown or not self.sources:
-            raise ValueError(f"sources={self.sources!r} must name generator, neighbors or random")
+        unknown = set(self.candidate_sources) - {"generator", "neighbors", "random"}
+        if unknown or not self.candidate_sources:
+            raise ValueError(
+                f"candidate_sources={self.candidate_sources!r} must name generator, neighbors or random"
+            )
 
     def _check_numbers(self) -> None:
         for name in ("n_startup", "round_size", "retrain_every", "learn_from", "pool_size"):
@@ -115,6 +125,13 @@ class AGNetConfig:
             raise ValueError(
                 f"retrain_growth={self.retrain_growth!r} must be a number, and not negative"
             )
+
+    def __getattr__(self, name: str) -> Any:
+        """Fields under the names that they had before."""
+        if name not in _RENAMED:
+            raise AttributeError(f"AGNetConfig has no field {name!r}")
+        warn_of_old_name(name, _RENAMED[name])
+        return getattr(self, _RENAMED[name])
 
     @classmethod
     def paper(cls, **changes: Any) -> AGNetConfig:
@@ -133,8 +150,8 @@ class AGNetConfig:
             "retrain_growth": 0.0,
             "generator": GeneratorConfig.paper(),
             "training": TrainingConfig.paper(),
-            "sources": ("generator",),
-            "draws": tuple(range(100, 1000, 100)),  # RELEASED_CODE sec. 5, step 4
+            "candidate_sources": ("generator",),
+            "samples_per_attempt": tuple(range(100, 1000, 100)),  # RELEASED_CODE sec. 5, step 4
             "pool_size": 100,
             "uniform_latents": True,
             "surrogate": "mlp",
@@ -150,12 +167,16 @@ class AGNetConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> AGNetConfig:
         """The reverse of `to_dict`, also after a round trip through JSON."""
+        values = old_names_of(values, **_RENAMED)
         training = dict(values["training"], betas=tuple(values["training"]["betas"]))
         parts = {
             "generator": GeneratorConfig(**values["generator"]),
             "training": TrainingConfig(**training),
-            "sources": tuple(values["sources"]),
-            "draws": tuple(values["draws"]),
-            "turns": tuple((cell, results) for cell, results in values["turns"]),
+            "candidate_sources": tuple(values["candidate_sources"]),
+            "samples_per_attempt": tuple(values["samples_per_attempt"]),
+            "cell_schedule": tuple((cell, results) for cell, results in values["cell_schedule"]),
         }
         return cls(**{**values, **parts})
+
+
+AGNetConfig.__init__ = accepts_old_names(**_RENAMED)(AGNetConfig.__init__)  # type: ignore[method-assign]

@@ -8,22 +8,23 @@ import json
 import warnings
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
-from optuna_agnet import __version__
-from optuna_agnet.checkpoints import Checkpoints
-from optuna_agnet.generator.network import Generator
-from optuna_agnet.generator.pretraining import checksum, valid_share
+from optuna_agnet.core.ranking import RANKINGS, rank_weights
+from optuna_agnet.core.seeds import Stream, seed_from
+from optuna_agnet.core.version import VERSION
+from optuna_agnet.generator.checkpoints import Checkpoints
+from optuna_agnet.generator.files import checksum
+from optuna_agnet.generator.network import Generator, valid_share
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
-from optuna_agnet.search.observations import Told
-from optuna_agnet.search.ranking import RANKINGS, rank_weights
-from optuna_agnet.spaces.base import CellSpace
+from optuna_agnet.search.observations import Observations
+from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
-from optuna_agnet.surrogate.mlp import MLPSurrogate, unit_range
-from optuna_agnet.surrogate.ranking import RankingHead
+from optuna_agnet.surrogate.mlp import MLPSurrogate
+from optuna_agnet.surrogate.ranking_loss import RankingHead
+from optuna_agnet.surrogate.targets import unit_range
 from optuna_agnet.surrogate.xgboost import XGBoostSurrogate
 
 _SAMPLES = 128
@@ -34,7 +35,7 @@ _USELESS = 0.05
 """With fewer valid samples than this share, a pretrained generator is worth a warning."""
 
 
-def training_sizes(told: int, config: AGNetConfig) -> list[int]:
+def training_sizes(observations: int, config: AGNetConfig) -> list[int]:
     """How many results each round so far was trained on: the startup's, then in steps that grow with the data.
 
     Example:
@@ -42,7 +43,7 @@ def training_sizes(told: int, config: AGNetConfig) -> list[int]:
         [16, 20, 24, 28, 32, 36, 40]
     """
     sizes, size = [], config.n_startup
-    while size <= told:
+    while size <= observations:
         sizes.append(size)
         size += max(config.retrain_every, int(size * config.retrain_growth))
     return sizes
@@ -60,33 +61,33 @@ class Model:
         config: Of the search.
         seed: Of the search.
         surrogate: One to use instead of that of the config.
-        sources: Results of other studies: the generator is first trained on them, as many rounds as a search with so
-            many results has, and they are the prior of the Gaussian process.
+        prior_observations: Results of other studies: the generator is first trained on them, as many rounds as a
+            search with so many results has, and they are the prior of the Gaussian process.
         checkpoints: Where rounds of training that others have done are looked for, and one's own are left.
     """
 
     def __init__(
         self,
-        space: CellSpace,
+        space: SearchSpace,
         pretrained: Generator,
         config: AGNetConfig,
         seed: int,
         surrogate: Surrogate | None = None,
-        sources: Sequence[Told] = (),
+        prior_observations: Sequence[Observations] = (),
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self.space, self.config, self.seed = space, config, seed
-        self._given, self._sources = surrogate, sources
+        self._given, self._prior_observations = surrogate, prior_observations
         self._checkpoints = (
             checkpoints if surrogate is None else None
         )  # what one of your own knows is not in them
         self.resets = 0
         self.rank = RANKINGS[config.ranking]
-        rng = torch.Generator().manual_seed(seed_from(seed, 8))
+        rng = torch.Generator().manual_seed(seed_from(seed, Stream.PRETRAINED_CHECK))
         self._valid = valid_share(pretrained, _SAMPLES, rng)
         if self._valid < _USELESS:
             self._warn(pretrained)
-        self._pretrained = self._taught(pretrained)
+        self._pretrained = self._warm_started(pretrained)
         self._start(1, ())
 
     def _warn(self, pretrained: Generator) -> None:
@@ -100,25 +101,28 @@ class Model:
             stacklevel=2,
         )
 
-    def _taught(self, pretrained: Generator) -> Generator:
+    def _warm_started(self, pretrained: Generator) -> Generator:
         """A copy of the generator, trained on the sources, whose rounds take turns; without sources the generator."""
-        if not self._sources:
+        if not self._prior_observations:
             return pretrained
         self.generator = copy.deepcopy(pretrained).to(self.config.device)
         trainer = Trainer(self.generator, self.config.training)
-        rounds = [len(training_sizes(len(told), self.config)) for told in self._sources]
+        rounds = [
+            len(training_sizes(len(observations), self.config))
+            for observations in self._prior_observations
+        ]
         for version in range(max(rounds)):
-            for number, told in enumerate(self._sources):
+            for number, observations in enumerate(self._prior_observations):
                 if version < rounds[number]:
-                    seed = seed_from(self.seed, 6, number, version)
-                    trainer.round(self._data(told), torch.Generator().manual_seed(seed))
-        rng = torch.Generator().manual_seed(seed_from(self.seed, 7))
+                    seed = seed_from(self.seed, Stream.PRIOR_ROUND, number, version)
+                    trainer.round(self._data(observations), torch.Generator().manual_seed(seed))
+        rng = torch.Generator().manual_seed(seed_from(self.seed, Stream.PRIOR_CHECK))
         return pretrained if self._collapsed(rng) else self.generator
 
-    def _start(self, quantities: int, constraints: tuple[str, ...]) -> None:
-        """Pretrained weights, a fresh surrogate of so many quantities, constraints of these names among them."""
+    def _start(self, outcomes: int, constraints: tuple[str, ...]) -> None:
+        """Pretrained weights, a fresh surrogate of so many outcomes, constraints of these names among them."""
         self.generator = copy.deepcopy(self._pretrained).to(self.config.device)
-        self._quantities, self._constraints = quantities, constraints
+        self._outcomes, self._constraints = outcomes, constraints
         self.surrogate = self._fresh() if self._given is None else self._given
         self._trainer = Trainer(self.generator, self.config.training, self._head())
         self.version = 0  # rounds of training so far
@@ -127,17 +131,19 @@ class Model:
 
     def _fresh(self) -> Surrogate:
         if self.config.surrogate == "gp":
-            return GaussianProcess(self.space, sources=[self._fitted(t) for t in self._sources])
+            return GaussianProcess(
+                self.space, priors=[self._fitted(t) for t in self._prior_observations]
+            )
         if self.config.surrogate == "xgboost":
             return XGBoostSurrogate(self.space)
         width = self.space.num_nodes * len(self.space.node_types)
         width += self.space.num_nodes * (self.space.num_nodes - 1) // 2
-        return MLPSurrogate(width, self._quantities, seed=self.seed).to(self.config.device)
+        return MLPSurrogate(width, self._outcomes, seed=self.seed).to(self.config.device)
 
-    def _fitted(self, source: Told) -> GaussianProcess:
-        """What a source knows of the quantities; nothing of those that it has not."""
+    def _fitted(self, source: Observations) -> GaussianProcess:
+        """What a prior study knows of the outcomes; nothing of those that it has not."""
         process = GaussianProcess(self.space)
-        values = source.with_constraints(self._constraints).quantities
+        values = source.with_constraints(self._constraints).outcomes
         process.fit(source.x, values, source.ranks(self.rank))
         return process
 
@@ -149,26 +155,26 @@ class Model:
             return self.surrogate
         return RankingHead(self.surrogate, self.space)
 
-    def advance(self, told: Told) -> None:
-        """Train the rounds that ``told`` asks for; start over if earlier results are not what they were."""
-        sizes = training_sizes(len(told), self.config)
-        same = _digest(told.head(self.trained_on).data) == self.digest
-        quantities = told.quantities.shape[1]
-        renamed = told.names != self._constraints or quantities != self._quantities
+    def advance(self, observations: Observations) -> None:
+        """Train the rounds that ``observations`` asks for; start over if earlier results are not what they were."""
+        sizes = training_sizes(len(observations), self.config)
+        same = _digest(observations.head(self.trained_on).data) == self.digest
+        outcomes = observations.outcomes.shape[1]
+        renamed = observations.names != self._constraints or outcomes != self._outcomes
         if self.version > len(sizes) or not same or renamed:
-            self._start(quantities, told.names)
-        self._catch_up(told, sizes)
+            self._start(outcomes, observations.names)
+        self._catch_up(observations, sizes)
         for size in sizes[self.version :]:
-            self._round(told.head(size))
+            self._round(observations.head(size))
             if self._checkpoints is not None:
                 self._checkpoints.save(self._name(self.digest), self._trainer.optimizer.state)
 
-    def _catch_up(self, told: Told, sizes: list[int]) -> None:
+    def _catch_up(self, observations: Observations, sizes: list[int]) -> None:
         """Take over the last of the rounds of these sizes that somebody else has trained."""
         if self._checkpoints is None:
             return
         for version in range(len(sizes), self.version, -1):
-            known = told.head(sizes[version - 1])
+            known = observations.head(sizes[version - 1])
             digest = _digest(known.data)
             state = self._checkpoints.load(self._name(digest), self._trainer.optimizer.state)
             if state is not None:
@@ -178,29 +184,33 @@ class Model:
 
     def _name(self, digest: bytes) -> str:
         """Of the state after a round on results with this digest: a digest of everything that it follows from."""
-        about = (__version__, self.space.fingerprint, self.config.to_dict(), self.seed)
+        about = (VERSION, self.space.fingerprint, self.config.to_dict(), self.seed)
         start = checksum({name: t.cpu() for name, t in self._pretrained.state_dict().items()})
         return _digest(json.dumps([*about, self._constraints, start]).encode() + digest).hex()
 
-    def _round(self, told: Told) -> None:
+    def _round(self, observations: Observations) -> None:
         version = self.version
-        rng = torch.Generator().manual_seed(seed_from(self.seed, 1, version))
-        self._train(told, rng)
+        rng = torch.Generator().manual_seed(seed_from(self.seed, Stream.TRAINING_ROUND, version))
+        self._train(observations, rng)
         if self._collapsed(rng):
-            self._start(self._quantities, self._constraints)
-            self._train(told, rng)
+            self._start(self._outcomes, self._constraints)
+            self._train(observations, rng)
             self.resets += 1
-        self.version, self.trained_on, self.digest = version + 1, len(told), _digest(told.data)
+        self.version, self.trained_on, self.digest = (
+            version + 1,
+            len(observations),
+            _digest(observations.data),
+        )
 
-    def _train(self, told: Told, rng: torch.Generator) -> None:
+    def _train(self, observations: Observations, rng: torch.Generator) -> None:
         if self.config.training.alpha:  # who teaches has to know the results first
-            self.surrogate.fit(told.x, told.quantities, told.ranks(self.rank))
-        self._trainer.round(self._data(told.head(self.config.learn_from)), rng)
+            self.surrogate.fit(observations.x, observations.outcomes, observations.ranks(self.rank))
+        self._trainer.round(self._data(observations.head(self.config.learn_from)), rng)
 
-    def _data(self, told: Told) -> TrainingData:
-        weights = rank_weights(told.ranks(self.rank), self.config.weight_factor)
-        targets = torch.from_numpy(unit_range(told.quantities))
-        graphs = self.space.encode(told.x)
+    def _data(self, observations: Observations) -> TrainingData:
+        weights = rank_weights(observations.ranks(self.rank), self.config.weight_factor)
+        targets = torch.from_numpy(unit_range(observations.outcomes))
+        graphs = self.space.encode(observations.x)
         return TrainingData.of(graphs, self.generator.device, torch.from_numpy(weights), targets)
 
     def _collapsed(self, rng: torch.Generator) -> bool:
@@ -209,19 +219,3 @@ class Model:
 
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
-
-
-def check_seed(seed: object) -> int:
-    """A seed as Python's integer, which JSON can hold.
-
-    Raises:
-        ValueError: It is no integer, or negative.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed={seed!r} must be an integer of at least 0")
-    return int(seed)
-
-
-def seed_from(*parts: int) -> int:
-    """A seed that depends on all parts."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -11,16 +11,15 @@ from typing import TypeAlias
 
 import numpy as np
 
-from optuna_agnet.search.ranking import Ranking
-from optuna_agnet.spaces.base import BoolArray, IntArray
-from optuna_agnet.surrogate.base import FloatArray
+from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
+from optuna_agnet.core.ranking import Ranking, signs
 
 Result: TypeAlias = tuple[IntArray, tuple[float, ...] | None, Mapping[str, float]]
 """Decisions (D,), objectives as the user gives them or None, constraints by name."""
 
 
 @dataclass(frozen=True)
-class Told:
+class Observations:
     """Evaluated architectures in the order in which their results came.
 
     Args:
@@ -45,7 +44,7 @@ class Told:
         return self.x.tobytes() + self.y.tobytes() + self.constraints.tobytes()
 
     @property
-    def quantities(self) -> FloatArray:
+    def outcomes(self) -> FloatArray:
         """(N, M + C): objectives and margins of the constraints, larger is better in every column."""
         return np.concatenate([self.y, -self.constraints], 1)
 
@@ -58,17 +57,17 @@ class Told:
         """The order (N,) of the results, 0 for the best."""
         return ranking(self.y, -self.constraints)
 
-    def head(self, size: int | None) -> Told:
+    def head(self, size: int | None) -> Observations:
         """The first ``size`` of them; all for None."""
-        return Told(self.x[:size], self.y[:size], self.constraints[:size], self.names)
+        return Observations(self.x[:size], self.y[:size], self.constraints[:size], self.names)
 
-    def with_constraints(self, names: tuple[str, ...]) -> Told:
+    def with_constraints(self, names: tuple[str, ...]) -> Observations:
         """The same with other constraints, in this order; those that it does not know are NaN."""
         constraints = np.full((len(self), len(names)), np.nan)
         for column, name in enumerate(names):
             if name in self.names:
                 constraints[:, column] = self.constraints[:, self.names.index(name)]
-        return Told(self.x, self.y, constraints, names)
+        return Observations(self.x, self.y, constraints, names)
 
     @classmethod
     def of(
@@ -76,13 +75,13 @@ class Told:
         results: Iterable[Result],
         directions: Sequence[str],
         num_decisions: int,
-    ) -> Told:
+    ) -> Observations:
         """From results that have values, and those that were given up because they break a constraint.
 
         Raises:
             ValueError: Numbers of values and directions differ.
         """
-        results = [result for result in results if is_told(result)]
+        results = [result for result in results if is_observed(result)]
         names = tuple(sorted({name for _, _, constraints in results for name in constraints}))
         unknown = (np.nan,) * len(directions)
         for row, values, _ in results:
@@ -101,15 +100,30 @@ class Told:
         )
 
 
-def is_told(result: Result) -> bool:
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that one proposal follows from, besides the seed.
+
+    Args:
+        observations: Results so far, in the order in which they came, or that of the study's manifests.
+        pending: Decisions (P, D) of architectures that are being evaluated.
+        excluded: Decisions (F, D) of architectures that are not to be proposed and have no value.
+        position: Of the proposal; separates the randomness of proposals that know the same results. In a study the
+            number of earlier trials that did not fail: a trial that failed or died leaves its place to the next one,
+            which gets the same architecture if nothing else has changed, so a study that was killed goes on as if it
+            had not been.
+    """
+
+    observations: Observations
+    pending: IntArray
+    excluded: IntArray
+    position: int
+
+
+def is_observed(result: Result) -> bool:
     """Whether a result says something: values, or that a constraint is broken."""
     _, values, constraints = result
     return values is not None or any(value > 0 for value in constraints.values())
-
-
-def signs(directions: Sequence[str]) -> FloatArray:
-    """(M,): 1 for "maximize", -1 for "minimize"."""
-    return np.array([1.0 if direction == "maximize" else -1.0 for direction in directions])
 
 
 def check_result(
@@ -139,20 +153,3 @@ def check_result(
             f"constraints={found} of '{architecture}' contain NaN: leave out what is unknown"
         )
     return values, found
-
-
-def check_directions(directions: Sequence[str]) -> tuple[str, ...]:
-    """Directions as a tuple.
-
-    Raises:
-        ValueError: There is none, or one is neither "maximize" nor "minimize".
-    """
-    if (
-        isinstance(directions, str)
-        or not directions
-        or not set(directions) <= {"maximize", "minimize"}
-    ):
-        raise ValueError(
-            f"directions={directions!r} must be a sequence of 'maximize' and 'minimize'"
-        )
-    return tuple(directions)

@@ -1,22 +1,27 @@
 """What may be searched: spaces of architectures, in numpy alone."""
 
-from optuna_agnet.spaces.base import CellSpace, Decision, Graphs
+from typing import Any
+
+from optuna_agnet.core.deprecation import warn_of_old_name
+from optuna_agnet.spaces.base import Decision, SearchSpace
 from optuna_agnet.spaces.chain import Chain
 from optuna_agnet.spaces.darts import DartsCell
 from optuna_agnet.spaces.edge_cell import EdgeCell
+from optuna_agnet.spaces.graphs import Graphs
 from optuna_agnet.spaces.node_cell import NodeCell
-from optuna_agnet.spaces.presets import (
-    darts,
-    fbnet,
-    nas_bench_101,
-    nas_bench_201,
-    nas_bench_nlp,
-)
+from optuna_agnet.spaces.presets import darts, fbnet, nas_bench_101, nas_bench_201, nas_bench_nlp
 from optuna_agnet.spaces.recurrent import RecurrentCell
 from optuna_agnet.spaces.stack import Stack
 
+
+def __getattr__(name: str) -> Any:
+    if name != "CellSpace":
+        raise AttributeError(f"module 'optuna_agnet.spaces' has no attribute '{name}'")
+    warn_of_old_name("CellSpace", "SearchSpace")
+    return SearchSpace
+
+
 __all__ = [
-    "CellSpace",
     "Chain",
     "DartsCell",
     "Decision",
@@ -24,6 +29,7 @@ __all__ = [
     "Graphs",
     "NodeCell",
     "RecurrentCell",
+    "SearchSpace",
     "Stack",
     "darts",
     "fbnet",

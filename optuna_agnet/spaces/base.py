@@ -14,12 +14,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.architecture import (
+from optuna_agnet.core.architecture import (
     INPUT,
     NONE,
     OUTPUT,
@@ -27,23 +27,17 @@ from optuna_agnet.architecture import (
     graph_keys,
     label_hashes,
 )
+from optuna_agnet.core.arrays import BoolArray, IntArray
+from optuna_agnet.core.validation import check_type
+from optuna_agnet.spaces.graphs import Graphs, to_adjacency
 
 if TYPE_CHECKING:
     import optuna
 
 Choice: TypeAlias = str | bool
-IntArray: TypeAlias = npt.NDArray[np.int64]
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 _ENUMERABLE = 200_000
 _SAMPLE_ROUNDS = 200
-
-
-class Graphs(NamedTuple):
-    """A batch of graphs: ``types`` (B, n) indices into ``space.node_types``, ``edges`` (B, E) bool."""
-
-    types: IntArray
-    edges: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +48,7 @@ class Decision:
     choices: tuple[Choice, ...]
 
 
-def edge_endpoints(n: int) -> tuple[IntArray, IntArray]:
-    """Sources and targets, each (E,), of the upper-triangle edges in encoding order."""
-    targets, sources = np.tril_indices(n, -1)
-    return sources, targets
-
-
-def to_adjacency(edges: BoolArray, n: int) -> BoolArray:
-    """Edges (B, E) as adjacency matrices (B, n, n)."""
-    adjacency = np.zeros((len(edges), n, n), dtype=bool)
-    sources, targets = edge_endpoints(n)
-    adjacency[:, sources, targets] = edges
-    return adjacency
-
-
-class CellSpace(ABC):
+class SearchSpace(ABC):
     """A finite set of architectures, described by categorical decisions.
 
     Subclasses say how decisions become graphs and back; everything else follows from that.
@@ -117,14 +97,14 @@ class CellSpace(ABC):
         return np.full((self.num_nodes, len(self.node_types)), -1, dtype=np.int8)
 
     @property
-    def joins(self) -> BoolArray:
+    def edge_allowed(self) -> BoolArray:
         """(A, A): whether a node of the first type may have an edge to one of the second."""
-        joins = np.ones((len(self.node_types), len(self.node_types)), dtype=bool)
-        joins[[label == NONE for label in self.node_types]] = False
-        return joins
+        edge_allowed = np.ones((len(self.node_types), len(self.node_types)), dtype=bool)
+        edge_allowed[[label == NONE for label in self.node_types]] = False
+        return edge_allowed
 
     @property
-    def apart(self) -> IntArray:
+    def distinct_source_of(self) -> IntArray:
         """(n,): for each node an earlier one, or -1; they share no free source.
 
         Nor does it share one with the earlier one's own earlier one, and so on: three in a chain have three sources.
@@ -339,16 +319,10 @@ class CellSpace(ABC):
         return [type(self).__name__, self.num_nodes, list(self.node_types), decisions]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CellSpace) and self.fingerprint == other.fingerprint
+        return isinstance(other, SearchSpace) and self.fingerprint == other.fingerprint
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
-
-
-def check_type(name: str, value: object, kind: type, example: str) -> None:
-    """Raise a TypeError that names an argument of another type, and how to come by the right one."""
-    if not isinstance(value, kind):
-        raise TypeError(f"{name}={value!r} is no {kind.__name__}: give one, such as {example}")
 
 
 def check_architecture(architecture: object) -> None:
@@ -377,14 +351,3 @@ def check_operations(ops: Sequence[str]) -> tuple[str, ...]:
     if twice:
         raise ValueError(f"operations {twice} are given more than once: names must be unique")
     return tuple(ops)
-
-
-def check_count(name: str, value: int, least: int) -> int:
-    """``value`` as it is.
-
-    Raises:
-        ValueError: It is no integer of at least ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
-    return int(value)

@@ -1,6 +1,6 @@
 """Networks that choose one block per layer (FBNet, Wu et al. 2019; MobileNet-like spaces)."""
 
-# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+# ruff: noqa: D102 - what overrides a method of SearchSpace is documented there
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.architecture import INPUT, NONE, OUTPUT, Architecture
-from optuna_agnet.spaces.base import (
-    BoolArray,
-    CellSpace,
-    Decision,
-    Graphs,
-    IntArray,
-    check_operations,
-    edge_endpoints,
-)
+from optuna_agnet.core.architecture import INPUT, NONE, OUTPUT, Architecture
+from optuna_agnet.core.arrays import BoolArray, IntArray
+from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
+from optuna_agnet.spaces.graphs import Graphs, edge_endpoints
 
 _OUTPUT, _INPUT, _FIRST_OP = 0, 1, 2  # node types are (output, input, *ops)
 
 
-class Chain(CellSpace):
+class Chain(SearchSpace):
     """A chain of layers, each with choices of its own (``layer_0``, ``layer_1``, ...).
 
     Its graph is the chain from input to output. The text form lists the choices with commas.

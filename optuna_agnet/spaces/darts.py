@@ -1,6 +1,6 @@
 """Cells whose nodes pick two predecessors and an operation for each (DARTS, Liu et al. 2019; NAS-Bench-301)."""
 
-# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+# ruff: noqa: D102 - what overrides a method of SearchSpace is documented there
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.architecture import Architecture
-from optuna_agnet.spaces.base import (
-    BoolArray,
-    CellSpace,
-    Decision,
-    Graphs,
-    IntArray,
-    check_count,
-    check_operations,
-    edge_endpoints,
-    to_adjacency,
-)
+from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.core.arrays import BoolArray, IntArray
+from optuna_agnet.core.validation import check_count
+from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
+from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, to_adjacency
 
 PREVIOUS = "previous cell"
 SUM = "node sum"
@@ -39,7 +32,7 @@ OPERATIONS = (
 _OUTPUT, _INPUT, _FIRST_OP = 0, 1, 2  # node types are (output, input, *ops, PREVIOUS, SUM)
 
 
-class DartsCell(CellSpace):
+class DartsCell(SearchSpace):
     """Intermediate nodes that each sum two operations on two different predecessors; the output concatenates them all.
 
     Sources are numbered as in genotypes: 0 and 1 are the outputs of the cell before the previous one and of the
@@ -135,10 +128,10 @@ class DartsCell(CellSpace):
         return degrees
 
     @property
-    def apart(self) -> IntArray:
-        apart = super().apart
-        apart[self._place_of_op[1:, 1]] = self._place_of_op[1:, 0]
-        return apart
+    def distinct_source_of(self) -> IntArray:
+        distinct_source_of = super().distinct_source_of
+        distinct_source_of[self._place_of_op[1:, 1]] = self._place_of_op[1:, 0]
+        return distinct_source_of
 
     def encode(self, x: IntArray) -> Graphs:
         each = x.reshape(len(x), self.nodes, 3)

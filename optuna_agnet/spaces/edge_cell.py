@@ -1,6 +1,6 @@
 """Cells with an operation on every edge of a fixed DAG (NAS-Bench-201, Dong and Yang 2020)."""
 
-# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+# ruff: noqa: D102 - what overrides a method of SearchSpace is documented there
 
 from __future__ import annotations
 
@@ -10,22 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.architecture import Architecture
-from optuna_agnet.spaces.base import (
-    BoolArray,
-    CellSpace,
-    Decision,
-    Graphs,
-    IntArray,
-    check_count,
-    check_operations,
-    edge_endpoints,
-)
+from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.core.arrays import BoolArray, IntArray
+from optuna_agnet.core.validation import check_count
+from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
+from optuna_agnet.spaces.graphs import Graphs, edge_endpoints
 
 _FIRST_OP = 2  # node types are (output, input, *ops)
 
 
-class EdgeCell(CellSpace):
+class EdgeCell(SearchSpace):
     """Every pair of nodes i < j is joined by one operation; a node sums what arrives.
 
     Its graph is the line graph: one graph node an operation, in the order 0>1, 0>2, 1>2, 0>3, ..., between an input and

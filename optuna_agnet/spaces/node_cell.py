@@ -1,6 +1,6 @@
 """Cells with operations on the nodes of a free DAG under an edge limit (NAS-Bench-101, Ying et al. 2019)."""
 
-# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+# ruff: noqa: D102 - what overrides a method of SearchSpace is documented there
 
 from __future__ import annotations
 
@@ -9,24 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.architecture import Architecture, label_hashes, live_nodes, refine
-from optuna_agnet.spaces.base import (
-    BoolArray,
-    CellSpace,
-    Decision,
-    Graphs,
-    IntArray,
-    check_count,
-    check_operations,
-    edge_endpoints,
-    to_adjacency,
-)
+from optuna_agnet.core.architecture import Architecture, label_hashes, live_nodes, refine
+from optuna_agnet.core.arrays import BoolArray, IntArray
+from optuna_agnet.core.validation import check_count
+from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
+from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, to_adjacency
 from optuna_agnet.spaces.ordering import canonical_order
 
 _OUTPUT, _INPUT, _FIRST_OP = 0, 1, 2  # node types are (output, input, *ops)
 
 
-class NodeCell(CellSpace):
+class NodeCell(SearchSpace):
     """A DAG from an input to an output with at most ``max_nodes`` nodes and ``max_edges`` edges.
 
     Nodes that lie on no path from input to output are dropped, and edges are counted afterwards. Decisions are one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.spaces.base import BoolArray, IntArray
+from optuna_agnet.core.arrays import BoolArray, IntArray
 
 
 def canonical_order(

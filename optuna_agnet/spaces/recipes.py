@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.spaces.recurrent_repair import BLEND, FIRST_NODE, OPERATIONS, STATES, Cells
 
 REST = "blend rest"

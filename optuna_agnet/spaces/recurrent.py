@@ -1,6 +1,6 @@
 """Recurrent cells written as recipes (NAS-Bench-NLP, Klyuchnikov et al. 2020)."""
 
-# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+# ruff: noqa: D102 - what overrides a method of SearchSpace is documented there
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.architecture import INPUT, NONE, OUTPUT, Architecture, final_labels, label_hashes
-from optuna_agnet.spaces.base import (
-    BoolArray,
-    CellSpace,
-    Decision,
-    Graphs,
-    IntArray,
-    check_count,
-    edge_endpoints,
-    to_adjacency,
+from optuna_agnet.core.architecture import (
+    INPUT,
+    NONE,
+    OUTPUT,
+    Architecture,
+    final_labels,
+    label_hashes,
 )
+from optuna_agnet.core.arrays import BoolArray, IntArray
+from optuna_agnet.core.validation import check_count
+from optuna_agnet.spaces.base import Decision, SearchSpace
+from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, to_adjacency
 from optuna_agnet.spaces.ordering import canonical_order
 from optuna_agnet.spaces.recipes import REST, cells_of, read_recipe, recipe_of, write_recipe
 from optuna_agnet.spaces.recurrent_repair import (
@@ -44,7 +45,7 @@ _LABELS = (
 )
 
 
-class RecurrentCell(CellSpace):
+class RecurrentCell(SearchSpace):
     """At most ``max_nodes`` nodes that compute up to three new hidden states from an input and the previous ones.
 
     A recipe is JSON, ``{"NODE": {"op": OPERATION, "input": [SOURCE, ...]}, ...}``; sources are ``x``, ``h_prev_0``, ...
@@ -146,17 +147,19 @@ class RecurrentCell(CellSpace):
         return degrees
 
     @property
-    def joins(self) -> BoolArray:
-        joins = super().joins
+    def edge_allowed(self) -> BoolArray:
+        edge_allowed = super().edge_allowed
         reads_x = [*(f"linear_{k}" for k in (2, 3)), *(f"h_prev_{j}" for j in range(STATES))]
-        joins[self._type[INPUT]] = [label in reads_x for label in self.node_types]
-        return joins
+        edge_allowed[self._type[INPUT]] = [label in reads_x for label in self.node_types]
+        return edge_allowed
 
     @property
-    def apart(self) -> IntArray:
-        apart = super().apart
-        apart[self._places.stop + 1 : -1] = np.arange(self._places.stop, self.num_nodes - 2)
-        return apart
+    def distinct_source_of(self) -> IntArray:
+        distinct_source_of = super().distinct_source_of
+        distinct_source_of[self._places.stop + 1 : -1] = np.arange(
+            self._places.stop, self.num_nodes - 2
+        )
+        return distinct_source_of
 
     # -- decisions -----------------------------------------------------------------------------------------------------
 

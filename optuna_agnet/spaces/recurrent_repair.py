@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optuna_agnet.spaces.base import BoolArray, IntArray
+from optuna_agnet.core.arrays import BoolArray, IntArray
 
 BLEND = "blend"
 OPERATIONS = {

@@ -1,6 +1,6 @@
 """Several cells that make one architecture, such as a normal and a reduction cell."""
 
-# ruff: noqa: D102 - what overrides a method of CellSpace is documented there
+# ruff: noqa: D102 - what overrides a method of SearchSpace is documented there
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.architecture import INPUT, NONE, OUTPUT, Architecture
-from optuna_agnet.spaces.base import BoolArray, CellSpace, Decision, Graphs, IntArray
+from optuna_agnet.core.architecture import INPUT, NONE, OUTPUT, Architecture
+from optuna_agnet.core.arrays import BoolArray, IntArray
+from optuna_agnet.spaces.base import Decision, SearchSpace
 from optuna_agnet.spaces.darts import DartsCell
+from optuna_agnet.spaces.graphs import Graphs
 
 _SHARED = (OUTPUT, INPUT, NONE)  # labels that mean the same in every cell
 
 
-class Stack(CellSpace):
+class Stack(SearchSpace):
     """One architecture of several named cells, which are chosen together.
 
     Parameters carry the cell's name and a dot before each (``normal.node_2_inputs``). The graph of the whole is those
@@ -40,8 +42,8 @@ class Stack(CellSpace):
         (24, ['normal', 'reduce'])
     """
 
-    def __init__(self, *, name: str = "stack", **cells: CellSpace) -> None:
-        if not cells or not all(isinstance(cell, CellSpace) for cell in cells.values()):
+    def __init__(self, *, name: str = "stack", **cells: SearchSpace) -> None:
+        if not cells or not all(isinstance(cell, SearchSpace) for cell in cells.values()):
             raise ValueError(
                 f"cells={cells!r}: name one space a cell, e.g. Stack(normal=DartsCell(), reduce=DartsCell())"
             )
@@ -127,21 +129,21 @@ class Stack(CellSpace):
         return degrees
 
     @property
-    def joins(self) -> BoolArray:
-        joins = super().joins
+    def edge_allowed(self) -> BoolArray:
+        edge_allowed = super().edge_allowed
         for cell, types, _ in self._parts():
-            joins[np.ix_(types, types)] &= cell.joins
-        return joins
+            edge_allowed[np.ix_(types, types)] &= cell.edge_allowed
+        return edge_allowed
 
     @property
-    def apart(self) -> IntArray:
-        apart = super().apart
+    def distinct_source_of(self) -> IntArray:
+        distinct_source_of = super().distinct_source_of
         for cell, _, place in self._parts():
-            own = cell.apart[1:]
-            apart[place] = np.where(own < 0, -1, own + place.start - 1)
-        return apart
+            own = cell.distinct_source_of[1:]
+            distinct_source_of[place] = np.where(own < 0, -1, own + place.start - 1)
+        return distinct_source_of
 
-    def _parts(self) -> list[tuple[CellSpace, IntArray, slice]]:
+    def _parts(self) -> list[tuple[SearchSpace, IntArray, slice]]:
         return list(zip(self.cells.values(), self._types, self._places, strict=True))
 
     @property
@@ -158,7 +160,7 @@ class Stack(CellSpace):
     def repair(self, x: IntArray) -> IntArray:
         return np.concatenate([cell.repair(part) for cell, part in self._cut(x)], 1)
 
-    def _cut(self, x: IntArray) -> list[tuple[CellSpace, IntArray]]:
+    def _cut(self, x: IntArray) -> list[tuple[SearchSpace, IntArray]]:
         return [
             (cell, x[:, columns])
             for cell, columns in zip(self.cells.values(), self._columns, strict=True)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.spaces.base import IntArray
+from optuna_agnet.core.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,16 +31,17 @@ class Candidates:
         return Candidates(self.x[rows], None if self.scores is None else self.scores[rows])
 
 
+@runtime_checkable
 class Surrogate(Protocol):
-    """Learns K quantities from evaluated architectures and predicts them for candidates; larger is better.
+    """Learns K outcomes from evaluated architectures and predicts them for candidates; larger is better.
 
     Objectives and constraints are columns alike: a constraint's is its margin, positive where it is kept. Predictions
     are in units of the surrogate's own.
     """
 
     @property
-    def zero(self) -> FloatArray:
-        """(K,): where each quantity's 0 lies in units of the predictions; what a margin is compared with."""
+    def feasibility_threshold(self) -> FloatArray:
+        """(K,): where each outcome's 0 lies in units of the predictions; what a margin is compared with."""
 
     @property
     def fitted(self) -> FloatArray:
@@ -59,3 +58,6 @@ class Surrogate(Protocol):
 
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation, both (B, K)."""
+
+    def condition_on_pending(self, x: IntArray) -> None:
+        """Take account of architectures (P, D) that are being evaluated; those that can't do nothing here."""

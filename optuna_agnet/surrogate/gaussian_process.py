@@ -5,9 +5,9 @@
 Other studies' results are a prior: each source has a GaussianProcess of its own, and what these predict are regressors
 of the mean. Their weights are normal around equal shares of one; the grid also says how far they may be from that, and
 can leave the sources out. Weights are part of the GP (a linear kernel), so a source that misleads is followed less with
-every result, and one that is always wrong is turned around. No sources are the case S = 0 of the same formulas.
+every result, and one that is always wrong gets a negative weight. No sources are the case S = 0 of the same formulas.
 
-Letters: N training architectures, P candidates, K quantities, S sources.
+Letters: N training architectures, P candidates, K outcomes, S sources.
 
 Own code instead of a library, for a measured reason (`benchmarks/gp_library.py`; one core, N = 192, P = 512): fit and
 predict take 13 ms here and 75 ms in GPyTorch, hyperparameters 89 ms (the best of 100 grid points, no local optima) and
@@ -24,60 +24,68 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from optuna_agnet.spaces.base import CellSpace, IntArray
-from optuna_agnet.surrogate.base import Candidates, FloatArray
-from optuna_agnet.surrogate.kernel import Distances, Features, Kernel, Room, covariance, featurize
-from optuna_agnet.surrogate.kernel_choice import GUESSED, best_kernels
-from optuna_agnet.surrogate.scores import normal_scores, zero_score
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.surrogate.base import Candidates
+from optuna_agnet.surrogate.hyperparameters import GUESSED, best_kernels
+from optuna_agnet.surrogate.kernel import (
+    BufferPool,
+    Features,
+    KernelParams,
+    Similarities,
+    covariance,
+    featurize,
+)
+from optuna_agnet.surrogate.targets import normal_scores, zero_score
 
 _TUNING_POINTS = 200
 
 
 class _Posterior:
-    """One quantity given its known values: a GP with the signal's variance in closed form.
+    """One outcome given its known values: a GP with the signal's variance in closed form.
 
     Args:
         distances: Between all architectures of the training set.
-        rows: Row numbers of the training set (n,) where the quantity is known.
+        rows: Row numbers of the training set (n,) where the outcome is known.
         target: (n,).
-        prior: What the sources predict there (n, S).
+        prior: What prior studies predict there (n, S).
         kernel: Hyperparameters.
-        room: Of this quantity.
+        buffers: Of this outcome.
         variance: The signal's; None estimates it.
     """
 
     def __init__(
         self,
-        distances: Distances,
+        distances: Similarities,
         rows: Tensor,
         target: Tensor,
         prior: Tensor,
-        kernel: Kernel,
-        room: Room,
+        kernel: KernelParams,
+        buffers: BufferPool,
         variance: float | None = None,
     ) -> None:
         self.rows, self.target, self.prior, self.kernel = rows, target, prior, kernel
-        self.room = room
-        size, sources = prior.shape
+        self.buffers = buffers
+        size, priors = prior.shape
         self.center, self._middle = target.sum() / max(size, 1), prior.sum(0) / max(size, 1)
         self._offset = prior - self._middle
-        near = covariance(distances.of(rows, rows), kernel, room("covariance", size, size))
+        near = covariance(distances.of(rows, rows), kernel, buffers("covariance", size, size))
         between = self._with_sources(near, self._offset)
-        noisy = room("noisy", size, size).copy_(between)
+        noisy = buffers("noisy", size, size).copy_(between)
         noisy.diagonal().add_(kernel.noise + 1e-8)
-        factor = room("factor", size, size).mT  # by columns, as LAPACK has it: nothing is copied
+        factor = buffers("factor", size, size).mT  # by columns, as LAPACK has it: nothing is copied
         self._factor = torch.linalg.cholesky(noisy, out=factor)
         residual = (target - self.center - self._trend(self._offset))[:, None]
         self._alpha = torch.cholesky_solve(residual, self._factor)
         if variance is None:
-            guessed = GUESSED if sources else 0
+            guessed = GUESSED if priors else 0
             variance = float(((residual * self._alpha).sum() + guessed) / (size + guessed))
         self.variance = variance
         fitted = self.center + (between @ self._alpha)[:, 0] + self._trend(self._offset)
         self.fitted = fitted.numpy()
 
     def _trend(self, offset: Tensor) -> Tensor:
-        """The mean's part (P,) that follows the sources, given how far they (P, S) are from their mean."""
+        """The mean's part (P,) that follows prior studies, given how far they (P, S) are from their mean."""
         trend: Tensor = self.kernel.trust / max(offset.shape[1], 1) * offset.sum(1)
         return trend
 
@@ -86,14 +94,14 @@ class _Posterior:
             return near
         return torch.addmm(near, self._offset, offset.T, alpha=self.kernel.slack)
 
-    def cross(self, distances: Distances, prior: Tensor) -> Tensor:
-        """Covariances (n, P) with others, given distances (N, P) and what the sources predict of them (P, S)."""
+    def cross(self, distances: Similarities, prior: Tensor) -> Tensor:
+        """Covariances (n, P) with others, given distances (N, P) and what prior studies predict of them (P, S)."""
         others = distances.of(self.rows)
-        near = covariance(others, self.kernel, self.room("cross", *others.hamming.shape))
+        near = covariance(others, self.kernel, self.buffers("cross", *others.hamming.shape))
         return self._with_sources(near, prior - self._middle)
 
     def mean(self, cross: Tensor, prior: Tensor) -> Tensor:
-        """Mean (P,), given covariances (n, P) with others and what the sources predict of them (P, S)."""
+        """Mean (P,), given covariances (n, P) with others and what prior studies predict of them (P, S)."""
         found: Tensor = self.center + (cross.T @ self._alpha)[:, 0]
         return found + self._trend(prior - self._middle)
 
@@ -105,7 +113,7 @@ class _Posterior:
             cross.T,
             upper=True,
             left=False,
-            out=self.room("whitened", *cross.shape).T,
+            out=self.buffers("whitened", *cross.shape).T,
         )
         before = 1 + self.kernel.slack * (offset**2).sum(1)
         left: Tensor = (before - whitened.square_().sum(1)).clamp_min(1e-9)
@@ -113,11 +121,11 @@ class _Posterior:
 
 
 class GaussianProcess:
-    """See the module. Each quantity has a GP of its own; predictions are in units of normal scores.
+    """See the module. Each outcome has a GP of its own; predictions are in units of normal scores.
 
     Args:
         space: Whose decisions it reads.
-        sources: Processes that were fitted to other studies' results of the same quantities.
+        priors: Processes that were fitted to other studies' results of the same outcomes.
         tune_every: Hyperparameters are those of the first so many points, a multiple of this; so they depend on the
             data alone and not on how often it was fitted.
         max_points: Bound of the training set: the better half, and an even spread of the others.
@@ -134,23 +142,25 @@ class GaussianProcess:
         ((10, 1), True)
     """
 
-    zero: FloatArray
+    feasibility_threshold: FloatArray
     fitted: FloatArray
 
     def __init__(
         self,
-        space: CellSpace,
+        space: SearchSpace,
         *,
-        sources: Sequence[GaussianProcess] = (),
+        priors: Sequence[GaussianProcess] = (),
         tune_every: int = 8,
         max_points: int = 400,
     ) -> None:
-        self.space, self.sources = space, sources
+        self.space, self.priors = space, priors
         self.tune_every, self.max_points = tune_every, max_points
-        self.kernels: list[Kernel] = []
+        self.kernels: list[KernelParams] = []
         self._tuned_on: bytes | None = None
-        self._room = Room()
-        self._rooms: defaultdict[int, Room] = defaultdict(Room)  # of each quantity
+        self._buffers = BufferPool()
+        self._outcome_buffers: defaultdict[int, BufferPool] = defaultdict(
+            BufferPool
+        )  # of each outcome
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Condition on decisions (N, D) and values (N, K), as `Surrogate.fit`."""
@@ -158,9 +168,9 @@ class GaussianProcess:
         self._tune(x, y)
         kept = _subset(rank, self.max_points)
         self._features = self._featurize(x[kept], "counts")
-        distances = self._features.distances(self._features, self._room)
+        distances = self._features.distances(self._features, self._buffers)
         prior = self._prior(self._features, y.shape[1])
-        self.zero, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
+        self.feasibility_threshold, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
         for column, kernel in enumerate(self.kernels):
             values = y[kept, column]
             known = np.flatnonzero(~np.isnan(values))
@@ -169,19 +179,21 @@ class GaussianProcess:
                 known, values = np.zeros(1, dtype=np.int64), np.zeros(1)
             target, rows = torch.from_numpy(normal_scores(values[known])), torch.from_numpy(known)
             posterior = _Posterior(
-                distances, rows, target, prior[rows, column], kernel, self._rooms[column]
+                distances, rows, target, prior[rows, column], kernel, self._outcome_buffers[column]
             )
             if len(known):
-                self.zero[column] = zero_score(values[known])
-            elif self.sources:
-                self.zero[column] = np.mean([source.zero[column] for source in self.sources])
+                self.feasibility_threshold[column] = zero_score(values[known])
+            elif self.priors:
+                self.feasibility_threshold[column] = np.mean(
+                    [source.feasibility_threshold[column] for source in self.priors]
+                )
             self.fitted[kept[known], column] = posterior.fitted
             self._posteriors.append(posterior)
 
-    def imagine(self, x: IntArray) -> None:
+    def condition_on_pending(self, x: IntArray) -> None:
         """Condition on pending architectures (P, D) as if their predicted means had been observed.
 
-        `zero` and `fitted` stay as they are.
+        `feasibility_threshold` and `fitted` stay as they are.
         """
         more, old = self._featurize(x, "more counts"), len(self._features.one_hot)
         prior = self._prior(more, len(self.kernels))
@@ -191,7 +203,7 @@ class GaussianProcess:
             torch.cat([self._features.counts, more.counts]),
             self._features.num_decisions,
         )
-        distances = self._features.distances(self._features, self._room)
+        distances = self._features.distances(self._features, self._buffers)
         pending = torch.arange(old, old + len(x))
         for column, posterior in enumerate(self._posteriors):
             rows = torch.cat([posterior.rows, pending])
@@ -203,7 +215,7 @@ class GaussianProcess:
                 target,
                 known,
                 posterior.kernel,
-                posterior.room,
+                posterior.buffers,
                 posterior.variance,
             )
 
@@ -217,33 +229,33 @@ class GaussianProcess:
         return torch.stack(means, 1).numpy(), torch.stack(stds, 1).numpy()
 
     def _means(self, features: Features, prior: Tensor) -> Tensor:
-        """Posterior means (P, K), given what the sources predict."""
+        """Posterior means (P, K), given what prior studies predict."""
         given = self._given(features, prior)
         return torch.stack([posterior.mean(cross, known) for posterior, cross, known in given], 1)
 
     def _given(self, features: Features, prior: Tensor) -> list[tuple[_Posterior, Tensor, Tensor]]:
-        """Of each quantity its posterior, covariances with candidates, and what the sources predict of them."""
-        distances = self._features.distances(features, self._room)
+        """Of each outcome its posterior, covariances with candidates, and what prior studies predict of them."""
+        distances = self._features.distances(features, self._buffers)
         known = zip(self._posteriors, prior.unbind(1), strict=True)
         return [(posterior, posterior.cross(distances, p), p) for posterior, p in known]
 
-    def _prior(self, features: Features, quantities: int) -> Tensor:
-        """What the sources predict (P, K, S)."""
-        none = torch.empty(len(features.one_hot), quantities, 0, dtype=torch.float64)
-        found = [source._means(features, none) for source in self.sources]
+    def _prior(self, features: Features, outcomes: int) -> Tensor:
+        """What prior studies predict (P, K, S)."""
+        none = torch.empty(len(features.one_hot), outcomes, 0, dtype=torch.float64)
+        found = [source._means(features, none) for source in self.priors]
         return torch.stack(found, 2) if found else none
 
     def _featurize(self, x: IntArray, name: str) -> Features:
         """Features (N, ...) that last until some are made under the same name."""
-        return featurize(self.space, x, self._room, name)
+        return featurize(self.space, x, self._buffers, name)
 
     def _tune(self, x: IntArray, y: FloatArray) -> None:
         size = max(len(y) - len(y) % self.tune_every, min(len(y), self.tune_every))
         data = x[:size].tobytes() + y[:size].tobytes()
         if data == self._tuned_on:
             return
-        self.kernels, self._tuned_on = [Kernel()] * y.shape[1], data
-        if self.sources and size < self.tune_every:
+        self.kernels, self._tuned_on = [KernelParams()] * y.shape[1], data
+        if self.priors and size < self.tune_every:
             return
         columns = defaultdict(list)  # those known for the same architectures share the costly part
         for column, values in enumerate(y[:size].T):
@@ -256,7 +268,7 @@ class GaussianProcess:
             features = self._featurize(x[rows], "more counts")
             targets = np.stack([normal_scores(y[rows, column]) for column in chosen], 1)
             prior = self._prior(features, y.shape[1])[:, chosen]
-            distances = features.distances(features, self._room)
+            distances = features.distances(features, self._buffers)
             kernels = best_kernels(distances, torch.from_numpy(targets), prior)
             for column, kernel in zip(chosen, kernels, strict=True):
                 self.kernels[column] = kernel

@@ -17,15 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optuna_agnet.architecture import label_hashes, refine
-from optuna_agnet.spaces.base import CellSpace, IntArray, to_adjacency
+from optuna_agnet.core.architecture import label_hashes, refine
+from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.graphs import to_adjacency
 
 _ROUNDS = 1  # of Weisfeiler-Lehman refinement: a node and what it is connected with
 _BUCKETS = 1024  # F
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class KernelParams:
     """Hyperparameters: ``scale`` l, ``mix`` w, ``noise`` variance in units of the signal's.
 
     Weights of the sources have the mean ``trust`` / S and the variance ``slack``, in units of the signal's as well.
@@ -38,11 +40,10 @@ class Kernel:
     slack: float = 0.1
 
 
-class Room:
-    """Memory of the large matrices, for the next fit too.
+class BufferPool:
+    """Reuses the buffers of large matrices from fit to fit, which avoids heap fragmentation.
 
-    What is freed between allocations that stay, of other sizes each time, malloc hardly ever finds again: without this,
-    2,000 asks take 2 GB.
+    Without it, 2,000 asks take 2 GB: each frees matrices of another size between small allocations that stay.
     """
 
     def __init__(self) -> None:
@@ -56,19 +57,19 @@ class Room:
         return held[:size].view(shape)
 
 
-class Distances(NamedTuple):
+class Similarities(NamedTuple):
     """Share of differing decisions and Tanimoto similarity, both (N, P)."""
 
     hamming: Tensor
     tanimoto: Tensor
 
-    def of(self, rows: Tensor, columns: Tensor | None = None) -> Distances:
+    def of(self, rows: Tensor, columns: Tensor | None = None) -> Similarities:
         """Those of some rows, and of some columns or all; indices ascend, so as many as there are is all of them."""
         found = list(self)
         for dim, kept in enumerate((rows, columns)):
             if kept is not None and len(kept) < self.hamming.shape[dim]:
                 found = [part.index_select(dim, kept) for part in found]
-        return Distances(*found)
+        return Similarities(*found)
 
 
 @dataclass(frozen=True)
@@ -89,36 +90,36 @@ class Features:
         """Numbers of the labels that any of them has."""
         return self.counts.sum(0).nonzero()[:, 0]
 
-    def distances(self, other: Features, room: Room | None = None) -> Distances:
+    def distances(self, other: Features, buffers: BufferPool | None = None) -> Similarities:
         """Between all pairs."""
-        room = room or Room()
+        buffers = buffers or BufferPool()
         shape = len(self.one_hot), len(other.one_hot)
-        single = [room(name, *shape, dtype=torch.float32) for name in ("same", "either")]
+        single = [buffers(name, *shape, dtype=torch.float32) for name in ("same", "either")]
         same = torch.mm(self.one_hot, other.one_hot.T, out=single[0])
-        hamming = room("hamming", *shape).copy_(same.div_(-self.num_decisions).add_(1))
+        hamming = buffers("hamming", *shape).copy_(same.div_(-self.num_decisions).add_(1))
         counts, others = (
             torch.index_select(
                 f.counts,
                 1,
                 self.seen,
-                out=room(name, len(f.counts), len(self.seen), dtype=torch.float32),
+                out=buffers(name, len(f.counts), len(self.seen), dtype=torch.float32),
             )
             for name, f in (("own", self), ("others", other))
         )
         dot = torch.mm(counts, others.T, out=single[0])  # labels that were not seen add nothing
         either = torch.add(self.squares[:, None], other.squares, out=single[1]).sub_(dot)
         tanimoto = dot.div_(either).nan_to_num_(nan=1.0)  # 0 / 0: both are empty
-        return Distances(hamming, room("tanimoto", *shape).copy_(tanimoto))
+        return Similarities(hamming, buffers("tanimoto", *shape).copy_(tanimoto))
 
 
-def covariance(distances: Distances, kernel: Kernel, out: Tensor | None = None) -> Tensor:
+def covariance(distances: Similarities, kernel: KernelParams, out: Tensor | None = None) -> Tensor:
     """(N, P), in units of the signal's variance."""
     near = torch.div(distances.hamming, -kernel.scale, out=out).exp_().mul_(kernel.mix)
     return near.add_(distances.tanimoto, alpha=1 - kernel.mix)
 
 
 def featurize(
-    space: CellSpace, x: IntArray, room: Room | None = None, name: str = "counts"
+    space: SearchSpace, x: IntArray, buffers: BufferPool | None = None, name: str = "counts"
 ) -> Features:
     """Features of decisions (N, D) that last until some are made in the room under the same name."""
     graphs = space.encode(x)
@@ -127,6 +128,6 @@ def featurize(
     hashes = np.concatenate(history, 1)  # (N, rounds n), 0 for dead nodes
     buckets = torch.from_numpy((hashes % np.uint64(_BUCKETS)).astype(np.int64))
     alive = torch.from_numpy((hashes != 0).astype(np.float32))
-    counts = (room or Room())(name, len(x), _BUCKETS, dtype=torch.float32).zero_()
+    counts = (buffers or BufferPool())(name, len(x), _BUCKETS, dtype=torch.float32).zero_()
     counts.scatter_add_(1, buckets, alive)
     return Features(torch.from_numpy(space.one_hot(x)), counts, x.shape[1])

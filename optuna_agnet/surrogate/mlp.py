@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.generator.network import Scores, initialise
 from optuna_agnet.generator.training import Head
-from optuna_agnet.spaces.base import IntArray
-from optuna_agnet.surrogate.base import Candidates, FloatArray
+from optuna_agnet.surrogate.base import Candidates
+from optuna_agnet.surrogate.targets import span
 
 
 class MLPSurrogate(Head):
@@ -29,7 +30,7 @@ class MLPSurrogate(Head):
         torch.Size([3, 2])
     """
 
-    zero: FloatArray
+    feasibility_threshold: FloatArray
     fitted: FloatArray
 
     def __init__(self, width: int, outputs: int = 1, *, seed: int = 0) -> None:
@@ -45,13 +46,13 @@ class MLPSurrogate(Head):
         return self.layers(scores)  # type: ignore[no-any-return]
 
     def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
-        """Squared errors, with equal shares for all quantities (Eq. 6): (B,)."""
+        """Squared errors, with equal shares for all outcomes (Eq. 6): (B,)."""
         return ((self(scores.flat()) - targets) ** 2).mean(1)  # type: ignore[no-any-return]
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Only take note of where 0 lies: it was trained together with the generator, on `unit_range` of ``y``."""
         low, width = span(y)
-        self.zero = -low / width
+        self.feasibility_threshold = -low / width
         self.fitted = np.full(y.shape, np.nan)
 
     @torch.no_grad()
@@ -65,25 +66,5 @@ class MLPSurrogate(Head):
             return np.zeros(shape), np.zeros(shape)
         return self(candidates.scores).double().cpu().numpy(), np.zeros(shape)
 
-
-def unit_range(y: FloatArray) -> FloatArray:
-    """Columns of values (N, K) scaled to [0, 1], infinite ones to the nearest end, unknown ones to the lower.
-
-    The paper's surrogate regresses accuracies in [0, 1] (RELEASED_CODE sec. 5); in percent their loss would drown the
-    generator's.
-
-    Example:
-        >>> unit_range(np.array([[1.0], [np.inf], [3.0], [np.nan]])).ravel()
-        array([0., 1., 1., 0.])
-    """
-    low, width = span(y)
-    return np.nan_to_num(np.clip((y - low) / width, 0.0, 1.0), nan=0.0)
-
-
-def span(y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Smallest finite value and width, both (K,); width 1 where all values are equal or unknown."""
-    known = np.isfinite(y)
-    some = known.any(0)
-    low = np.where(some, np.where(known, y, np.inf).min(0), 0.0)
-    high = np.where(some, np.where(known, y, -np.inf).max(0), 0.0)
-    return low, np.where(high > low, high - low, 1.0)
+    def condition_on_pending(self, x: IntArray) -> None:
+        """Nothing: it does not know what is being evaluated."""

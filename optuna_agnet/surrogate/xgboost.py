@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.spaces.base import BoolArray, CellSpace, IntArray
-from optuna_agnet.surrogate.base import Candidates, FloatArray
-from optuna_agnet.surrogate.mlp import span, unit_range
+from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.surrogate.base import Candidates
+from optuna_agnet.surrogate.targets import span, unit_range
 
 _PARAMETERS = {"max_depth": 6, "eta": 0.3, "base_score": 0.5, "nthread": 1, "verbosity": 0}
 _ROUNDS = 500
 
 
 class XGBoostSurrogate:
-    """One ensemble of trees a quantity; it has no uncertainty.
+    """One ensemble of trees a outcome; it has no uncertainty.
 
     Args:
         space: Whose decisions it reads, as the graph's 0/1 vector: one-hot nodes, then edges (sec. A of the paper).
@@ -36,17 +37,17 @@ class XGBoostSurrogate:
         (10, 1)
     """
 
-    zero: FloatArray
+    feasibility_threshold: FloatArray
     fitted: FloatArray
 
-    def __init__(self, space: CellSpace) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         self.space = space
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Learn from decisions (N, D) and values (N, K), as `Surrogate.fit`; it keeps all of them."""
         features = self._features(x)
         low, width = span(y)
-        self.zero = -low / width
+        self.feasibility_threshold = -low / width
         known = ~np.isnan(y)
         columns = zip(unit_range(y).T, known.T, strict=True)
         self._boosters = [_trees(features, targets, weights) for targets, weights in columns]
@@ -56,6 +57,9 @@ class XGBoostSurrogate:
         """Predictions and, as it has no uncertainty, zeros."""
         mean = self._means(self._features(candidates.x))
         return mean, np.zeros_like(mean)
+
+    def condition_on_pending(self, x: IntArray) -> None:
+        """Nothing: it does not know what is being evaluated."""
 
     def _means(self, features: npt.NDArray[np.float32]) -> FloatArray:
         means = [booster.inplace_predict(features) for booster in self._boosters]

@@ -1,19 +1,14 @@
-"""Pictures of architectures and of what a study did, as plotly figures with `optuna.visualization`'s conventions.
+"""Pictures of architectures and of what a study did; the public face of `optuna_agnet.analysis.figures`."""
 
-Functions take a study (and the space it searched) and return a figure. plotly is imported when a figure is drawn;
-`architecture_svg` does without.
-"""
-
-from optuna_agnet.visualization.cell import architecture_svg, plot_architecture
-from optuna_agnet.visualization.model import (
-    plot_latent_space,
-    plot_operation_drift,
-    plot_surrogate_calibration,
-)
-from optuna_agnet.visualization.trials import (
+from optuna_agnet.analysis.figures import (
+    architecture_svg,
+    plot_architecture,
     plot_feasibility,
     plot_latency_accuracy,
+    plot_latent_space,
+    plot_operation_drift,
     plot_search_progress,
+    plot_surrogate_calibration,
 )
 
 __all__ = [

@@ -16,7 +16,7 @@ from optuna_agnet.generator.training import Trainer
 from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.mlp import MLPSurrogate
-from optuna_agnet.surrogate.ranking import RankingHead
+from optuna_agnet.surrogate.ranking_loss import RankingHead
 from optuna_agnet.surrogate.xgboost import XGBoostSurrogate
 
 SPACE = spaces.nas_bench_201()

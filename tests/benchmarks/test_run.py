@@ -47,19 +47,19 @@ class Scripted:
 
     def __init__(self, rows):
         self.asked = iter(TOY.space.architectures(np.array(rows)))
-        self.told = []
+        self.observations = []
 
     def ask(self):
         return next(self.asked)
 
     def tell(self, architecture, values, constraints=None):
-        self.told.append((values, constraints))
+        self.observations.append((values, constraints))
 
 
 def test_a_method_is_told_all_there_is_and_none_where_something_is_missing():
     method = Scripted([[3, 3, 0, 0, 0, 0], [0] * 6, [3, 3, 3, 0, 0, 1]])
     found = run.search(TOY, method, 3)
-    assert method.told == [
+    assert method.observations == [
         ([6.0, 2.0], {"latency": 0.0}),
         (None, None),
         ([10.0, 3.0], {"latency": 1.0}),
@@ -81,17 +81,17 @@ def test_without_constraints_none_are_told():
 
     class NoConstraints(Scripted):
         def tell(self, architecture, values):
-            self.told.append(values)
+            self.observations.append(values)
 
     method = NoConstraints([[3, 3, 0, 0, 0, 0]])
     assert run.search(plain, method, 1)["constraints"] == {}
-    assert method.told == [[6.0, 2.0]]
+    assert method.observations == [[6.0, 2.0]]
 
 
 def test_a_sampler_sees_values_constraints_and_failures():
     search = run.SamplerSearch(TOY, optuna.samplers.RandomSampler(seed=0))
-    told = [([1.0, 2.0], {"latency": 0.5}), (None, None)]
-    for values, constraints in told:
+    observations = [([1.0, 2.0], {"latency": 0.5}), (None, None)]
+    for values, constraints in observations:
         search.tell(search.ask(), values, constraints)
     good, failed = search._study.trials
     assert (good.values, good.constraints) == ([1.0, 2.0], {"latency": 0.5})

@@ -23,10 +23,10 @@ def problem(space):
     return Problem("made up", space, evaluate, data="none")
 
 
-def proposals(search, told, n=2):
+def proposals(search, observations, n=2):
     """The next n rows (n, D) after a number of random results, and all rows told."""
     rng = np.random.default_rng(0)
-    x = SPACE.sample(told, rng)
+    x = SPACE.sample(observations, rng)
     for arch, value in zip(SPACE.architectures(x), x.sum(1), strict=True):
         search.tell(arch, float(value))
     return SPACE.choices(search.ask(n)), x
@@ -37,8 +37,8 @@ def test_the_reduction_cell_stays_until_query_155_and_the_normal_one_until_310(m
     monkeypatch.setattr(Trainer, "round", lambda self, data, rng: None)
     made_up = problem(SPACE)
 
-    def after(told, seed=0):
-        return proposals(METHODS["agnet-turns"](made_up, seed), told)
+    def after(observations, seed=0):
+        return proposals(METHODS["agnet-turns"](made_up, seed), observations)
 
     (startup, _), (first, _), (last, _) = after(15), after(16), after(154)
     assert (startup[0] != startup[1]).any()
@@ -46,8 +46,8 @@ def test_the_reduction_cell_stays_until_query_155_and_the_normal_one_until_310(m
     assert (np.concatenate([first, last])[:, HALF:] == fixed).all()
     assert (first[0, :HALF] != first[1, :HALF]).any()
     assert (after(16, seed=1)[0][0, HALF:] != fixed).any()
-    for told in (155, 309):
-        rows, x = after(told)
+    for observations in (155, 309):
+        rows, x = after(observations)
         best = x[:155][x[:155].sum(1).argmax()]
         assert (rows[:, :HALF] == best[:HALF]).all()
         assert (rows[0, HALF:] != rows[1, HALF:]).any()
@@ -81,7 +81,7 @@ def test_the_paper_searches_the_space_of_one_cell(monkeypatch):
         search.tell(arch, [float(value)])
     search.ask()
     assert search._search.space == SPACE.cells["normal"]
-    assert len(search._search.told) == 16
+    assert len(search._search.observations) == 16
 
 
 def test_other_spaces_have_no_cells_to_take_turns():

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,14 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_agnet import AGNetConfig, AGNetSampler, manifests, spaces
+from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import TrainingConfig
-from optuna_agnet.search import AGNet, SpaceExhausted
+from optuna_agnet.search import Proposer, Snapshot, SpaceExhausted
 from optuna_agnet.search.candidates import Filter
-from optuna_agnet.spaces.base import CellSpace
-from optuna_agnet.study_state import Snapshot, StudyState
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.study import training_rounds
+from optuna_agnet.study.storage_view import StudyState
 
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv"))
 """With 729 combinations small enough that workers without claims get in each other's way."""
@@ -34,7 +35,7 @@ QUICK = AGNetConfig(
     n_startup=4,
     retrain_every=8,
     training=TrainingConfig(steps=1, batch_size=8, latents=8),
-    draws=(64,),
+    samples_per_attempt=(64,),
     pool_size=32,
     dedup="encoding",
 )
@@ -44,7 +45,7 @@ PHASES = ("created", "claimed", "parameters", "telling")
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     [
-        *("optuna_agnet.sampler", "torch._dynamo", "sqlalchemy.orm"),
+        *("optuna_agnet.study.sampler", "torch._dynamo", "sqlalchemy.orm"),
         *("psycopg", "pymysql", "redis", "grpc"),
     ]
 )
@@ -90,14 +91,14 @@ class Sampler(AGNetSampler):
 class Lockstep(Sampler):
     """Every worker wants the first architecture that it believes to be free: as many collisions as there can be."""
 
-    def _propose(self, search: AGNet, snapshot: Snapshot, fixed: Any) -> Any:
-        taken = np.concatenate([snapshot.told.x, snapshot.pending, snapshot.excluded])
+    def _propose(self, search: Proposer, snapshot: Snapshot, fixed: Any) -> Any:
+        taken = np.concatenate([snapshot.observations.x, snapshot.pending, snapshot.excluded])
         allowed = Filter(self._space, "encoding", frozenset(), fixed).without(taken)
         every = self._space.enumerate()
         free = allowed.new(every)
         if not len(free):
             raise SpaceExhausted("all are taken")
-        return super()._propose(search, snapshot, fixed)._replace(row=every[free[0]])
+        return replace(super()._propose(search, snapshot, fixed), row=every[free[0]])
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -183,7 +184,7 @@ def run(
 # -- what a study holds ----------------------------------------------------------------------------------------------
 
 
-def held(study: Study, space: CellSpace = SPACE) -> list[str]:
+def held(study: Study, space: SearchSpace = SPACE) -> list[str]:
     """The architectures that trials evaluated, are evaluating or claimed."""
     state = StudyState(space, study, max_failures=2)
     trials = study.get_trials(deepcopy=False)
@@ -191,12 +192,12 @@ def held(study: Study, space: CellSpace = SPACE) -> list[str]:
     return ["".join(map(str, row)) for row in rows if row is not None]
 
 
-def rounds(study: Study, space: CellSpace = SPACE) -> list[list[int]]:
+def rounds(study: Study, space: SearchSpace = SPACE) -> list[list[int]]:
     """The trials that each round of training learned from, as the workers agreed."""
     stored = study._storage.get_study_system_attrs(study._study_id)
-    names = (manifests.key(space, QUICK, version) for version in itertools.count())
+    names = (training_rounds.key(space, QUICK, version) for version in itertools.count())
     texts = [stored[name] for name in itertools.takewhile(stored.__contains__, names)]
-    found = [manifests.parse(text, range(len(study.trials))) for text in texts]
+    found = [training_rounds.parse(text, range(len(study.trials))) for text in texts]
     return [numbers for numbers in found if numbers is not None]
 
 

@@ -15,9 +15,9 @@ from crew import SPACE, Sampler
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from optuna_agnet import study_state
 from optuna_agnet.search.candidates import Filter
-from optuna_agnet.study_state import CLAIM, StudyState
+from optuna_agnet.study import storage_view
+from optuna_agnet.study.storage_view import CLAIM, StudyState
 
 KEYS = Filter(SPACE, "encoding", frozenset(), {}).keys
 X, Y = SPACE.sample(2, np.random.default_rng(0))
@@ -32,7 +32,7 @@ def ask(study: optuna.Study, row: object = None) -> optuna.Trial:
     """A trial that claims a row, if one is given, and has no parameters yet."""
     trial = study.ask()
     if row is not None:
-        study_state.claim(study, trial, row)
+        storage_view.claim(study, trial, row)
     return trial
 
 
@@ -55,15 +55,15 @@ def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], li
             waits.append(seconds)
             event()
 
-        monkeypatch.setattr("optuna_agnet.study_state.time.sleep", sleep)
+        monkeypatch.setattr("optuna_agnet.study.storage_view.time.sleep", sleep)
         return waits
 
     return set_event
 
 
-def keeps(study: optuna.Study, trial: optuna.Trial, row: object = X) -> bool:
+def confirm_claim(study: optuna.Study, trial: optuna.Trial, row: object = X) -> bool:
     state = StudyState(SPACE, study, max_failures=2)
-    return state.keeps(study, trial.number, KEYS(row[None])[0], KEYS)
+    return state.confirm_claim(study, trial.number, KEYS(row[None])[0], KEYS)
 
 
 # -- who keeps a claim -----------------------------------------------------------------------------------------------
@@ -73,23 +73,23 @@ def test_nobody_else_wants_it() -> None:
     study = new_study()
     first, other = ask(study, X), ask(study, Y)
     ask(study)
-    assert keeps(study, first)
-    assert keeps(study, other, Y)
+    assert confirm_claim(study, first)
+    assert confirm_claim(study, other, Y)
 
 
 def test_the_larger_number_gives_way(during: Callable) -> None:
     study = new_study()
     waits = during(lambda: None)
     ask(study, X)
-    assert not keeps(study, ask(study, X))
+    assert not confirm_claim(study, ask(study, X))
     assert waits == []
 
 
 def test_the_smaller_number_keeps_it_once_the_other_has_given_way(during: Callable) -> None:
     study = new_study()
     first, second = ask(study, X), ask(study, X)
-    waits = during(lambda: study_state.claim(study, second, Y))
-    assert keeps(study, first)
+    waits = during(lambda: storage_view.claim(study, second, Y))
+    assert confirm_claim(study, first)
     assert len(waits) == 1
 
 
@@ -97,7 +97,7 @@ def test_the_smaller_number_gives_way_to_one_that_looked_too_early(during: Calla
     study = new_study()
     first, second = ask(study, X), ask(study, X)
     waits = during(lambda: take(second, X))
-    assert not keeps(study, first)
+    assert not confirm_claim(study, first)
     assert len(waits) == 1
 
 
@@ -106,7 +106,7 @@ def test_the_smaller_number_does_not_wait_for_ever(during: Callable) -> None:
     first = ask(study, X)
     ask(study, X)
     waits = during(lambda: None)
-    assert not keeps(study, first)
+    assert not confirm_claim(study, first)
     assert 0.5 < sum(waits) < 2
 
 
@@ -117,14 +117,14 @@ def test_one_that_was_finished_meanwhile_is_taken() -> None:
     state.read(study, first.number)
     take(second, X)
     study.tell(second, 1.0)
-    assert not state.keeps(study, first.number, KEYS(X[None])[0], KEYS)
+    assert not state.confirm_claim(study, first.number, KEYS(X[None])[0], KEYS)
 
 
 def test_enqueued_architectures_are_taken() -> None:
     study = new_study()
     first = ask(study, X)
     study.enqueue_trial(SPACE.row_to_params(X))
-    assert not keeps(study, first)
+    assert not confirm_claim(study, first)
 
 
 def test_isomorphic_cells_count_as_one() -> None:
@@ -136,13 +136,13 @@ def test_isomorphic_cells_count_as_one() -> None:
     ask(study, equal[0])
     second = ask(study, equal[1])
     state = StudyState(SPACE, study, max_failures=2)
-    assert not state.keeps(study, second.number, keys(equal[1][None])[0], keys)
-    assert state.keeps(study, second.number, KEYS(equal[1][None])[0], KEYS)
+    assert not state.confirm_claim(study, second.number, keys(equal[1][None])[0], keys)
+    assert state.confirm_claim(study, second.number, KEYS(equal[1][None])[0], KEYS)
 
 
 def test_a_worker_whose_choice_is_taken_picks_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rival claims the same between a worker's look at the study and its own claim."""
-    study, claim = new_study(), study_state.claim
+    study, claim = new_study(), storage_view.claim
     rival = ask(study)
     stolen = []
 
@@ -152,7 +152,7 @@ def test_a_worker_whose_choice_is_taken_picks_another(monkeypatch: pytest.Monkey
             claim(study, rival, row)
         claim(study, trial, row)
 
-    monkeypatch.setattr(study_state, "claim", late)
+    monkeypatch.setattr(storage_view, "claim", late)
     trial = study.ask()
     assert str(SPACE.suggest(trial)) != stolen[0]
     assert len(set(crew.held(study))) == 2
@@ -168,7 +168,7 @@ def test_dead_claims_expire(stale_after: float | None, freed: bool) -> None:
     state = StudyState(SPACE, study, 2, stale_after)
     snapshot = state.read(study, 1)
     assert (len(snapshot.pending), snapshot.position) == ((0, 0) if freed else (1, 1))
-    assert state.keeps(study, 1, KEYS(X[None])[0], KEYS) is freed
+    assert state.confirm_claim(study, 1, KEYS(X[None])[0], KEYS) is freed
 
 
 def test_waiting_trials_do_not_expire() -> None:
@@ -301,17 +301,17 @@ def test_clocks_that_disagree_do_not_rewrite_what_is_known() -> None:
     study = new_study()
     state = StudyState(SPACE, study, max_failures=2)
     rows = SPACE.sample(3, np.random.default_rng(1))
-    now, told = datetime.now(), []
+    now, observations = datetime.now(), []
     for row, minutes in zip(rows, (0, 5, -5), strict=True):
         trial = optuna.create_trial(
             params=SPACE.row_to_params(row), distributions=SPACE.distributions(), value=1.0
         )
         trial.datetime_complete = now + timedelta(minutes=minutes)
         study._storage.create_new_trial(study._study_id, template_trial=trial)
-        told.append(state.read(study, -1).told.x)
-    assert told[-1].tolist() == rows.tolist()
-    assert told[1].tolist() == rows[:2].tolist()
-    fresh = StudyState(SPACE, study, max_failures=2).read(study, -1).told.x
+        observations.append(state.read(study, -1).observations.x)
+    assert observations[-1].tolist() == rows.tolist()
+    assert observations[1].tolist() == rows[:2].tolist()
+    fresh = StudyState(SPACE, study, max_failures=2).read(study, -1).observations.x
     assert fresh.tolist() == rows[[2, 0, 1]].tolist()
 
 
@@ -327,8 +327,8 @@ def test_constraints_that_appear_late_are_unknown_before() -> None:
             system_attrs={f"constraints:{name}": value for name, value in limits.items()},
         )
         study.add_trial(trial)
-        step_by_step = state.read(study, -1).told
-    at_once = StudyState(SPACE, study, max_failures=2).read(study, -1).told
+        step_by_step = state.read(study, -1).observations
+    at_once = StudyState(SPACE, study, max_failures=2).read(study, -1).observations
     assert step_by_step.names == at_once.names == ("a", "b")
     assert np.array_equal(step_by_step.constraints, at_once.constraints, equal_nan=True)
     assert (step_by_step.x == at_once.x).all()

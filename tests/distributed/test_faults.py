@@ -15,8 +15,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from optuna_agnet import study_state
-from optuna_agnet.study_state import CLAIM, StudyState
+from optuna_agnet.study import storage_view
+from optuna_agnet.study.storage_view import CLAIM, StudyState
 
 MOMENTS = ("before it reads the study", "before it claims", "before it looks again")
 
@@ -87,8 +87,8 @@ def test_faults_surface_and_the_study_goes_on(
     trial, trouble = study.ask(), happens(study)
     owner, method = {
         MOMENTS[0]: (StudyState, "read"),
-        MOMENTS[1]: (study_state, "claim"),
-        MOMENTS[2]: (StudyState, "keeps"),
+        MOMENTS[1]: (storage_view, "claim"),
+        MOMENTS[2]: (StudyState, "confirm_claim"),
     }[moment]
     healthy = getattr(owner, method)
 

@@ -24,11 +24,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 from safetensors.torch import save_file
 
-from optuna_agnet import load_generator, report, spaces, study_state
+from optuna_agnet import load_generator, report, spaces
 from optuna_agnet.generator import save_generator
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.spaces.base import CellSpace
-from optuna_agnet.study_state import CLAIM, StudyState
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.study import storage_view
+from optuna_agnet.study.storage_view import CLAIM, StudyState
 
 OPS = ("none", "skip", "conv", "pool")
 
@@ -36,7 +37,7 @@ OPS = ("none", "skip", "conv", "pool")
 
 
 @st.composite
-def random_space(draw: st.DrawFn) -> CellSpace:
+def random_space(draw: st.DrawFn) -> SearchSpace:
     ops = OPS[: draw(st.integers(2, 4))]
     kind = draw(st.sampled_from(["edges", "nodes", "chain", "stack"]))
     if kind == "edges":
@@ -58,7 +59,7 @@ NUMBERS = st.floats(allow_nan=False) | st.sampled_from([1e308, -1e308, 5e-324, f
 
 @st.composite
 def random_trial(
-    draw: st.DrawFn, space: CellSpace, sane: bool, objectives: int = 1
+    draw: st.DrawFn, space: SearchSpace, sane: bool, objectives: int = 1
 ) -> optuna.trial.FrozenTrial:
     """A trial with some of the space's parameters, perhaps renamed or with other choices, and foreign ones."""
     params: dict[str, Any] = {}
@@ -94,15 +95,17 @@ def random_trial(
     )
 
 
-def study_of(space: CellSpace, trials: list[optuna.trial.FrozenTrial], *more: str) -> optuna.Study:
+def study_of(
+    space: SearchSpace, trials: list[optuna.trial.FrozenTrial], *more: str
+) -> optuna.Study:
     study = optuna.create_study(directions=["maximize", *more], sampler=Sampler(space=space))
     study.add_trials(trials)
     return study
 
 
-def evaluated(space: CellSpace, study: optuna.Study) -> set[bytes]:
+def evaluated(space: SearchSpace, study: optuna.Study) -> set[bytes]:
     snapshot = StudyState(space, study, max_failures=2).read(study, -1)
-    rows = np.concatenate([snapshot.told.x, snapshot.pending, snapshot.excluded])
+    rows = np.concatenate([snapshot.observations.x, snapshot.pending, snapshot.excluded])
     return {row.tobytes() for row in rows}
 
 
@@ -200,7 +203,7 @@ class Tags(HTMLParser):
         self.found.append((tag, tuple(name for name, _ in attrs)))
 
 
-def finished(names: tuple[str, ...]) -> tuple[CellSpace, optuna.Study]:
+def finished(names: tuple[str, ...]) -> tuple[SearchSpace, optuna.Study]:
     """A study whose operations, objective, constraint and own name are the given ones."""
     space = spaces.EdgeCell(nodes=3, ops=names)
     study = optuna.create_study(
@@ -210,7 +213,7 @@ def finished(names: tuple[str, ...]) -> tuple[CellSpace, optuna.Study]:
     for value in range(14):
         trial = study.ask()
         space.suggest(trial)
-        study_state.set_constraint(study, trial, names[2], value - 9.0)
+        storage_view.set_constraint(study, trial, names[2], value - 9.0)
         study.tell(trial, value)
     return space, study
 

@@ -12,7 +12,7 @@ from crew import PHASES, Death, Sampler
 from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
 
-from optuna_agnet.retry import RetryCallback
+from optuna_agnet.study.retry import RetryCallback
 
 TRIALS = 14  # 4 startup trials, two rounds of training
 HEARTBEAT = {"heartbeat_interval": 1, "grace_period": 1}

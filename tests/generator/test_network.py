@@ -18,7 +18,7 @@ from optuna_agnet.generator.network import (
     sample_graphs,
 )
 from optuna_agnet.generator.wiring import Wiring
-from optuna_agnet.spaces import CellSpace, DartsCell, NodeCell, RecurrentCell, Stack
+from optuna_agnet.spaces import DartsCell, NodeCell, RecurrentCell, SearchSpace, Stack
 
 SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
 FORMS = [GeneratorConfig.paper(), GeneratorConfig(), GeneratorConfig(structured=False)]
@@ -33,7 +33,7 @@ def latents(generator: Generator, n: int) -> Tensor:
 
 
 @torch.no_grad()
-def lively(space: CellSpace, config: GeneratorConfig) -> Generator:
+def lively(space: SearchSpace, config: GeneratorConfig) -> Generator:
     """A generator in double precision whose edge scores lie on both sides of the threshold."""
     generator = Generator(space, config, seed=1).double()
     last = generator.add_edge[2]
@@ -97,7 +97,7 @@ def naive_scores(generator: Generator, z: Tensor) -> tuple[Tensor, Tensor]:
 
 @every_space
 @torch.no_grad()
-def test_paper_form_equals_the_naive_reference(space: CellSpace) -> None:
+def test_paper_form_equals_the_naive_reference(space: SearchSpace) -> None:
     generator = lively(space, GeneratorConfig.paper())
     z = latents(generator, 5)
     scores = generator(z)
@@ -146,7 +146,7 @@ RECURRENT = RecurrentCell(max_nodes=4)
 
 @pytest.mark.parametrize("space", [*SPACES, DARTS, RECURRENT], ids=lambda space: space.name)
 @torch.no_grad()
-def test_faster_form_equals_the_naive_reference(space: CellSpace) -> None:
+def test_faster_form_equals_the_naive_reference(space: SearchSpace) -> None:
     generator = lively(space, GeneratorConfig())
     z = latents(generator, 3)
     scores = generator(z)
@@ -160,7 +160,7 @@ def test_faster_form_equals_the_naive_reference(space: CellSpace) -> None:
 @every_form
 @torch.no_grad()
 def test_scores_do_not_depend_on_the_rest_of_the_batch(
-    space: CellSpace, config: GeneratorConfig
+    space: SearchSpace, config: GeneratorConfig
 ) -> None:
     generator = lively(space, config)
     z = latents(generator, 12)
@@ -186,7 +186,7 @@ def test_structured_form_makes_valid_cells_only_where_edges_are_fixed() -> None:
 
 @every_space
 @torch.no_grad()
-def test_structured_form_knows_what_all_cells_share(space: CellSpace) -> None:
+def test_structured_form_knows_what_all_cells_share(space: SearchSpace) -> None:
     generator = Generator(space)
     scores = generator(latents(generator, 3))
     allowed, fixed = torch.tensor(space.allowed_types), torch.tensor(space.fixed_edges)
@@ -263,7 +263,7 @@ every_wired = pytest.mark.parametrize("space", [DARTS, RECURRENT], ids=["darts",
 
 
 @every_wired
-def test_wired_scores_are_log_shares(space: CellSpace) -> None:
+def test_wired_scores_are_log_shares(space: SearchSpace) -> None:
     generator = Generator(space)
     scores = generator(latents(generator, 3))
     wiring = scores.wiring
@@ -281,7 +281,7 @@ def test_darts_cells_are_valid_by_construction() -> None:
 
 
 @every_wired
-def test_drawn_edges_keep_the_rules(space: CellSpace) -> None:
+def test_drawn_edges_keep_the_rules(space: SearchSpace) -> None:
     generator, rng = Generator(space), torch.Generator().manual_seed(0)
     graphs = sample_graphs(generator(generator.latents(500, rng)), rng)
     n = space.num_nodes
@@ -294,11 +294,11 @@ def test_drawn_edges_keep_the_rules(space: CellSpace) -> None:
     for i in wiring.places.tolist():
         taken = adjacency[:, :, i] & free[:, i]
         degree = space.in_degrees[i][graphs.types[:, i]]
-        possible = free[:, i] & space.joins[graphs.types, graphs.types[:, i, None]]
-        j = space.apart[i]
+        possible = free[:, i] & space.edge_allowed[graphs.types, graphs.types[:, i, None]]
+        j = space.distinct_source_of[i]
         while j >= 0:  # it must not take what one of its chain has taken
             possible &= ~(adjacency[:, :, j] & free[:, j])
-            j = space.apart[j]
+            j = space.distinct_source_of[j]
         enough = possible.sum(1) >= degree
         assert (taken.sum(1) == np.minimum(degree, free[:, i].sum()))[enough].all()
         assert not (taken & ~possible)[enough].any()
@@ -355,7 +355,7 @@ def test_draws_of_two_nodes_that_stay_apart_follow_the_likelihood() -> None:
 
 
 @every_wired
-def test_loss_of_wired_edges_is_their_negative_log_likelihood(space: CellSpace) -> None:
+def test_loss_of_wired_edges_is_their_negative_log_likelihood(space: SearchSpace) -> None:
     generator = Generator(space)
     scores = generator(latents(generator, 4))
     graphs = space.encode(space.sample(4, np.random.default_rng(0)))

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from optuna_agnet import load_generator, pretrain, spaces
 from optuna_agnet.generator import GeneratorConfig, generator_report, pretraining, save_generator
-from optuna_agnet.generator.pretraining import WEIGHTS, Provenance, pretrained
+from optuna_agnet.generator.files import WEIGHTS, Provenance
+from optuna_agnet.generator.pretraining import pretrained
 
 SMALL = spaces.NodeCell(max_nodes=5, max_edges=6, ops=("a", "b"))
 NB101, NB201 = spaces.nas_bench_101(), spaces.nas_bench_201()

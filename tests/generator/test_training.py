@@ -10,12 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optuna_agnet.generator.network import (
-    Generator,
-    GeneratorConfig,
-    Scores,
-    log_likelihood,
-)
+from optuna_agnet.generator.network import Generator, GeneratorConfig, Scores, log_likelihood
 from optuna_agnet.generator.training import Adam, Head, Trainer, TrainingConfig, TrainingData
 from optuna_agnet.spaces import NodeCell
 

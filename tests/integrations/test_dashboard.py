@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.trials import best_trials
+from optuna_agnet.study.trials import best_trials
 
 optuna_dashboard = pytest.importorskip("optuna_dashboard", reason="needs optuna-dashboard")
 pytest.importorskip("plotly")
@@ -37,7 +37,7 @@ SPEC.loader.exec_module(agnet_dashboard)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.nas_bench_201()
-QUICK = AGNetConfig(n_startup=4, retrain_every=4, draws=(64,), pool_size=32)
+QUICK = AGNetConfig(n_startup=4, retrain_every=4, samples_per_attempt=(64,), pool_size=32)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.trials import best_trials, constraints_of
+from optuna_agnet.study.trials import best_trials, constraints_of
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 ray = pytest.importorskip("ray", reason="needs pip install 'ray[tune]'")
@@ -30,7 +30,7 @@ SPEC.loader.exec_module(agnet_ray)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
-QUICK = AGNetConfig(n_startup=4, retrain_every=4, draws=(64,), pool_size=32)
+QUICK = AGNetConfig(n_startup=4, retrain_every=4, samples_per_attempt=(64,), pool_size=32)
 
 
 def new_search(**arguments: object) -> agnet_ray.AGNetSearch:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from optuna_agnet import spaces
-from optuna_agnet.spaces import CellSpace, EdgeCell, NodeCell
+from optuna_agnet.spaces import EdgeCell, NodeCell, SearchSpace
 
 Rows = list[dict[str, str]]
 
@@ -57,8 +57,8 @@ def nb101() -> NodeCell:
 
 
 @pytest.fixture(params=["nas_bench_201", "nas_bench_101"])
-def space(request: pytest.FixtureRequest) -> CellSpace:
-    preset: CellSpace = getattr(spaces, request.param)()
+def space(request: pytest.FixtureRequest) -> SearchSpace:
+    preset: SearchSpace = getattr(spaces, request.param)()
     return preset
 
 

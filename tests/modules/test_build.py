@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules import NetworkSize, Skeleton, build_model, skeleton_of
-from optuna_agnet.spaces import CellSpace, EdgeCell, NodeCell
+from optuna_agnet.spaces import EdgeCell, NodeCell, SearchSpace
 
 DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 
 
-def _small(space: CellSpace, arch: Architecture, **more: int) -> nn.Module:
+def _small(space: SearchSpace, arch: Architecture, **more: int) -> nn.Module:
     sizes = {"in_channels": 1, "channels": 4, "cells_per_stage": 1, "stages": 2, **more}
     return build_model(space, arch, **sizes)  # type: ignore[arg-type]
 
@@ -25,7 +25,7 @@ def _train_once(model: nn.Module, images: Tensor) -> Tensor:
     return loss
 
 
-def test_200_random_cells_run_on_digits(space: CellSpace, images: Tensor) -> None:
+def test_200_random_cells_run_on_digits(space: SearchSpace, images: Tensor) -> None:
     for arch in space.architectures(space.sample(200, np.random.default_rng(0))):
         model = _small(space, arch, stages=3)
         logits = model(images)
@@ -33,7 +33,7 @@ def test_200_random_cells_run_on_digits(space: CellSpace, images: Tensor) -> Non
         assert logits.isfinite().all(), str(arch)
 
 
-def test_every_parameter_gets_a_finite_gradient(space: CellSpace, images: Tensor) -> None:
+def test_every_parameter_gets_a_finite_gradient(space: SearchSpace, images: Tensor) -> None:
     for arch in space.architectures(space.sample(20, np.random.default_rng(1))):
         model = _small(space, arch)
         assert _train_once(model, images).isfinite()
@@ -49,7 +49,7 @@ def test_a_disconnected_output_trains_and_ignores_the_image(
     assert torch.allclose(logits, logits[:1].expand_as(logits))
 
 
-def test_training_and_evaluation_mode(space: CellSpace, images: Tensor) -> None:
+def test_training_and_evaluation_mode(space: SearchSpace, images: Tensor) -> None:
     model = _small(space, space.random_architecture(0))
     model.train()(images)
     model.eval()
@@ -59,7 +59,7 @@ def test_training_and_evaluation_mode(space: CellSpace, images: Tensor) -> None:
 
 
 @pytest.mark.parametrize(("side", "in_channels"), [(8, 3), (7, 1), (5, 1), (32, 3)])
-def test_sizes_are_arguments(space: CellSpace, side: int, in_channels: int) -> None:
+def test_sizes_are_arguments(space: SearchSpace, side: int, in_channels: int) -> None:
     model = _small(
         space, space.random_architecture(1), in_channels=in_channels, num_classes=7, stages=3
     )
@@ -68,7 +68,7 @@ def test_sizes_are_arguments(space: CellSpace, side: int, in_channels: int) -> N
     assert convolutions[0] == 4
 
 
-def test_the_same_torch_seed_gives_the_same_weights(space: CellSpace, images: Tensor) -> None:
+def test_the_same_torch_seed_gives_the_same_weights(space: SearchSpace, images: Tensor) -> None:
     arch = space.random_architecture(2)
     outputs = []
     for seed in (0, 0, 1):
@@ -78,7 +78,7 @@ def test_the_same_torch_seed_gives_the_same_weights(space: CellSpace, images: Te
     assert not torch.equal(outputs[0], outputs[2])
 
 
-def test_state_dict_round_trip(space: CellSpace, images: Tensor) -> None:
+def test_state_dict_round_trip(space: SearchSpace, images: Tensor) -> None:
     arch = space.random_architecture(3)
     model, other = _small(space, arch), _small(space, arch)
     _train_once(model, images)
@@ -86,7 +86,7 @@ def test_state_dict_round_trip(space: CellSpace, images: Tensor) -> None:
     assert torch.equal(model.eval()(images), other.eval()(images))
 
 
-def test_models_can_be_copied(space: CellSpace, images: Tensor) -> None:
+def test_models_can_be_copied(space: SearchSpace, images: Tensor) -> None:
     model = _small(space, space.random_architecture(4)).eval()
     assert torch.equal(copy.deepcopy(model)(images), model(images))
 
@@ -152,7 +152,7 @@ def test_dead_nodes_and_the_order_of_edges_do_not_matter(nb101: NodeCell) -> Non
     ]
 
 
-def test_sizes_must_be_positive(space: CellSpace) -> None:
+def test_sizes_must_be_positive(space: SearchSpace) -> None:
     for name in ("channels", "cells_per_stage", "stages", "num_classes", "in_channels"):
         with pytest.raises(ValueError, match=f"{name}=0"):
             build_model(space, space.random_architecture(0), **{name: 0})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optuna_agnet.architecture import Architecture
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules import build_model
 from optuna_agnet.modules.node_cell import NodeCellModule, vertex_channels
 from optuna_agnet.modules.operations import BUILT_IN

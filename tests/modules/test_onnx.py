@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from optuna_agnet import spaces
-from optuna_agnet.export import export_onnx
 from optuna_agnet.modules import build_model
-from optuna_agnet.spaces import CellSpace, Chain, EdgeCell, NodeCell
+from optuna_agnet.modules.export import export_onnx
+from optuna_agnet.spaces import Chain, EdgeCell, NodeCell, SearchSpace
 
 pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     ],
 )
 def test_onnx_runtime_computes_the_same(preset: str, tmp_path: Path) -> None:
-    space: CellSpace = getattr(spaces, preset)()
+    space: SearchSpace = getattr(spaces, preset)()
     torch.manual_seed(0)
     model = build_model(space, space.random_architecture(0), channels=4, **SETTINGS[preset])  # type: ignore[arg-type]
     model(torch.randn(8, 3, 16, 16))  # statistics of batch normalisation that are not trivial
@@ -61,7 +61,7 @@ OWN = {
     "conv": lambda c_in, c_out, stride=1: nn.Conv2d(c_in, c_out, 3, stride, 1),
     "wide": lambda c_in, c_out, stride=1: nn.Conv2d(c_in, c_out, 5, stride, 2),
 }
-OWN_SPACES: list[CellSpace] = [
+OWN_SPACES: list[SearchSpace] = [
     Chain(layers=[("conv", "skip")] * 3 + [("conv", "wide")]),
     EdgeCell(nodes=3, ops=("conv", "wide", "none")),
     NodeCell(max_nodes=4, ops=("conv", "wide")),
@@ -69,7 +69,7 @@ OWN_SPACES: list[CellSpace] = [
 
 
 @pytest.mark.parametrize("space", OWN_SPACES, ids=lambda space: type(space).__name__)
-def test_so_does_a_space_of_ones_own(space: CellSpace, tmp_path: Path) -> None:
+def test_so_does_a_space_of_ones_own(space: SearchSpace, tmp_path: Path) -> None:
     torch.manual_seed(0)
     arch = space.random_architecture(1)
     model = build_model(space, arch, ops=OWN, channels=4, stages=2).eval()

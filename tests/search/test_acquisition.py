@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from optuna_agnet.search.acquisition import (
+    ExpectedImprovement,
+    Prediction,
     expected_hypervolume_improvement,
     expected_improvement,
     probability_of_feasibility,
-    ranked_by_improvement,
 )
 
 hypervolume = pytest.importorskip("optuna._hypervolume").compute_hypervolume
@@ -44,15 +45,14 @@ def test_one_objective_is_plain_expected_improvement():
 
 def test_probability_equals_its_frequency():
     drawn = np.random.default_rng(0).normal(0.3, 0.7, 1_000_000)
-    chance = probability_of_feasibility(np.array([[0.3]]), np.array([[0.7]]), np.array([0.5]))
+    chance = probability_of_feasibility(np.array([[0.3 - 0.5]]), np.array([[0.7]]))
     assert abs(chance[0, 0] - (drawn >= 0.5).mean()) < 2e-3
 
 
 def ranked(mean, margin, front, cautious=True):
     predicted = np.stack([mean, margin], 1)
-    return ranked_by_improvement(
-        predicted, np.ones_like(predicted), np.zeros(1), front, cautious
-    ).tolist()
+    given = Prediction(predicted, np.ones_like(predicted), np.zeros(1), front)
+    return ExpectedImprovement(cautious).order(given, np.random.default_rng(0)).tolist()
 
 
 def test_probably_feasible_candidates_come_first_by_improvement_the_others_by_probability():

@@ -7,7 +7,7 @@ import torch
 from optuna_agnet import spaces
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import Trainer, TrainingConfig
-from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted, Told
+from optuna_agnet.search import AGNet, AGNetConfig, Observations, Snapshot, SpaceExhausted
 from optuna_agnet.search.model import training_sizes
 
 NB201 = spaces.nas_bench_201()
@@ -81,19 +81,21 @@ def test_several_pending_asks_differ():
     assert len({arch.key for arch in batch}) == 8
     for arch in reversed(batch):
         search.tell(arch, value(arch))
-    assert len(search.told) == 28
+    assert len(search.observations) == 28
+
+
+def known(search, position=0):
+    """Its results as one proposal sees them, nothing pending."""
+    nothing = np.empty((0, len(search.space.decisions)), dtype=np.int64)
+    return Snapshot(search.observations, nothing, nothing, position)
 
 
 def test_told_without_being_asked_is_data():
     search = AGNet(NB201, seed=0)
     for arch in NB201.architectures(NB201.sample(20, np.random.default_rng(0))):
         search.tell(arch, value(arch))
-    assert len(search.told) == 20
-    nothing = np.empty((0, 6), dtype=np.int64)
-    assert (
-        search.propose(search.told, pending=nothing, number=0, excluded=nothing).source
-        == "generator"
-    )
+    assert len(search.observations) == 20
+    assert search.proposer.propose(known(search)).source == "generator"
 
 
 def test_a_failed_architecture_is_not_proposed_again():
@@ -129,22 +131,15 @@ def test_isomorphic_cells_count_once_by_default():
 def test_fixed_decisions_are_kept():
     search = AGNet(NB201, seed=0)
     run(search, 24)
-    nothing = np.empty((0, 6), dtype=np.int64)
     for number in range(8):  # all sources
-        proposal = search.propose(
-            search.told, pending=nothing, number=number, excluded=nothing, fixed={"op_0_3": "none"}
-        )
-        assert NB201.to_params(proposal.architecture)["op_0_3"] == "none"
+        proposal = search.proposer.propose(known(search, number), fixed={"op_0_3": "none"})
+        assert NB201.row_to_params(proposal.row)["op_0_3"] == "none"
 
 
 def test_sources_take_turns():
     search = AGNet(NB201, seed=0)
     run(search, 16)
-    nothing = np.empty((0, 6), dtype=np.int64)
-    sources = [
-        search.propose(search.told, pending=nothing, number=n, excluded=nothing).source
-        for n in range(8)
-    ]
+    sources = [search.proposer.propose(known(search, n)).source for n in range(8)]
     assert sources == ["generator", "generator", "generator", "neighbors"] * 2
 
 
@@ -190,14 +185,13 @@ def test_a_generator_that_never_could_is_named_in_a_warning_and_the_search_goes_
 
 
 def test_infinite_told_rows_are_ranked_not_fatal():
-    search = AGNet(NB201, seed=0, config=SHORT_PAPER)
     x = NB201.sample(20, np.random.default_rng(0))
     y = np.linspace(0, 1, 20)[:, None]
     y[0], y[1] = np.inf, -np.inf
     nothing = np.empty((0, 6), dtype=np.int64)
+    snapshot = Snapshot(Observations(x, y, np.empty((20, 0))), nothing, nothing, 20)
     for config in (AGNetConfig(), SHORT_PAPER):
-        search = AGNet(NB201, seed=0, config=config)
-        search.propose(Told(x, y, np.empty((20, 0))), pending=nothing, number=20, excluded=nothing)
+        AGNet(NB201, seed=0, config=config).proposer.propose(snapshot)
 
 
 def test_rounds_grow_with_the_data():
@@ -269,7 +263,7 @@ def test_a_pool_is_that_of_the_results_it_was_made_for():
         (lambda: AGNet.from_state_dict(NB201, {}), "lacks"),
         (lambda: AGNetConfig(surrogate="forest"), "forest"),
         (lambda: AGNetConfig(n_startup=0), "n_startup=0"),
-        (lambda: AGNetConfig(sources=()), "sources"),
+        (lambda: AGNetConfig(candidate_sources=()), "candidate_sources"),
         (lambda: AGNetConfig(weight_factor=-1), "weight_factor"),
     ],
 )
@@ -282,7 +276,7 @@ TWO_CELLS = spaces.Stack(
     normal=spaces.EdgeCell(nodes=3, ops=("a", "b", "c")),
     reduce=spaces.EdgeCell(nodes=3, ops=("a", "b", "c")),
 )
-IN_TURNS = AGNetConfig(n_startup=4, turns=(("normal", 6), ("reduce", 6)))
+IN_TURNS = AGNetConfig(n_startup=4, cell_schedule=(("normal", 6), ("reduce", 6)))
 
 
 def two_cells(**arguments):
@@ -305,7 +299,7 @@ def test_cells_are_searched_in_turns():
     search = two_cells()
     x = counted(search, 20)
     assert (x[4:10, 3:] == x[4, 3:]).all()  # one random reduction cell
-    best = search.told.y[:10, 0].argmax()
+    best = search.observations.y[:10, 0].argmax()
     assert (x[10:16, :3] == x[best, :3]).all()  # the best normal cell
     assert len(np.unique(x[4:10, :3], axis=0)) == len(np.unique(x[10:16, 3:], axis=0)) == 6
     assert (x[16:, :3] != x[best, :3]).any()  # together
@@ -313,7 +307,7 @@ def test_cells_are_searched_in_turns():
 
 def test_a_turn_ends_early_when_nothing_is_left_of_its_cell():
     """27 cells each: the first turn asks for 40 results of the normal cell, with 4 from the start."""
-    config = AGNetConfig(n_startup=4, turns=(("normal", 40), ("reduce", 6)))
+    config = AGNetConfig(n_startup=4, cell_schedule=(("normal", 40), ("reduce", 6)))
     x = counted(two_cells(config=config), 60)
     alone = (x[4:] == x[4])[:, 3:].all(1).argmin()
     assert 20 < alone <= 27
@@ -332,4 +326,4 @@ def test_a_search_in_turns_continues_from_json():
 def test_a_turn_without_a_cell_or_results_is_refused():
     for turn, message in ((("reduction", 5), "'reduction' must be"), (("reduce", 0), "at least 1")):
         with pytest.raises(ValueError, match=message):
-            two_cells(config=AGNetConfig(turns=(turn,)))
+            two_cells(config=AGNetConfig(cell_schedule=(turn,)))

@@ -7,19 +7,19 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna_agnet.core.arrays import IntArray
 
 from optuna_agnet import spaces
 from optuna_agnet.spaces import (
-    CellSpace,
     Chain,
     DartsCell,
     EdgeCell,
     Graphs,
     NodeCell,
     RecurrentCell,
+    SearchSpace,
     Stack,
 )
-from optuna_agnet.spaces.base import IntArray
 
 SPACES = [
     spaces.nas_bench_201(),
@@ -42,11 +42,11 @@ every_space = pytest.mark.parametrize("space", SPACES, ids=repr)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def raw_rows(space: CellSpace, rng: np.random.Generator, n: int = 64) -> IntArray:
+def raw_rows(space: SearchSpace, rng: np.random.Generator, n: int = 64) -> IntArray:
     return rng.integers(0, space.num_choices, size=(n, len(space.decisions)))
 
 
-def check_proper(space: CellSpace, rows: IntArray) -> None:
+def check_proper(space: SearchSpace, rows: IntArray) -> None:
     assert ((rows >= 0) & (rows < space.num_choices)).all()
     assert space.is_valid(rows).all()
     np.testing.assert_array_equal(space.repair(rows), rows)
@@ -55,7 +55,7 @@ def check_proper(space: CellSpace, rows: IntArray) -> None:
 @every_space
 @given(seed=seeds)
 @settings(max_examples=20, deadline=None)
-def test_repair_is_total_and_idempotent(space: CellSpace, seed: int) -> None:
+def test_repair_is_total_and_idempotent(space: SearchSpace, seed: int) -> None:
     raw = raw_rows(space, np.random.default_rng(seed))
     check_proper(space, space.repair(raw))
     valid = raw[space.is_valid(raw)]
@@ -67,7 +67,7 @@ def test_repair_is_total_and_idempotent(space: CellSpace, seed: int) -> None:
 @every_space
 @given(seed=seeds, density=st.floats(0, 1))
 @settings(max_examples=20, deadline=None)
-def test_decode_is_total(space: CellSpace, seed: int, density: float) -> None:
+def test_decode_is_total(space: SearchSpace, seed: int, density: float) -> None:
     rng = np.random.default_rng(seed)
     types = rng.integers(0, len(space.node_types), size=(64, space.num_nodes))
     edges = rng.random((64, space.num_nodes * (space.num_nodes - 1) // 2)) < density
@@ -79,7 +79,7 @@ def test_decode_is_total(space: CellSpace, seed: int, density: float) -> None:
 @every_space
 @given(seed=seeds)
 @settings(max_examples=20, deadline=None)
-def test_encode_and_decode_are_inverse(space: CellSpace, seed: int) -> None:
+def test_encode_and_decode_are_inverse(space: SearchSpace, seed: int) -> None:
     rows = space.sample(64, np.random.default_rng(seed))
     check_proper(space, rows)
     graphs = space.encode(rows)
@@ -94,7 +94,7 @@ def test_encode_and_decode_are_inverse(space: CellSpace, seed: int) -> None:
 @every_space
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None)
-def test_values_texts_and_parameters_round_trip(space: CellSpace, seed: int) -> None:
+def test_values_texts_and_parameters_round_trip(space: SearchSpace, seed: int) -> None:
     rows = space.sample(8, np.random.default_rng(seed))
     found = space.architectures(rows)
     np.testing.assert_array_equal(space.choices(found), rows)
@@ -104,7 +104,7 @@ def test_values_texts_and_parameters_round_trip(space: CellSpace, seed: int) -> 
 
 
 @every_space
-def test_neighbors_are_one_decision_away(space: CellSpace) -> None:
+def test_neighbors_are_one_decision_away(space: SearchSpace) -> None:
     row = space.sample(1, np.random.default_rng(0))
     expected = set()
     for i, k in enumerate(space.num_choices):
@@ -126,7 +126,7 @@ def test_enumerate_lists_small_spaces_only() -> None:
 
 @every_space
 @pytest.mark.parametrize("sampler", [optuna.samplers.RandomSampler, optuna.samplers.TPESampler])
-def test_suggest_works_with_any_sampler(space: CellSpace, sampler: type) -> None:
+def test_suggest_works_with_any_sampler(space: SearchSpace, sampler: type) -> None:
     def objective(trial: optuna.Trial) -> float:
         arch = space.suggest(trial)
         assert space.from_params(trial.params) == arch
@@ -168,7 +168,7 @@ def test_from_params_names_what_is_wrong() -> None:
     ],
 )
 def test_bad_operations_are_refused(
-    make: type[CellSpace], ops: tuple[str, ...], message: str
+    make: type[SearchSpace], ops: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make(ops)
@@ -199,7 +199,7 @@ def test_operations_need_an_order() -> None:
 
 
 @every_space
-def test_other_spaces_architectures_are_refused(space: CellSpace) -> None:
+def test_other_spaces_architectures_are_refused(space: SearchSpace) -> None:
     foreign = EdgeCell(nodes=2, ops=("foreign", "other")).random_architecture(0)
     with pytest.raises(ValueError, match="is no architecture of the space"):
         space.choices([foreign])

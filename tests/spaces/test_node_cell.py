@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna_agnet.core.arrays import IntArray
 
 from optuna_agnet import spaces
 from optuna_agnet.spaces import NodeCell
-from optuna_agnet.spaces.base import IntArray
 
 NB101 = spaces.nas_bench_101()
 CODE_OF_OP = np.array(

@@ -5,9 +5,9 @@ import torch
 from optuna_agnet import spaces
 from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
-from optuna_agnet.surrogate.kernel import Kernel, featurize
-from optuna_agnet.surrogate.kernel_choice import best_kernels
-from optuna_agnet.surrogate.scores import normal_scores, zero_score
+from optuna_agnet.surrogate.hyperparameters import best_kernels
+from optuna_agnet.surrogate.kernel import KernelParams, featurize
+from optuna_agnet.surrogate.targets import normal_scores, zero_score
 
 SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
 
@@ -86,7 +86,7 @@ def test_hyperparameters_depend_on_the_data_alone():
 
 @pytest.mark.parametrize("space", SPACES)
 def test_what_was_computed_before_leaves_no_trace(space):
-    """The memory of matrices is used again: larger and smaller fits, several quantities, gaps, pending ones."""
+    """The memory of matrices is used again: larger and smaller fits, several outcomes, gaps, pending ones."""
     x, y = data(space)
     both = np.stack([y, y[::-1]], 1)
     both[3:9, 1] = np.nan
@@ -94,7 +94,7 @@ def test_what_was_computed_before_leaves_no_trace(space):
     def found(gp, n):
         gp.fit(x[:n], both[:n], -both[:n, 0])
         alone = gp.predict(Candidates(x))
-        gp.imagine(x[n : n + 5])
+        gp.condition_on_pending(x[n : n + 5])
         return np.stack([*alone, *gp.predict(Candidates(x))])
 
     used = GaussianProcess(space)
@@ -107,8 +107,8 @@ def test_memory_does_not_grow_with_the_number_of_fits():
     gp = GaussianProcess(SPACES[0])
 
     def held():
-        rooms = [gp._room, *gp._rooms.values()]
-        return [matrix.data_ptr() for room in rooms for matrix in room._held.values()]
+        rooms = [gp._buffers, *gp._outcome_buffers.values()]
+        return [matrix.data_ptr() for buffers in rooms for matrix in buffers._held.values()]
 
     gp.fit(x[:40], y[:40, None], -y[:40])
     gp.predict(Candidates(x))
@@ -142,10 +142,10 @@ def test_the_most_probable_kernel_of_the_grid_is_chosen():
     nothing = torch.empty(len(x), 1, 0, dtype=torch.float64)
     (chosen,) = best_kernels(distances, target[:, None], nothing)
     for other in (
-        Kernel(0.1, 0.95, 0.2),
-        Kernel(0.4, 0.5, 0.05),
-        Kernel(1.6, 0.3, 0.001),
-        Kernel(0.8, 0.7, 0.01),
+        KernelParams(0.1, 0.95, 0.2),
+        KernelParams(0.4, 0.5, 0.05),
+        KernelParams(1.6, 0.3, 0.001),
+        KernelParams(0.8, 0.7, 0.01),
     ):
         assert log_probability(chosen) >= log_probability(other) - 1e-6
 
@@ -173,7 +173,7 @@ def test_pending_architectures_lower_uncertainty_but_not_the_incumbent():
     gp.fit(x[:30], y[:30, None], -y[:30])
     mean, std = gp.predict(Candidates(x[30:40]))
     incumbent = gp.fitted.max()
-    gp.imagine(x[30:35])
+    gp.condition_on_pending(x[30:35])
     later, less = gp.predict(Candidates(x[30:40]))
     np.testing.assert_allclose(later, mean, atol=1e-2)
     assert (less[:5] < std[:5]).all()
@@ -213,8 +213,8 @@ def test_quantities_are_learned_apart():
     together, alone = both.predict(Candidates(x)), second.predict(Candidates(x))
     for a, b in zip(together, alone, strict=True):
         np.testing.assert_array_equal(a[:, 1:], b)
-    both.imagine(x[:3])
-    second.imagine(x[:3])
+    both.condition_on_pending(x[:3])
+    second.condition_on_pending(x[:3])
     np.testing.assert_allclose(
         both.predict(Candidates(x))[1][:, 1:], second.predict(Candidates(x))[1]
     )
@@ -238,8 +238,8 @@ def test_unknown_values_are_left_out():
 
 def test_zero_separates_the_signs():
     y = np.array([-3.0, -1.0, 0.0, 4.0, 5.0])
-    scores, zero = normal_scores(y), zero_score(y)
-    np.testing.assert_array_equal(scores >= zero, y >= 0)
+    scores, feasibility_threshold = normal_scores(y), zero_score(y)
+    np.testing.assert_array_equal(scores >= feasibility_threshold, y >= 0)
     assert (normal_scores(y[2:]) > zero_score(y[2:])).all()
     assert (normal_scores(y[:2]) < zero_score(y[:2])).all()
 
@@ -251,7 +251,7 @@ def with_source(sign):
     y = y + np.random.default_rng(2).normal(size=len(y))  # what neighbours say nothing of
     source = GaussianProcess(space)
     source.fit(x[30:90], sign * y[30:90, None], -y[30:90])
-    gp = GaussianProcess(space, sources=[source])
+    gp = GaussianProcess(space, priors=[source])
     gp.fit(x[:30], y[:30, None], -y[:30])
     return gp, source, x, y
 

@@ -76,12 +76,12 @@ def test_zero_lies_between_the_predictions_of_both_signs():
     x, y = data(space)
     margins = y - np.median(y) - 0.01
     trees = fitted(space, x, margins[:, None])
-    right = (trees.fitted[:, 0] > trees.zero[0]) == (margins > 0)
+    right = (trees.fitted[:, 0] > trees.feasibility_threshold[0]) == (margins > 0)
     assert right.mean() > 0.95
 
 
 def test_a_search_with_trees_is_the_same_twice():
-    config = AGNetConfig.paper(surrogate="xgboost", n_startup=6, draws=(100,))
+    config = AGNetConfig.paper(surrogate="xgboost", n_startup=6, samples_per_attempt=(100,))
     found = []
     for _ in range(2):
         search = AGNet(SPACES[0], seed=0, config=config)

@@ -1,0 +1,1 @@
+"""What a study did: its history, a report and figures."""

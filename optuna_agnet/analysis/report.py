@@ -1,0 +1,315 @@
+"""What a study did, as Markdown and HTML: `report(study, space)`.
+
+The module is not called ``report`` because a submodule of that name would hide the function `optuna_agnet.report`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+from optuna.trial import TrialState
+
+from optuna_agnet.analysis.figures import (
+    architecture_svg,
+    plot_feasibility,
+    plot_latency_accuracy,
+    plot_latent_space,
+    plot_operation_drift,
+    plot_search_progress,
+    plot_surrogate_calibration,
+)
+from optuna_agnet.analysis.figures.trials import is_maximized, value_name
+from optuna_agnet.analysis.history import OutOfSamplePredictions, SearchHistory, search_history
+from optuna_agnet.analysis.report_page import Report, Section
+from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.study.sampler import AGNetSampler
+from optuna_agnet.study.storage_view import SECONDS, SOURCE, VERSION
+from optuna_agnet.study.trials import best_trials, constraints_of, is_feasible
+
+if TYPE_CHECKING:
+    import optuna
+    import plotly.graph_objects as go
+    from optuna.trial import FrozenTrial
+
+_SAMPLES = 500  # of the generator, a round
+_SHOWN_BEST = 5
+_BEST = "Best feasible architecture"
+
+
+def report(
+    study: optuna.Study, space: SearchSpace, *, history: SearchHistory | None = None
+) -> Report:
+    """What a study did: queries, best feasible architecture, surrogate, generator, sources, duplicates, overhead.
+
+    Args:
+        study: The study.
+        space: What it searched.
+        history: From `search_history`, where the search's seed and config are not the study's sampler's; a study
+            loaded from a storage has them nowhere, and its rounds are then those of seed 0 and the default config.
+
+    Raises:
+        ValueError: The study's parameters don't fit the space, or no trial is complete.
+
+    Example:
+        >>> import optuna
+        >>> from optuna_agnet import AGNetSampler, spaces
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> space = spaces.nas_bench_201()
+        >>> study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
+        >>> study.optimize(lambda trial: str(space.suggest(trial)).count("conv_3x3"), n_trials=20)
+        >>> print(report(study, space).markdown.splitlines()[2])
+        ## Queries
+    """
+    history = history or search_history(study, space)
+    trials = [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if {d.name for d in space.decisions} <= trial.params.keys()
+    ]
+    best = best_trials(study)
+    samples = [r.sample(_SAMPLES) for r in history.rounds]
+    sections = (
+        _queries(study, trials),
+        _best(study, space, best),
+        _sources(study, trials),
+        _surrogate(study, history),
+        _generator(history, space, isinstance(study.sampler, AGNetSampler), samples),
+        _duplicates(trials, space, history, samples),
+        _time(trials),
+    )
+    title = f"Study {study.study_name}"
+    return Report(title, sections, _figures(study, space, history))
+
+
+def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
+    counts = Counter(trial.state for trial in trials)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    rows = [(state.name.lower(), str(counts[state])) for state in TrialState if counts[state]]
+    if any(constraints_of(trial) for trial in trials):
+        kept = sum(map(is_feasible, complete))
+        rows.append(("complete and feasible", f"{kept} ({kept / max(1, len(complete)):.0%})"))
+        for name in dict.fromkeys(name for trial in trials for name in constraints_of(trial)):
+            known = [constraints_of(t)[name] for t in complete if name in constraints_of(t)]
+            broken = sum(value > 0 for value in known)
+            rows.append((f"constraint {name} broken", f"{broken} of {len(known)}"))
+    goals = ", ".join(
+        f"{'maximize' if is_maximized(study, k) else 'minimize'} {value_name(study, k)}"
+        for k in range(len(study.directions))
+    )
+    return Section("Queries", ("trials", ""), tuple(rows), f"Objectives: {goals}.")
+
+
+def _best(study: optuna.Study, space: SearchSpace, best: Sequence[FrozenTrial]) -> Section:
+    if not best:
+        return Section(_BEST, note="None: no complete trial keeps all constraints.")
+    first = best[0]
+    rows = [("trial", str(first.number)), ("architecture", str(space.from_params(first.params)))]
+    rows += [(value_name(study, k), f"{value:.6g}") for k, value in enumerate(first.values)]
+    rows += [(f"constraint {n}", f"{value:+.4g}") for n, value in constraints_of(first).items()]
+    rows.append(("proposed by", str(first.system_attrs.get(SOURCE, "another sampler or by hand"))))
+    rows += [(f"parameter {name}", str(value)) for name, value in first.params.items()]
+    note = ""
+    if len(best) > 1:
+        shown = ", ".join(str(trial.number) for trial in best[:_SHOWN_BEST])
+        more = ", ..." if len(best) > _SHOWN_BEST else ""
+        note = f"{len(best)} trials are equally good or on the front: {shown}{more}. This is the first of them."
+    picture = architecture_svg(space.from_params(first.params), width=900, ops=space.ops)
+    return Section(_BEST, ("", ""), tuple(rows), note, picture)
+
+
+def _sources(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
+    """How often each source proposed, and how often it found something better than all before."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    ordered = sorted(complete, key=lambda t: (t.datetime_complete or datetime.min, t.number))
+    sign = 1.0 if is_maximized(study) else -1.0
+    proposed: Counter[str] = Counter()
+    won: Counter[str] = Counter()
+    values: dict[str, list[float]] = {}
+    best = -np.inf
+    for trial in ordered:
+        source = str(trial.system_attrs.get(SOURCE, "other"))
+        proposed[source] += 1
+        values.setdefault(source, []).append(trial.values[0])
+        if is_feasible(trial) and sign * trial.values[0] > best:
+            best = sign * trial.values[0]
+            won[source] += 1
+    rows = tuple(
+        (source, str(count), str(won[source]), f"{median(values[source]):.6g}")
+        for source, count in proposed.most_common()
+    )
+    note = "New best: a feasible trial better in the first objective than all before it."
+    return Section(
+        "Where architectures came from",
+        ("source", "trials", "new best", "median value"),
+        rows,
+        note,
+    )
+
+
+def _surrogate(study: optuna.Study, history: SearchHistory) -> Section:
+    title, objectives = "Surrogate", range(len(study.directions))
+    judged = [history.judgements(objective) for objective in objectives]
+    if not judged[0]:
+        return Section(title, note="No result came after its first fit.")
+    rows = [
+        (
+            str(j.observations),
+            str(len(j.mean)),
+            *(_tau(by_objective[k].tau) for by_objective in judged),
+        )
+        for k, j in enumerate(judged[0])
+    ]
+    count = sum(len(j.mean) for j in judged[0])
+    rows.append(("all rounds", str(count), *(_tau(_mean_tau(by)) for by in judged)))
+    note = (
+        "Kendall's rank correlation of predictions and results that were not known yet. Most of those were proposed"
+        " because the surrogate liked them; among such close ones it is lower than among random architectures."
+    )
+    used = history.search.config.surrogate
+    if used != "gp":
+        note += f" Judged by the default Gaussian process; the search used the surrogate '{used}'."
+    taus = [f"Kendall tau, {value_name(study, k)}" for k in objectives]
+    return Section(title, ("results known", "next results", *taus), tuple(rows), note)
+
+
+def _mean_tau(judged: Sequence[OutOfSamplePredictions]) -> float:
+    """Over the rounds, each weighted by its results."""
+    known = [j for j in judged if not np.isnan(j.tau)]
+    if not known:
+        return float("nan")
+    return float(np.average([j.tau for j in known], weights=[len(j.mean) for j in known]))
+
+
+def _tau(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:+.2f}"
+
+
+def _generator(
+    history: SearchHistory,
+    space: SearchSpace,
+    known: bool,
+    samples: Sequence[tuple[IntArray, float]],
+) -> Section:
+    rows = []
+    for r, (x, valid) in zip(history.rounds, samples, strict=True):
+        keys = space.keys(x)
+        evaluated = (
+            space.keys(history.observations.x[: r.observations]) if r.observations else keys[:0]
+        )
+        rows.append(
+            (
+                f"after {r.observations} results" if r.observations else "pretrained",
+                f"{valid:.1%}",
+                f"{len(np.unique(keys)) / max(1, len(keys)):.1%}",
+                f"{float(np.isin(keys, evaluated).mean()) if len(keys) else 0:.1%}",
+            )
+        )
+    note = (
+        f"{_SAMPLES} samples of z ~ N(0, 1) a round. Samples that were evaluated before are filtered out unless"
+        f" duplicates are allowed. The rounds were trained again on the study's results, with seed"
+        f" {history.search.seed}"
+    )
+    note += "." if known else "; a storage does not keep the search's own seed and config."
+    header = ("generator", "valid", "different graphs", "evaluated before")
+    return Section("Generator", header, tuple(rows), note)
+
+
+def _duplicates(
+    trials: Sequence[FrozenTrial],
+    space: SearchSpace,
+    history: SearchHistory,
+    samples: Sequence[tuple[IntArray, float]],
+) -> Section:
+    """What was evaluated twice, and what would have been if nothing known were filtered out."""
+    finished = [trial for trial in trials if trial.state.is_finished()]
+    x = np.array([space.params_to_row(t.params) for t in finished], dtype=np.int64)
+    x = space.repair(x.reshape(-1, len(space.decisions)))
+    keys = space.keys(x)
+    rows = [
+        ("finished trials", str(len(x))),
+        ("different decisions", str(len(np.unique(x, axis=0)))),
+        ("different graphs", str(len(np.unique(keys)))),
+    ]
+    note = "Isomorphic graphs count once as graphs."
+    generated = [t for t in trials if t.system_attrs.get(SOURCE) == "generator"]
+    if generated and not history.search.config.allow_duplicates:
+        numbers = zip(keys.tolist(), (t.number for t in finished), strict=True)
+        first = dict(sorted(numbers, key=lambda pair: -pair[1]))  # the earliest trial of each graph
+        seen = [
+            np.array([first.get(key, np.inf) for key in space.keys(x).tolist()]) for x, _ in samples
+        ]
+        rounds = [min(int(t.system_attrs[VERSION]), len(seen) - 1) for t in generated]
+        avoided = sum(
+            (seen[r] < t.number).mean()
+            for r, t in zip(rounds, generated, strict=True)
+            if len(seen[r])
+        )
+        rows.append(("duplicates avoided", f"about {avoided:.1f} of {len(generated)}"))
+        note += (
+            " Avoided: how many of the generator's proposals would have been evaluated before, had its samples been"
+            " taken as they come."
+        )
+    return Section("Duplicates", ("", ""), tuple(rows), note)
+
+
+def _time(trials: Sequence[FrozenTrial]) -> Section:
+    """Trials' own time, gaps in which none ran, and what proposals took."""
+    spans = sorted(
+        (t.datetime_start, t.datetime_complete)
+        for t in trials
+        if t.datetime_start is not None and t.datetime_complete is not None
+    )
+    if not spans:
+        return Section("Time", note="No finished trial carries timestamps.")
+    total = max(end for _, end in spans) - spans[0][0]
+    lengths = [(end - start).total_seconds() for start, end in spans]
+    idle, latest = timedelta(), spans[0][1]
+    for start, end in spans[1:]:
+        idle += max(timedelta(), start - latest)
+        latest = max(latest, end)
+    rows = [
+        ("from first start to last end", _seconds(total.total_seconds())),
+        ("median trial", _seconds(median(lengths))),
+        ("fastest trial", _seconds(min(lengths))),
+        ("no trial running", _seconds(idle.total_seconds())),
+    ]
+    proposals = [t.system_attrs[SECONDS] for t in trials if SECONDS in t.system_attrs]
+    if proposals:
+        share = sum(proposals) / sum(lengths) if sum(lengths) else 0.0
+        rows += [
+            ("median proposal", _seconds(median(proposals))),
+            ("slowest proposal", _seconds(max(proposals))),
+            ("all proposals", f"{_seconds(sum(proposals))}, {share:.1%} of the trials' time"),
+        ]
+    note = "Optuna proposes inside a trial, at its first suggest call: a trial's time contains its proposal."
+    return Section("Time", ("", ""), tuple(rows), note)
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return str(timedelta(seconds=round(seconds)))
+
+
+def _figures(
+    study: optuna.Study, space: SearchSpace, history: SearchHistory
+) -> dict[str, go.Figure]:
+    try:
+        figures = {"progress": plot_search_progress(study)}
+    except ImportError:
+        return {}
+    if history.observations.names or len(study.directions) > 1:
+        figures["latency"] = plot_latency_accuracy(study)
+    if history.observations.names:
+        figures["feasibility"] = plot_feasibility(study, space, history=history)
+    figures["latent space"] = plot_latent_space(study, space, history=history)
+    figures["operations"] = plot_operation_drift(study, space, history=history)
+    if history.judgements():
+        figures["surrogate"] = plot_surrogate_calibration(study, space, history=history)
+    return figures

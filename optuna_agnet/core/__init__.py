@@ -1,0 +1,1 @@
+"""What every other room stands on: values and small functions, in numpy alone."""

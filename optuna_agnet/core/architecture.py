@@ -1,0 +1,191 @@
+"""Architecture: one labelled DAG, its canonical key and its conversions.
+
+Letters used here and in `spaces`: B graphs in a batch, n nodes a graph.
+``labels`` (B, n) uint64 hashes of node labels, ``adjacency`` (B, n, n) bool, ``[b, i, j]`` is an edge i -> j, i < j.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from optuna_agnet.core.arrays import BoolArray
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+INPUT = "input"
+OUTPUT = "output"
+NONE = "none"
+"""A node with this label carries nothing: it is pruned before graphs are compared."""
+
+_HashArray = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A labelled directed acyclic graph; node 0 is the input, the last node the output.
+
+    Spaces make architectures (`space.parse`, `space.suggest`, ...); two are equal when their labels and edges are.
+    Isomorphic ones are different values with the same `key`.
+
+    Args:
+        nodes: One label a node, in topological order.
+        edges: Pairs (i, j) with i < j.
+        text: The space's own text form, what `str` gives; not part of the comparison.
+
+    Raises:
+        ValueError: An edge does not lead from a lower to a higher existing node.
+
+    Example:
+        >>> a = Architecture(("input", "conv", "pool", "output"), ((0, 1), (0, 2), (1, 3), (2, 3)))
+        >>> b = Architecture(("input", "pool", "conv", "output"), ((0, 1), (0, 2), (1, 3), (2, 3)))
+        >>> a == b, a.key == b.key
+        (False, True)
+    """
+
+    nodes: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+    text: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for i, j in self.edges:
+            if not 0 <= i < j < len(self.nodes):
+                raise ValueError(
+                    f"edge ({i}, {j}) must lead from a lower to a higher node of the {len(self.nodes)} nodes"
+                )
+
+    def __str__(self) -> str:
+        return self.text or f"{','.join(self.nodes)} {' '.join(f'{i}>{j}' for i, j in self.edges)}"
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits, the same for isomorphic graphs after dead nodes are pruned (`graph_keys`)."""
+        labels = label_hashes(self.nodes)[None]
+        adjacency = np.zeros((1, len(self.nodes), len(self.nodes)), dtype=bool)
+        for i, j in self.edges:
+            adjacency[0, i, j] = True
+        return f"{int(graph_keys(labels, adjacency)[0]):016x}"
+
+    def to_networkx(self) -> nx.DiGraph:
+        """The graph as a `networkx.DiGraph`; node attribute ``op`` holds the label."""
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        graph.add_nodes_from((i, {"op": op}) for i, op in enumerate(self.nodes))
+        graph.add_edges_from(self.edges)
+        return graph
+
+    def to_pyg(self, labels: tuple[str, ...]) -> Any:
+        """The graph as `torch_geometric.data.Data`: ``x`` (n, len(labels)) one-hot, ``edge_index`` (2, E).
+
+        Args:
+            labels: All labels in the order of the one-hot columns, e.g. ``space.node_types``.
+
+        Raises:
+            ImportError: torch-geometric is missing (``pip install optuna-agnet[gnn]``).
+            ValueError: A node's label is not among ``labels``.
+        """
+        try:
+            from torch_geometric.data import Data
+        except ImportError as error:
+            raise ImportError(
+                "to_pyg needs torch-geometric: pip install 'optuna-agnet[gnn]'"
+            ) from error
+        import torch
+
+        unknown = sorted(set(self.nodes) - set(labels))
+        if unknown:
+            raise ValueError(f"labels {unknown} are not among {list(labels)}")
+        types = torch.tensor([labels.index(op) for op in self.nodes])
+        edges = torch.tensor(self.edges, dtype=torch.long).reshape(-1, 2).T
+        return Data(x=torch.nn.functional.one_hot(types, len(labels)).float(), edge_index=edges)
+
+
+@lru_cache(maxsize=4096)
+def _label_hash(label: str) -> int:
+    return int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "big")
+
+
+_OUTPUT_HASH = np.uint64(_label_hash(OUTPUT))
+
+
+def label_hashes(labels: tuple[str, ...]) -> _HashArray:
+    """64-bit hashes of labels, equal on every machine; 0 stands for `NONE`."""
+    return np.array(
+        [0 if label == NONE else _label_hash(label) for label in labels], dtype=np.uint64
+    )
+
+
+def live_nodes(labels: _HashArray, adjacency: BoolArray) -> BoolArray:
+    """Which nodes lie on a path from node 0 to a node labelled `OUTPUT`, (B, n)."""
+    n = labels.shape[1]
+    usable = labels != 0
+    forward, backward = np.zeros_like(usable), labels == _OUTPUT_HASH
+    forward[:, 0] = True
+    for j in range(1, n):
+        forward[:, j] = usable[:, j] & (adjacency[:, :j, j] & forward[:, :j]).any(1)
+    for i in range(n - 2, -1, -1):
+        backward[:, i] |= usable[:, i] & (adjacency[:, i, i + 1 :] & backward[:, i + 1 :]).any(1)
+    live: BoolArray = forward & backward
+    return live
+
+
+def _mix(x: _HashArray) -> _HashArray:
+    """The finaliser of splitmix64 (Steele et al. 2014): spreads every input bit over the output."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x = x ^ (x >> np.uint64(31))
+    return x
+
+
+def refine(labels: _HashArray, adjacency: BoolArray, rounds: int) -> list[_HashArray]:
+    """Weisfeiler-Lehman labels of the live nodes after 0..rounds rounds, each (B, n); dead nodes are 0.
+
+    A node's new label hashes its own one with the multisets of its predecessors' and of its successors'. Sums of
+    mixed 64-bit labels stand for multisets.
+    """
+    live = live_nodes(labels, adjacency)
+    graph, i, j = np.nonzero(adjacency & live[:, :, None] & live[:, None, :])
+    source, target = graph * labels.shape[1] + i, graph * labels.shape[1] + j
+    current = np.where(live, _mix(labels + np.uint64(1)), np.uint64(0))
+    history = [current]
+    for _ in range(rounds):
+        sent = _mix(current + np.uint64(2)).ravel()
+        received = _mix(_sums(sent[source], target, live.shape) + np.uint64(3))
+        returned = _mix(_sums(sent[target], source, live.shape) + np.uint64(5))
+        mixed = _mix(current * np.uint64(3) + received + returned * np.uint64(7))
+        current = np.where(live, mixed, np.uint64(0))
+        history.append(current)
+    return history
+
+
+def _sums(values: _HashArray, place: npt.NDArray[np.int64], shape: tuple[int, ...]) -> _HashArray:
+    """Sums modulo 2^64 of the values (E,) that share a place."""
+    sums: _HashArray = np.zeros(shape, dtype=np.uint64)
+    np.add.at(sums.reshape(-1), place, values)
+    return sums
+
+
+def final_labels(labels: _HashArray, adjacency: BoolArray) -> _HashArray:
+    """Weisfeiler-Lehman labels (B, n) after as many rounds as the graph has live nodes; dead nodes are 0."""
+    size = live_nodes(labels, adjacency).sum(1)
+    history = np.stack(refine(labels, adjacency, int(size.max(initial=0))))  # (rounds + 1, B, n)
+    final: _HashArray = history[size, np.arange(len(labels))]
+    return final
+
+
+def graph_keys(labels: _HashArray, adjacency: BoolArray) -> _HashArray:
+    """Canonical keys (B,) uint64: equal for isomorphic graphs after pruning.
+
+    Weisfeiler-Lehman refinement with as many rounds as the graph has live nodes; tests compare it with exact
+    isomorphism, and on NAS-Bench-101 it separates all 423,624 cells.
+    """
+    final = final_labels(labels, adjacency)
+    keys: _HashArray = _mix(final).sum(1, where=final != 0, dtype=np.uint64)
+    return keys

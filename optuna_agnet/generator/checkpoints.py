@@ -1,0 +1,139 @@
+"""Trained generators that the workers of a study share through an artifact store of Optuna's."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from optuna_agnet.generator.files import checksum, read_tensors, shapes_in
+
+_HEADER = 100_000  # bytes that a file may have beyond its tensors
+
+
+class ArtifactStore(Protocol):
+    """What is needed of `optuna.artifacts.FileSystemArtifactStore`, `Boto3ArtifactStore` and the like."""
+
+    def open_reader(self, artifact_id: str) -> BinaryIO: ...  # noqa: D102
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None: ...  # noqa: D102
+    def remove(self, artifact_id: str) -> None: ...  # noqa: D102
+
+
+class Checkpoints:
+    """States of training by name, as safetensors files with a checksum.
+
+    A name is a digest of all that a state follows from (`Model`), so a state that is found is the right one, and one
+    that is missing is trained again. The same holds where the store can't be reached, a file is damaged or anything
+    else in it is not what it should be: that is told once, and nothing is lost but time.
+
+    Args:
+        store: Where they are, such as `optuna.artifacts.FileSystemArtifactStore`; whoever may write to it decides what
+            the workers' generators propose.
+
+    Example:
+        >>> import optuna, tempfile, torch
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> checkpoints = Checkpoints(optuna.artifacts.FileSystemArtifactStore(folder.name))
+        >>> checkpoints.save("first", {"weight": torch.ones(2)})
+        >>> checkpoints.load("first", {"weight": torch.zeros(2)})
+        {'weight': tensor([1., 1.])}
+        >>> checkpoints.load("second", {"weight": torch.zeros(2)}) is None
+        True
+        >>> folder.cleanup()
+    """
+
+    def __init__(self, store: ArtifactStore) -> None:
+        missing = [
+            name
+            for name in ("open_reader", "write", "remove")
+            if not callable(getattr(store, name, None))
+        ]
+        if missing:
+            raise TypeError(
+                f"artifact_store={store!r} has no {', '.join(missing)}: give one of optuna.artifacts, such as"
+                " FileSystemArtifactStore(folder)"
+            )
+        self._store = store
+        self._saved: list[str] = []
+        self._warned = False
+
+    def load(self, name: str, like: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """The tensors of a name, on the CPU; None where there are none with the names and shapes of ``like``."""
+        limit = sum(tensor.nbytes for tensor in like.values()) + _HEADER
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "checkpoint.safetensors"
+                with self._store.open_reader(_id(name)) as reader:
+                    content = reader.read(limit + 1)
+                if len(content) > limit:
+                    raise ValueError(f"it has more than {limit:,} bytes")
+                path.write_bytes(content)
+                return _read(path, like)
+        except Exception as error:  # of a store or a network: a search does not die of it
+            if _is_missing(error):
+                return None
+            self._warn(f"the shared generator '{_id(name)}' can't be read", error)
+            return None
+
+    def save(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Write tensors under a name; of those that were saved here, all but the last two names are removed."""
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        about = json.dumps({"sha256": checksum(tensors)})
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "checkpoint.safetensors"
+                save_file(tensors, str(path), metadata={"optuna_agnet": about})
+                with path.open("rb") as file:
+                    self._store.write(_id(name), file)
+            self._saved.append(name)
+            while len(self._saved) > 2:
+                self._remove(self._saved.pop(0))
+        except Exception as error:
+            self._warn(f"the trained generator '{_id(name)}' can't be shared", error)
+
+    def _remove(self, name: str) -> None:
+        try:
+            self._store.remove(_id(name))
+        except FileNotFoundError:  # another worker was faster
+            return
+        except Exception as error:
+            if not _is_missing(error):
+                raise
+
+    def _warn(self, what: str, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{what} ({type(error).__name__}: {error}): this worker trains its own instead, which gives the same"
+                " results and takes longer. Later troubles of this kind are not shown",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def _id(name: str) -> str:
+    return f"agnet-{name}"
+
+
+def _is_missing(error: Exception) -> bool:
+    """Whether a store has no artifact of a name."""
+    from optuna.artifacts.exceptions import ArtifactNotFound  # the search itself knows no Optuna
+
+    return isinstance(error, ArtifactNotFound)
+
+
+def _read(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a file whose names and shapes are checked before they are read, and their checksum behind that."""
+    with safe_open(str(path), "pt") as file:
+        expected = json.loads((file.metadata() or {})["optuna_agnet"])["sha256"]
+    if shapes_in(path) != {name: list(tensor.shape) for name, tensor in like.items()}:
+        raise ValueError("it holds tensors of other names or shapes")
+    tensors = read_tensors(path, expected)
+    return {name: tensor.to(like[name].dtype) for name, tensor in tensors.items()}

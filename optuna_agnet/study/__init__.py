@@ -1,0 +1,1 @@
+"""The Optuna side: a study as the search sees it, and the sampler."""

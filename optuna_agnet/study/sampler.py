@@ -1,0 +1,425 @@
+"""AGNetSampler: the search as an Optuna sampler. It only translates between a `Proposer` and a study."""
+
+from __future__ import annotations
+
+import copy
+import math
+import secrets
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.core.deprecation import accepts_old_names
+from optuna_agnet.core.seeds import Stream, check_seed, seed_from
+from optuna_agnet.core.validation import check_type
+from optuna_agnet.generator.checkpoints import ArtifactStore, Checkpoints
+from optuna_agnet.generator.network import Generator
+from optuna_agnet.search import (
+    Acquisition,
+    AGNetConfig,
+    CandidateSource,
+    Proposal,
+    Proposer,
+    Snapshot,
+    SpaceExhausted,
+    Surrogate,
+)
+from optuna_agnet.search.candidates import Filter
+from optuna_agnet.search.known_constraints import InvalidConstraint, KnownConstraint
+from optuna_agnet.spaces.base import Choice, SearchSpace
+from optuna_agnet.study import storage_view
+from optuna_agnet.study.storage_view import StudyState
+from optuna_agnet.study.trials import directions_of
+from optuna_agnet.study.warm_start import check_directions_of, read_sources
+
+_COMPANION_SEEDS = 2**32  # numpy's RandomState, which Optuna's samplers use, takes no larger ones
+_ATTEMPTS = 50  # at an architecture that no other worker takes at the same moment
+
+
+class AGNetSampler(BaseSampler):
+    """AG-Net for Optuna: proposes architectures jointly, and leaves every other parameter to an independent sampler.
+
+    Ask for architectures with ``space.suggest(trial)``. All knowledge comes from the study's storage, so a study that
+    is interrupted and resumed gets the architectures that it would have got anyway, given the same ``seed``; trials
+    of other samplers, enqueued and imported ones count as well, and pruned ones by what they had reported. The trained
+    model is only a cache.
+
+    Args:
+        space: What is searched.
+        seed: Same seed, same study, same architectures; None takes one from the system.
+        config: `AGNetConfig()` or `AGNetConfig.paper()`, or one of your own.
+        generator: A pretrained one; default: the bundled one of the space, or one pretrained on first use (seconds).
+        independent_sampler: Samples the parameters that are not the architecture's; default `TPESampler`.
+        max_failures: Failed trials of one architecture after which it is not proposed again; until then it is tried
+            again at once. A worker's death counts as one where the storage notices it (heartbeats).
+        stale_after: Seconds after which a trial that still runs counts as dead, so that its architecture becomes free;
+            longer than any evaluation takes, or 0 for a study with one worker. Needed where the storage has no
+            heartbeats (Journal, Redis, gRPC). The workers' clocks must agree to within this time.
+        known_constraints: Limits that cost no trial, by name: functions of an architecture that return a number, at
+            most 0 where it may be proposed, such as ``{"latency_ms": lambda arch: latency(arch) - 4.0}``. Each is
+            called once an architecture, for candidates in the order in which they would be proposed. Constraints that
+            only a trial can tell are set in it: ``trial.set_constraint("latency_ms", latency - 4.0)``; a trial that is
+            pruned after that, as too slow to be worth its training, still counts.
+        constraints_func: The same for Optuna 4 and Ray Tune: called after a trial, returns all its constraints.
+        source_studies: Studies of the same space and objectives on another data set or device: a warm start. What they
+            hold is read once, here. It is a prior for generator and surrogate and replaces the random startup; results
+            of the study itself overrule it, so an unrelated source costs some trials and no more. Constraints are
+            matched by name. All workers should get the same ones, and so should a study that is resumed. Needs the
+            default surrogate, ``config.surrogate="gp"``.
+        artifact_store: Where workers share trained generators, one of `optuna.artifacts` that all of them reach: one
+            worker trains a round, and who joins or resumes takes over the last one instead of training all again.
+            Proposals are the same without it.
+        surrogate: One of your own, instead of the one that ``config.surrogate`` names: a `Surrogate`.
+        candidate_sources: Sources of candidates that take turns, instead of those that ``config.candidate_sources``
+            names: `CandidateSource`.
+        acquisition: How candidates are ordered, instead of what ``config.acquisition`` names: an `Acquisition`.
+
+    Raises:
+        ValueError: An argument is out of range, the generator is another space's, or a source study does not fit.
+        TypeError: A known constraint or ``constraints_func`` is no function, a source no study, or ``artifact_store``
+            no store.
+
+    Example:
+        >>> import optuna
+        >>> from optuna_agnet import spaces
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> space = spaces.nas_bench_201()
+        >>> def objective(trial):
+        ...     return str(space.suggest(trial)).count("nor_conv_3x3")
+        >>> study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
+        >>> study.optimize(objective, n_trials=5)
+        >>> len(study.best_params)
+        6
+
+        The next study, on other data, starts from this one:
+
+        >>> warm = AGNetSampler(space, seed=0, source_studies=[study])
+        >>> next_study = optuna.create_study(direction="maximize", sampler=warm)
+        >>> next_study.optimize(objective, n_trials=5)
+        >>> next_study.trials[0].value >= 2
+        True
+    """
+
+    @accepts_old_names(companion="independent_sampler")
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int | None = None,
+        config: AGNetConfig | None = None,
+        generator: Generator | None = None,
+        independent_sampler: BaseSampler | None = None,
+        max_failures: int = 2,
+        stale_after: float | None = None,
+        known_constraints: Mapping[str, KnownConstraint] | None = None,
+        constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
+        source_studies: Sequence[Study] = (),
+        artifact_store: ArtifactStore | None = None,
+        surrogate: Surrogate | None = None,
+        candidate_sources: Sequence[CandidateSource] | None = None,
+        acquisition: Acquisition | None = None,
+    ) -> None:
+        if max_failures < 1:
+            raise ValueError(f"max_failures={max_failures} must be at least 1")
+        if stale_after is not None and not 0 <= stale_after < math.inf:
+            raise ValueError(
+                f"stale_after={stale_after} must be a number of seconds, at least 0, or None for never"
+            )
+        check_type("space", space, SearchSpace, "spaces.nas_bench_201()")
+        self.seed = secrets.randbits(32) if seed is None else check_seed(seed)
+        if constraints_func is not None and not callable(constraints_func):
+            raise TypeError(
+                f"constraints_func={constraints_func!r} must be a function of a trial that returns its constraints"
+            )
+        self._space, self._config, self._generator = space, config, generator
+        self._surrogate, self._candidate_sources = surrogate, candidate_sources
+        self._acquisition = acquisition
+        self._known_constraints, self._constraints_func = known_constraints, constraints_func
+        self._sources = read_sources(source_studies, space)
+        self._checkpoints = None if artifact_store is None else Checkpoints(artifact_store)
+        directions = self._sources[0].directions if self._sources else ("maximize",)
+        self._search: Proposer | None = self.new_search(directions)  # errors at the door
+        if independent_sampler is None:
+            independent_sampler = TPESampler(
+                seed=None if seed is None else self.seed % _COMPANION_SEEDS
+            )
+        example = "optuna.samplers.RandomSampler()"
+        check_type("independent_sampler", independent_sampler, BaseSampler, example)
+        self._independent_sampler = independent_sampler
+        self._max_failures, self._stale_after = max_failures, stale_after
+        self._state: StudyState | None = None
+        self._warned: set[str] = set()
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_lock"]
+        state.update(_search=None, _state=None)  # rebuilt from the study
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+    # -- Optuna's contract -----------------------------------------------------------------------------------------
+
+    def reseed_rng(self) -> None:
+        """Reseed the independent sampler; proposals of architectures differ by trial number and need no reseeding."""
+        self._independent_sampler.reseed_rng()
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The space's decisions and what the independent sampler samples jointly."""
+        own = self._space.distributions()
+        others = self._independent_sampler.infer_relative_search_space(study, trial)
+        found: dict[str, BaseDistribution] = {n: d for n, d in own.items() if not d.single()}
+        found.update({n: d for n, d in others.items() if n not in own})
+        return found
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """One architecture and the independent sampler's parameters, as far as ``search_space`` names them.
+
+        Raises:
+            ValueError: The study's recorded parameters don't fit the space.
+            InvalidConstraint: A known constraint returned something else than a number (a TypeError).
+        """
+        own = {d.name for d in self._space.decisions} & search_space.keys()
+        params: dict[str, Any] = {}
+        if own:
+            chosen = self._sample_architecture(study, trial)
+            params.update({name: chosen[name] for name in search_space if name in own})
+        others = {name: d for name, d in search_space.items() if name not in own}
+        params.update(self._sample_others(study, trial, others))
+        return params
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Any other parameter, from the independent sampler."""
+        if any(d.name == param_name for d in self._space.decisions):
+            self._warn(
+                f"independent {param_name}",
+                f"the architecture's parameter '{param_name}' is sampled independently by"
+                f" {type(self._independent_sampler).__name__}: suggest architectures with space.suggest(trial)",
+            )
+        return self._independent_sampler.sample_independent(
+            study, trial, param_name, param_distribution
+        )
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Forwarded to the independent sampler."""
+        self._independent_sampler.before_trial(study, trial)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Stores what ``constraints_func`` says, and is forwarded to the independent sampler."""
+        if self._constraints_func is not None and state in (
+            TrialState.COMPLETE,
+            TrialState.PRUNED,
+        ):
+            self._store_constraints(study, trial, state, values)
+        if state == TrialState.FAIL and storage_view.is_unused_claim(trial):
+            self._warn(
+                "unused",
+                f"trial {trial.number} failed before it took its architecture; if Optuna complained about a 'dynamic"
+                " value space', choices differ from the space's: suggest architectures with space.suggest(trial)",
+            )
+        self._independent_sampler.after_trial(study, trial, state, values)
+
+    def _store_constraints(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        assert self._constraints_func is not None
+        done = copy.copy(trial)
+        done.state, done.values = state, values
+        try:
+            found = [float(value) for value in self._constraints_func(done)]
+        except Exception as error:  # the user's own code; the trial's result must not be lost
+            self._warn(
+                "constraints_func",
+                f"constraints_func raised {type(error).__name__}: {error} in trial {trial.number}; the constraints of"
+                " such trials stay unknown",
+            )
+            return
+        if any(math.isnan(value) for value in found):
+            self._warn(
+                "NaN",
+                f"constraints_func returned NaN in trial {trial.number}: {found}; the constraints of such trials stay"
+                " unknown",
+            )
+            return
+        storage_view.set_constraints(study, trial, found)
+
+    # -- the independent sampler's part -------------------------------------------------------------------------------
+
+    def _sample_others(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if not search_space:
+            return {}
+        found = self._independent_sampler.sample_relative(study, trial, dict(search_space))
+        return {
+            name: found[name]
+            if name in found
+            else self._independent_sampler.sample_independent(study, trial, name, d)
+            for name, d in search_space.items()
+        }
+
+    # -- the architecture ------------------------------------------------------------------------------------------
+
+    def _sample_architecture(self, study: Study, trial: FrozenTrial) -> dict[str, Choice]:
+        """Parameters of an architecture that no other trial has."""
+        by_sampler = storage_view.fixed_by_sampler(study, self._space)
+        fixed = {**by_sampler, **storage_view.fixed_by_trial(trial, self._space)}
+        if all(d.name in fixed or len(d.choices) == 1 for d in self._space.decisions):
+            return {d.name: fixed.get(d.name, d.choices[0]) for d in self._space.decisions}
+        start = time.perf_counter()
+        with self._lock:
+            try:
+                picked = self._claim(study, trial, fixed, stop=fixed == by_sampler)
+                seconds = time.perf_counter() - start
+                storage_view.describe(study, trial, picked.source, picked.version, seconds)
+            except Exception:
+                with suppress(Exception):  # the storage may be gone; the first error tells why
+                    storage_view.claim(study, trial, None)
+                raise
+        return self._space.row_to_params(picked.row)
+
+    def _claim(
+        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Choice], stop: bool
+    ) -> Proposal:
+        """A pick that the trial holds, and no other one; ``stop`` says whether a used up space ends the study."""
+        search, state = self._search_for(study), self._state_of(study)
+        free = Filter(self._space, search.config.dedup, frozenset(), {})
+        for _ in range(_ATTEMPTS):
+            snapshot = state.read(study, trial.number)
+            try:
+                picked = self._propose(search, snapshot, fixed)
+            except SpaceExhausted as exhausted:
+                if stop:
+                    self._give_up(study, snapshot, exhausted)
+                picked = Proposal(self._repeat(search, snapshot, fixed), "repeat", 0)
+            claimed = self._space.repair(picked.row[None])
+            storage_view.claim(study, trial, claimed[0])
+            if search.config.allow_duplicates or picked.source == "repeat":
+                break
+            if state.confirm_claim(study, trial.number, free.keys(claimed)[0], free.keys):
+                break
+        return picked
+
+    def _propose(
+        self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]
+    ) -> Proposal:
+        """The search's proposal; a random new architecture where the model fails."""
+        try:
+            return search.propose(snapshot, fixed=fixed)
+        except (SpaceExhausted, InvalidConstraint):
+            raise
+        except Exception as error:  # a trial must not die of the model
+            self._warn(
+                "model",
+                f"the model failed ({type(error).__name__}: {error}); random architectures until it works again",
+            )
+            return search.propose(snapshot, fixed=fixed, at_random=True)
+
+    def _give_up(self, study: Study, snapshot: Snapshot, exhausted: SpaceExhausted) -> None:
+        evaluated = len(np.unique(snapshot.observations.x, axis=0))
+        self._warn(
+            "exhausted",
+            f"{exhausted}. The study has results of {evaluated} architectures; optimize() stops after the running"
+            " trials, an ask-and-tell loop gets architectures again.",
+        )
+        storage_view.stop(study)
+
+    def _repeat(
+        self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]
+    ) -> IntArray:
+        """The best of the least-evaluated architectures within the limits; where there is none, the next best thing."""
+        observations = snapshot.observations
+        rows, first, inverse = np.unique(
+            observations.x, axis=0, return_index=True, return_inverse=True
+        )
+        rank = search.ranks(observations)[first]
+        counts = np.bincount(inverse.reshape(-1), minlength=len(rows))
+        counts += (rows[:, None] == snapshot.pending[None]).all(axis=2).sum(axis=1)
+        rows = rows[np.lexsort((rank, counts))]
+        rows = rows[Filter(self._space, search.config.dedup, frozenset(), fixed).fits(rows)]
+        within = search.limits.first(rows)
+        if within is not None:
+            return np.asarray(rows[within])
+        nearest = search.limits.nearest
+        if nearest is None:
+            nearest = self._space.sample(1, self._rng(snapshot.position))[0]
+        return self._fix(nearest, fixed)
+
+    def _fix(self, row: IntArray, fixed: Mapping[str, Choice]) -> IntArray:
+        return self._space.params_to_row({**self._space.row_to_params(row), **fixed})
+
+    # -- caches ----------------------------------------------------------------------------------------------------
+
+    def new_search(self, directions: Sequence[str]) -> Proposer:
+        """The search that the sampler asks, nothing told yet: its space, seed, config, generator, limits and sources.
+
+        Raises:
+            ValueError: The sources have other directions.
+        """
+        for source in self._sources:
+            check_directions_of(source, tuple(directions), "this study")
+        return Proposer(
+            self._space,
+            directions,
+            seed=self.seed,
+            config=self._config,
+            generator=self._generator,
+            known_constraints=self._known_constraints,
+            surrogate=self._surrogate,
+            candidate_sources=self._candidate_sources,
+            acquisition=self._acquisition,
+            prior_observations=[source.observations for source in self._sources],
+            checkpoints=self._checkpoints,
+        )
+
+    def _search_for(self, study: Study) -> Proposer:
+        """The search with the study's directions."""
+        directions = directions_of(study)
+        if self._search is None or self._search.directions != directions:
+            self._search = self.new_search(directions)
+        return self._search
+
+    def _state_of(self, study: Study) -> StudyState:
+        if self._state is None or not self._state.belongs_to(study):
+            self._state = StudyState(
+                self._space,
+                study,
+                self._max_failures,
+                self._stale_after,
+                self._config or AGNetConfig(),
+            )
+        return self._state
+
+    def _rng(self, position: int) -> np.random.Generator:
+        return np.random.default_rng(seed_from(self.seed, Stream.REPEAT, position))
+
+    def _warn(self, topic: str, message: str) -> None:
+        """Warn, once a topic."""
+        if topic not in self._warned:
+            self._warned.add(topic)
+            warnings.warn(message, UserWarning, stacklevel=3)

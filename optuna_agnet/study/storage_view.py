@@ -1,0 +1,440 @@
+"""What the sampler reads from a study and writes to a trial: the only file with Optuna's private names.
+
+Everything comes from the storage, so a sampler that is restarted, copied or shared knows what any other one knows.
+Letters as in `spaces.base`: D decisions; N results, P pending and F excluded architectures.
+
+Workers share nothing but the storage. What keeps them from evaluating an architecture twice are claims: a worker writes
+which architecture its trial takes, then reads the study again, and picks another one if somebody else holds it
+(`StudyState.keeps`). And manifests say which trials each round of training learns from (`manifests`), so that all of
+them train the same generator. There are no weights in the storage, and nothing that is read from it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import time
+import warnings
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+from optuna.samplers import BaseSampler, PartialFixedSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.search import AGNetConfig, Observations
+from optuna_agnet.search.model import training_sizes
+from optuna_agnet.search.observations import Result, Snapshot, is_observed
+from optuna_agnet.spaces.base import Choice, SearchSpace
+from optuna_agnet.study import training_rounds
+from optuna_agnet.study.pruned_trials import FinalValues
+from optuna_agnet.study.trials import CONSTRAINTS, constraints_of, directions_of
+
+CLAIM = "agnet:claim"
+SOURCE = "agnet:source"
+VERSION = "agnet:version"
+SECONDS = "agnet:seconds"
+_SPACE = "agnet:space"  # of a study, with a digest behind it
+_FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
+_LOOKS = 20  # at a rival's claim, before the architecture is left to it
+_PAUSE = 0.05  # seconds between them
+
+
+class StudyState:
+    """A study's trials as arrays; finished trials never change, so each is converted once.
+
+    Args:
+        space: What is searched.
+        study: The study.
+        max_failures: Failed trials of one architecture after which it is excluded.
+        stale_after: Seconds after which a trial that still runs counts as dead; None for never.
+        config: Of the search whose rounds of training are agreed on with other workers; None leaves results in the
+            order of their completion.
+        writes: Whether what is missing there is written to the study.
+
+    Raises:
+        ValueError: The study searches another space with parameters of the same names.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        study: Study,
+        max_failures: int,
+        stale_after: float | None = None,
+        config: AGNetConfig | None = None,
+        writes: bool = True,
+    ) -> None:
+        self._space, self._config = space, config
+        self._writes = writes and config is not None
+        self._max_failures = max_failures
+        self._stale_after = None if stale_after is None else timedelta(seconds=stale_after)
+        self._distributions = space.distributions()
+        self._directions = directions_of(study)
+        self._storage = weakref.ref(study._storage)
+        self._study_id = study._study_id
+        self._count = 0  # trials looked at so far ...
+        self._open: list[int] = []  # ... and those of them that were not finished
+        self._synced = 0  # rounds of training whose trials are agreed on
+        self._forget()
+        self._failed: list[int] = []  # numbers of failed trials
+        self._failures: Counter[bytes] = Counter()
+        self._excluded: dict[bytes, IntArray] = {}
+        self._warned: set[str] = set()
+        self._check_space(study)
+
+    def _forget(self) -> None:
+        self._observations = Observations.of([], self._directions, len(self._space.decisions))
+        self._results: list[Result] = []  # in the order in which they were learned ...
+        self._numbers: list[int] = []  # ... and their trials
+        self._finals = FinalValues(self._directions[0])
+
+    def belongs_to(self, study: Study) -> bool:
+        """Whether it was made for this study."""
+        return self._storage() is study._storage and self._study_id == study._study_id
+
+    def read(self, study: Study, number: int) -> Snapshot:
+        """The study as the trial ``number`` sees it: all other trials, Hyperband's brackets together.
+
+        Raises:
+            ValueError: Recorded parameters don't fit the space.
+        """
+        alive, dead = self._update(study, number)
+        if self._num_rounds() > self._synced:
+            self._sync_training_order(study)
+            alive, dead = self._update(study, number)
+        pending = [row for row in map(self._unfinished_row, alive) if row is not None]
+        lost = sum(failed < number for failed in self._failed)
+        lost += sum(trial.number < number for trial in dead)
+        excluded = self._stack(list(self._excluded.values()))
+        return Snapshot(self._observations, self._stack(pending), excluded, max(number - lost, 0))
+
+    def confirm_claim(
+        self, study: Study, number: int, key: object, keys: Callable[[IntArray], list[object]]
+    ) -> bool:
+        """Whether the trial ``number``, which claimed an architecture after the last `read`, may evaluate it.
+
+        Of two trials that claim the same, at least one sees the other's claim, as each writes before it reads. The one
+        with the larger number picks again. The one with the smaller number keeps its claim only when it has seen the
+        other give way, since that one may have looked too early to see a rival.
+
+        Args:
+            study: The study.
+            number: Of the trial.
+            key: Of the claimed architecture.
+            keys: Keys of architectures (B, D).
+        """
+        known = len(self._results)
+        for _ in range(_LOOKS):
+            alive, _ = self._update(study, number)
+            done = self._stack([row for row, _, _ in self._results[known:]])
+            if key in keys(done):
+                return False
+            held = [(trial, self._unfinished_row(trial)) for trial in alive]
+            rivals = [t for t, row in held if row is not None and key in keys(row[None])]
+            if not rivals:
+                return True
+            if any(rival.number < number or _settled(rival) for rival in rivals):
+                return False
+            time.sleep(_PAUSE)
+        return False
+
+    def _update(self, study: Study, number: int) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """Learn of finished trials; all other trials but ``number`` that may still finish, and those that died."""
+        trials = study._storage.get_all_trials(self._study_id, deepcopy=False)  # by number
+        recent = [trials[open_] for open_ in self._open] + trials[self._count :]
+        unfinished = [trial for trial in recent if not trial.state.is_finished()]
+        self._learn([trial for trial in recent if trial.state.is_finished()])
+        self._count, self._open = len(trials), [trial.number for trial in unfinished]
+        others = [trial for trial in unfinished if trial.number != number]
+        dead = self._stale(others)
+        gone = {trial.number for trial in dead}
+        return [trial for trial in others if trial.number not in gone], dead
+
+    def _stale(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        if self._stale_after is None:
+            return []
+        latest = datetime.now() - self._stale_after
+        return [t for t in trials if t.datetime_start is not None and t.datetime_start <= latest]
+
+    def _learn(self, trials: list[FrozenTrial]) -> None:
+        for trial in trials:
+            self._check(trial)
+            self._check_use(trial)
+        trials.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
+        self._failed += [trial.number for trial in trials if trial.state == TrialState.FAIL]
+        new = [trial for trial in trials if self._is_whole(trial)]
+        for trial, (row, _, _) in zip(new, self._append(new), strict=True):
+            self._count_failure(trial.state, row)
+
+    def _append(self, trials: list[FrozenTrial]) -> list[Result]:
+        results = [self._result(trial) for trial in trials]
+        self._results += results
+        self._numbers += [trial.number for trial in trials]
+        self._observations = self._with(results)
+        return results
+
+    def _is_whole(self, trial: FrozenTrial) -> bool:
+        return self._distributions.keys() <= trial.params.keys() and not (
+            trial.state == TrialState.COMPLETE and any(map(math.isnan, trial.values))
+        )
+
+    def _result(self, trial: FrozenTrial) -> Result:
+        return self._row(trial.params), self._values(trial), constraints_of(trial)
+
+    def _values(self, trial: FrozenTrial) -> tuple[float, ...] | None:
+        """Its objectives; an estimate for a pruned one, from the trials learned before it, so that it never changes."""
+        if trial.state == TrialState.COMPLETE:
+            self._finals.add(trial.intermediate_values, trial.values[0])
+            return tuple(trial.values)
+        if trial.state == TrialState.PRUNED and len(self._directions) == 1:
+            estimate = self._finals.estimate(trial.intermediate_values)
+            return None if estimate is None else (estimate,)
+        return None
+
+    def _count_failure(self, state: TrialState, row: IntArray) -> None:
+        key = row.tobytes()
+        self._failures[key] += state == TrialState.FAIL
+        if state == TrialState.PRUNED or self._failures[key] >= self._max_failures:
+            self._excluded[key] = row
+
+    def _with(self, results: list[Result]) -> Observations:
+        """What was told, with more results behind it; costs no more for a long study."""
+        more = Observations.of(results, self._directions, len(self._space.decisions))
+        observations, names = self._observations, self._observations.names
+        if not set(more.names) <= set(names):
+            return Observations.of(self._results, self._directions, len(self._space.decisions))
+        more = more.with_constraints(names)
+        return Observations(
+            np.concatenate([observations.x, more.x]),
+            np.concatenate([observations.y, more.y]),
+            np.concatenate([observations.constraints, more.constraints]),
+            names,
+        )
+
+    # -- rounds of training ----------------------------------------------------------------------------------------
+
+    def _num_rounds(self) -> int:
+        return (
+            0
+            if self._config is None
+            else len(training_sizes(len(self._observations), self._config))
+        )
+
+    def _sync_training_order(self, study: Study) -> None:
+        """Bring results into the order of the study's manifests, and write those that are missing."""
+        for _ in range(_LOOKS):
+            stored = study._storage.get_study_system_attrs(self._study_id)
+            self._update(study, -1)  # whoever wrote them had seen their trials finished
+            missing = self._apply_manifests(study, stored)
+            if not missing or not self._writes:
+                return
+            for name, text in missing.items():
+                study._storage.set_study_system_attr(self._study_id, name, text)
+
+    def _apply_manifests(self, study: Study, stored: Mapping[str, object]) -> dict[str, str]:
+        """Take over what is agreed on; manifests by name for the rounds that are left."""
+        order: list[int] = []
+        free, ignored = set(self._numbers), False
+        for version in itertools.count():
+            name = self._manifest_name(version)
+            if name not in stored:
+                break
+            numbers = training_rounds.parse(stored[name], free)
+            if numbers is None:
+                ignored = True
+                self._warn(
+                    "manifest",
+                    f"the manifest '{name}' of this study, {str(stored[name])[:80]!r}, is damaged, or was written for"
+                    " other trials or by another version: it is ignored, and so are later ones. Workers may train their"
+                    " generators in different orders, and no result is lost",
+                )
+                break
+            order += numbers
+            free.difference_update(numbers)
+        if order != self._numbers[: len(order)]:
+            self._reorder(study, order + [n for n in self._numbers if n in free])
+        self._synced = self._num_rounds()
+        return {} if ignored else self._missing(version, len(order))
+
+    def _missing(self, version: int, start: int) -> dict[str, str]:
+        """Manifests of the rounds from ``version`` on; those before it take the first ``start`` results."""
+        assert self._config is not None
+        ends = 1 + np.flatnonzero([is_observed(result) for result in self._results])
+        found = {}
+        sizes = training_sizes(len(self._observations), self._config)
+        for later, size in enumerate(sizes[version:], version):
+            end = max(start, int(ends[size - 1]))
+            found[self._manifest_name(later)] = training_rounds.manifest(self._numbers[start:end])
+            start = end
+        return found
+
+    def _manifest_name(self, version: int) -> str:
+        assert self._config is not None
+        return training_rounds.key(self._space, self._config, version)
+
+    def _reorder(self, study: Study, numbers: Sequence[int]) -> None:
+        trials = study._storage.get_all_trials(self._study_id, deepcopy=False)
+        self._forget()
+        self._append([trials[number] for number in numbers])
+
+    # -- the space -------------------------------------------------------------------------------------------------
+
+    def _check_space(self, study: Study) -> None:
+        """Leave the space in the study; refuse another one whose parameters have the same names."""
+        stored = study._storage.get_study_system_attrs(self._study_id)
+        own, names = f"{_SPACE}:{self._space.fingerprint[:16]}", list(self._distributions)
+        for key, about in stored.items():
+            if not key.startswith(_SPACE) or key == own or not isinstance(about, dict):
+                continue
+            if not set(names).isdisjoint(about.get("parameters", [])):
+                raise ValueError(
+                    f"the study '{study.study_name}' searches {about.get('space')}, not {self._space!r}: the same"
+                    " parameters stand for other architectures there. Give the changed space a new study, and enqueue"
+                    " what was good: study.enqueue_trial(space.to_params(architecture))"
+                )
+        if self._writes and own not in stored:
+            about = {"space": repr(self._space), "parameters": names}
+            study._storage.set_study_system_attr(self._study_id, own, about)
+
+    def _check_use(self, trial: FrozenTrial) -> None:
+        if (
+            self._writes
+            and trial.state == TrialState.COMPLETE
+            and self._distributions.keys().isdisjoint(trial.params)
+            and _parse_claim(trial.system_attrs.get(CLAIM), self._space.num_choices.tolist())
+            is not None
+        ):
+            self._warn(
+                "unused",
+                f"trial {trial.number} finished without the architecture that it was given: its parameters"
+                f" {sorted(trial.params)[:4]} are none of {self._space!r} ({', '.join(list(self._distributions)[:3])},"
+                " ...), so it teaches the search nothing. Let the objective call suggest(trial) of the sampler's space",
+            )
+
+    # -- trials ----------------------------------------------------------------------------------------------------
+
+    def _check(self, trial: FrozenTrial) -> None:
+        for name, expected in self._distributions.items():
+            recorded = trial.distributions.get(name, expected)
+            if recorded != expected:
+                raise ValueError(
+                    f"trial {trial.number} of this study recorded the parameter '{name}' as {recorded}, but the space"
+                    f" {self._space!r} has {expected}: suggest architectures with space.suggest(trial), and use the"
+                    " space that the study was made with (same choices in the same order) or a new study"
+                )
+
+    def _unfinished_row(self, trial: FrozenTrial) -> IntArray | None:
+        """The architecture of a trial that runs or waits, as far as it is settled."""
+        try:
+            return self._row(_settled(trial))
+        except ValueError:  # some decisions are open
+            return self._claimed(trial)
+
+    def _claimed(self, trial: FrozenTrial) -> IntArray | None:
+        claim = trial.system_attrs.get(CLAIM)
+        if claim is None:
+            return None
+        row = _parse_claim(claim, self._space.num_choices.tolist())
+        if row is None:
+            self._warn(
+                "claim",
+                f"trial {trial.number} holds the claim {str(claim)[:80]!r}, which is none of the space {self._space!r}:"
+                " it is ignored, and so are others like it",
+            )
+        return row
+
+    def _warn(self, topic: str, message: str) -> None:
+        """Warn, once a topic."""
+        if topic not in self._warned:
+            self._warned.add(topic)
+            warnings.warn(message, UserWarning, stacklevel=2)
+
+    def _row(self, params: Mapping[str, object]) -> IntArray:
+        row: IntArray = self._space.repair(self._space.params_to_row(params)[None])[0]
+        return row
+
+    def _stack(self, rows: list[IntArray]) -> IntArray:
+        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self._space.decisions))
+
+
+def _settled(trial: FrozenTrial) -> dict[str, object]:
+    """Parameters that a trial has, or that it was enqueued with."""
+    fixed = trial.system_attrs.get(_FIXED)
+    return {**(fixed if isinstance(fixed, dict) else {}), **trial.params}
+
+
+def _parse_claim(claim: object, num_choices: list[int]) -> IntArray | None:
+    """Decisions (D,), or None where the text is torn or of something else."""
+    try:
+        row = json.loads(claim)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RecursionError):
+        return None
+    if not isinstance(row, list) or len(row) != len(num_choices):
+        return None
+    fits = all(type(k) is int and 0 <= k < n for k, n in zip(row, num_choices, strict=True))
+    return np.array(row, dtype=np.int64) if fits else None
+
+
+def claim(study: Study, trial: FrozenTrial, row: IntArray | None) -> None:
+    """Tell other workers which architecture (D,) a trial takes, before its parameters are stored; None for none."""
+    text = None if row is None else json.dumps(row.tolist(), separators=(",", ":"))
+    study._storage.set_trial_system_attr(trial._trial_id, CLAIM, text)
+
+
+def describe(study: Study, trial: FrozenTrial, source: str, version: int, seconds: float) -> None:
+    """Store where a trial's architecture comes from, and how long that took."""
+    for key, value in ((SOURCE, source), (VERSION, version), (SECONDS, round(seconds, 4))):
+        study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+
+def set_constraint(study: Study, trial: Trial, name: str, value: float) -> None:
+    """Store one constraint of a running trial, at most 0 where kept, as Optuna 5's ``trial.set_constraint`` does."""
+    study._storage.set_trial_system_attr(trial._trial_id, f"{CONSTRAINTS}:{name}", float(value))
+
+
+def set_constraints(study: Study, trial: FrozenTrial, values: Iterable[float]) -> None:
+    """Store a trial's constraints as the list that every Optuna version and optuna-dashboard read."""
+    study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, list(values))
+
+
+def is_unused_claim(trial: FrozenTrial) -> bool:
+    """Whether an architecture was proposed to a trial that then took no parameter at all."""
+    return trial.system_attrs.get(CLAIM) is not None and not trial.params
+
+
+def fixed_by_trial(trial: FrozenTrial, space: SearchSpace) -> dict[str, Choice]:
+    """Decisions that `enqueue_trial` or an earlier attempt settled, those that the space knows."""
+    return _choices(_settled(trial), space)
+
+
+def fixed_by_sampler(study: Study, space: SearchSpace) -> dict[str, Choice]:
+    """Decisions that `PartialFixedSampler` settles, those that the space knows."""
+    sampler: BaseSampler = study.sampler
+    fixed: dict[str, object] = {}
+    while isinstance(sampler, PartialFixedSampler):
+        fixed = {**sampler._fixed_params, **fixed}
+        sampler = sampler._base_sampler
+    return _choices(fixed, space)
+
+
+def _choices(params: Mapping[str, object], space: SearchSpace) -> dict[str, Choice]:
+    known: dict[str, Choice] = {}
+    for decision in space.decisions:
+        value = params.get(decision.name)
+        if isinstance(value, (str, bool)) and value in decision.choices:
+            known[decision.name] = value
+    return known
+
+
+def stop(study: Study) -> None:
+    """End ``study.optimize`` after the running trials; no effect in an ask-and-tell loop."""
+    try:
+        study.stop()
+    except RuntimeError:
+        return

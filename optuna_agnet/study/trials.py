@@ -1,0 +1,67 @@
+"""What finished trials say: their constraints, in the form of any Optuna version, and which of them are best."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_agnet.core.ranking import fronts, signs
+
+CONSTRAINTS = "constraints"
+"""A list of all constraints of a trial (Optuna 4); with ":" and a name behind it, one of them (Optuna 5)."""
+
+
+def directions_of(study: Study) -> tuple[str, ...]:
+    """A study's directions as "maximize" and "minimize"."""
+    return tuple(direction.name.lower() for direction in study.directions)
+
+
+def constraints_of(trial: FrozenTrial) -> dict[str, float]:
+    """A trial's constraints by name, at most 0 where kept; those of Optuna 4's list are named "0", "1" and so on.
+
+    Example:
+        >>> import optuna
+        >>> constraints_of(
+        ...     optuna.create_trial(value=1.0, system_attrs={"constraints": [0.5, -1.0]})
+        ... )
+        {'0': 0.5, '1': -1.0}
+    """
+    attrs = trial.system_attrs
+    listed = attrs.get(CONSTRAINTS)
+    found = {str(i): v for i, v in enumerate(listed if isinstance(listed, (list, tuple)) else ())}
+    prefix = f"{CONSTRAINTS}:"
+    found.update({k[len(prefix) :]: value for k, value in attrs.items() if k.startswith(prefix)})
+    return {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, (int, float)) and not math.isnan(value)
+    }
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial breaks none of its constraints."""
+    return all(value <= 0 for value in constraints_of(trial).values())
+
+
+def best_trials(study: Study) -> list[FrozenTrial]:
+    """Complete, feasible trials that no other one dominates, by number; with one objective, all of the best value.
+
+    Unlike ``study.best_trials`` it works for one objective as well, and reads constraints of every Optuna version.
+
+    Example:
+        >>> import optuna
+        >>> study = optuna.create_study(directions=["maximize", "minimize"])
+        >>> for values in ([1.0, 3.0], [2.0, 5.0], [1.0, 4.0]):
+        ...     study.add_trial(optuna.create_trial(values=values))
+        >>> [trial.values for trial in best_trials(study)]
+        [[1.0, 3.0], [2.0, 5.0]]
+    """
+    trials = study.get_trials(states=(TrialState.COMPLETE,))
+    feasible = [trial for trial in trials if is_feasible(trial)]
+    if not feasible:
+        return []
+    y = np.array([trial.values for trial in feasible]) * signs(directions_of(study))
+    return [trial for trial, front in zip(feasible, fronts(y), strict=True) if front == 0]
