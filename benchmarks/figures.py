@@ -12,10 +12,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from optuna_agnet.core.arrays import FloatArray
 
 from benchmarks import curves, records, tables
 from benchmarks.records import Record
+from optuna_agnet.core.arrays import FloatArray
 
 mpl.use("agg")
 from matplotlib import pyplot as plt

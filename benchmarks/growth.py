@@ -25,10 +25,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import optuna
 from optuna.trial import create_trial
-from optuna_agnet.core.arrays import IntArray
 
 from benchmarks import records
 from optuna_agnet import AGNetSampler, spaces
+from optuna_agnet.core.arrays import IntArray
 
 SPACE = spaces.nas_bench_201()
 SIZES = (100, 200, 1000, 2000, 5000)

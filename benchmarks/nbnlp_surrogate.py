@@ -6,10 +6,10 @@ Ten folds of cells, so that all runs of a cell are in one fold; three times, as 
 from __future__ import annotations
 
 import numpy as np
-from optuna_agnet.core.arrays import FloatArray, IntArray
 from scipy.stats import kendalltau, spearmanr
 
 from benchmarks.problems import nbnlp
+from optuna_agnet.core.arrays import FloatArray, IntArray
 
 FOLDS, TIMES, BEST = 10, 3, 0.1
 

@@ -24,7 +24,6 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
-from optuna_agnet.core.arrays import FloatArray
 from tqdm import tqdm
 
 from benchmarks import records
@@ -32,6 +31,7 @@ from benchmarks.problems import nb201
 from benchmarks.run import seeds
 from benchmarks.tables import markdown, paired
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.study.pruned_trials import FinalValues
 
 SPACE = spaces.nas_bench_201()

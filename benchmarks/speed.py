@@ -24,7 +24,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
-from optuna_agnet.core.arrays import FloatArray
 
 from benchmarks import records
 from benchmarks.growth import resident_mebibytes
@@ -34,6 +33,7 @@ from benchmarks.problems.base import Problem
 from benchmarks.run import seeds
 from benchmarks.tables import markdown
 from optuna_agnet import AGNetConfig, AGNetSampler
+from optuna_agnet.core.arrays import FloatArray
 
 SIZES = (192, 1000, 2000)
 LATE = 100  # asks that show what one costs at a size

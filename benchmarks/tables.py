@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from optuna_agnet.core.arrays import FloatArray
 
 from benchmarks import curves, problems
 from benchmarks.curves import Results
 from benchmarks.methods import ablations
 from benchmarks.problems import hwnas, nb301
 from benchmarks.records import Record
+from optuna_agnet.core.arrays import FloatArray
 
 PAPER = Path(__file__).parent / "paper"
 README = Path(__file__).parent / "README.md"

@@ -5,8 +5,9 @@ The tables hold isomorphic cells as rows with values of their own, so duplicates
 
 The paper's generator learns all of a graph but its first node and edge, for 78,000 steps a space. Weights of that form
 come with the package for NAS-Bench-101 and 201. Elsewhere, and for a DARTS cell even after 40,000 steps (1.5 % valid;
-the release reads invalid ones as the nearest cell, RELEASED_CODE sec. 4), it would hardly make a valid graph, and the
-search would be a random one. There it is given what all valid graphs share, as ours is, and 2,000 steps (`new_search`).
+the release reads invalid ones as the nearest cell, docs/released_code.md, sec. 4), it would hardly make a valid graph,
+and the search would be a random one. There it is given what all valid graphs share, as ours is, and 2,000 steps
+(`new_search`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 "We use the generator solely as a data sampler from the generator's latent space without any retraining, for the latter
 baseline we retrain the generator during the search." A point z is decoded by one sample of the graph that the generator
-makes of it. As the paper's generator hardly reads z (RELEASED_CODE sec. 3), all three are close to random search while
-it isn't retrained.
+makes of it. As the paper's generator hardly reads z (docs/released_code.md, sec. 3), all three are close to random
+search while it isn't retrained.
 
 - ``latent-random``: z ~ U[-3, 3]^32.
 - ``latent-local-search``: points around the best z are evaluated until one is better, and so on; after 16 that are not,
@@ -116,7 +116,7 @@ class LatentSearch(Rounds):
 
     def random_points(self, size: int) -> tuple[IntArray, Tensor]:
         """New rows of random points, as many as are found and at most ``size``."""
-        for draws in range(100, 1000, 100):  # RELEASED_CODE sec. 5, step 4
+        for draws in range(100, 1000, 100):  # as released
             x, z = self.decoded(self.uniform(draws))
             if len(x) >= size:
                 break

@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from optuna_agnet.core.arrays import FloatArray
 from torch import Tensor
+
+from optuna_agnet.core.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ Differs from the original: a child that was evaluated before is not evaluated ag
 from __future__ import annotations
 
 import numpy as np
-from optuna_agnet.core.arrays import IntArray
 
 from benchmarks.methods.base import Factory
 from benchmarks.methods.rounds import Rounds
 from benchmarks.problems.base import Problem
+from optuna_agnet.core.arrays import IntArray
 
 
 class RegularizedEvolution(Rounds):

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
-from optuna_agnet.core.arrays import FloatArray, IntArray
 
 from benchmarks.problems.base import Problem
 from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search.candidates import Filter, random_pool
 from optuna_agnet.spaces.base import SearchSpace
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from optuna_agnet.core.arrays import FloatArray, IntArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
 from benchmarks.methods.base import Factory
 from benchmarks.methods.rounds import Rounds
 from benchmarks.problems.base import Problem
+from optuna_agnet.core.arrays import FloatArray, IntArray
 
 _HIDDEN = (256,) * 4
 _LEARNING_RATE = 0.004

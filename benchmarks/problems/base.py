@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from optuna._hypervolume import compute_hypervolume
-from optuna_agnet.core.arrays import FloatArray, IntArray
 
+from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 
 Direction: TypeAlias = Literal["minimize", "maximize"]

@@ -12,11 +12,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from optuna_agnet.core.arrays import FloatArray, IntArray
 
 from benchmarks.problems import nb201
 from benchmarks.problems.base import Direction, Evaluate, Outcomes, Problem, data_file, hypervolume
 from optuna_agnet import spaces
+from optuna_agnet.core.arrays import FloatArray, IntArray
 
 LIMITS = {  # Table 5
     "edgegpu": (2, 4, 6, 8),

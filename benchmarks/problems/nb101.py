@@ -12,11 +12,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
-from optuna_agnet.core.arrays import FloatArray, IntArray
-from optuna_agnet.spaces.graphs import edge_endpoints, to_adjacency
 
 from benchmarks.problems.base import Outcomes, Problem, data_file, unconstrained
 from optuna_agnet import spaces
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.spaces.graphs import edge_endpoints, to_adjacency
 
 if TYPE_CHECKING:
     from xgboost import XGBRegressor

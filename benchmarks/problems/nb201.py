@@ -10,10 +10,10 @@ from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
-from optuna_agnet.core.arrays import FloatArray, IntArray
 
 from benchmarks.problems.base import Evaluate, Outcomes, Problem, data_file, unconstrained
 from optuna_agnet import spaces
+from optuna_agnet.core.arrays import FloatArray, IntArray
 
 SHAPE = (5,) * 6  # choices a decision, in the space's order
 DATASETS = {"c10": "cifar10", "c100": "cifar100", "in16": "imagenet"}

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from optuna_agnet.core.arrays import IntArray
 
 from benchmarks.problems.base import Outcomes, Problem, data_file, unconstrained
 from optuna_agnet import spaces
+from optuna_agnet.core.arrays import IntArray
 
 SPACE = spaces.darts()
 EPOCHS = 98

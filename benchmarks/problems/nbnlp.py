@@ -13,12 +13,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
-from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
-from optuna_agnet.spaces.graphs import to_adjacency
 
 from benchmarks.problems.base import Outcomes, Problem, data_file, unconstrained
 from optuna_agnet import spaces
 from optuna_agnet.core.architecture import NONE
+from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
+from optuna_agnet.spaces.graphs import to_adjacency
 from optuna_agnet.spaces.recurrent_repair import FIRST_NODE, STATES
 
 if TYPE_CHECKING:

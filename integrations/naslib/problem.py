@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from naslib.search_spaces.core.query_metrics import Metric
-from optuna_agnet.core.arrays import IntArray
 
 from benchmarks.problems.base import Outcomes, Problem, unconstrained
 from integrations.naslib.agnet_optimizer import SPACE, LookUp
+from optuna_agnet.core.arrays import IntArray
 
 
 def naslib_problem(dataset: str, dataset_api: dict[str, Any] | None) -> Problem:

@@ -66,7 +66,7 @@ def pareto_ranks(y: FloatArray, margins: FloatArray) -> FloatArray:
 def summed_ranks(y: FloatArray, margins: FloatArray) -> FloatArray:
     """The paper's order: ranks of the objectives summed, and multiplied by 1000 where a constraint is broken.
 
-    Sec. 4.3 and Table 15. Ranks start at 1, so that the penalty also reaches the first (RELEASED_CODE sec. 6).
+    Sec. 4.3 and Table 15. Ranks start at 1, so that the penalty also reaches the first (docs/released_code.md, sec. 6).
 
     Example:
         >>> y, margins = np.array([[1.0], [3.0], [2.0]]), np.array([[0.1], [-2.0], [0.0]])

@@ -2,7 +2,7 @@
 
 Letters: B latent vectors in a batch, n nodes, A node types, E = n (n - 1) / 2 edges, d width of a node's embedding,
 g width of a graph's embedding, L latent numbers. Everything is dense and batched: all B graphs grow in lock-step, and
-no graph of a batch sees another (the released code pairs rows wrongly there, RELEASED_CODE sec. 2).
+no graph of a batch sees another (the released code pairs rows wrongly there, docs/released_code.md, sec. 2).
 
 Two forms, told apart by `GeneratorConfig.layers`: the paper's, which updates all nodes by a graph network after each
 new node, and a faster one (0 layers), in which a new node gets one message from its predecessors and old ones rest.
@@ -28,7 +28,10 @@ from optuna_agnet.spaces.graphs import Graphs
 _CERTAIN = 20.0
 """Logit of fixed nodes and edges; the probability of the contrary is 2e-9."""
 _EDGE_THRESHOLD = 0.5
-"""An edge exists for the following steps when its score, not its probability, exceeds this (RELEASED_CODE sec. 2)."""
+"""An edge exists for the following steps when its logit, not its probability, exceeds this.
+
+As released (docs/released_code.md, sec. 2).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class Generator(nn.Module):
         fixed = torch.from_numpy(self.space.fixed_edges.astype(np.float32))
         fixed[fixed < 0] = torch.nan
         if not self.config.structured:
-            fixed[1:] = torch.nan  # RELEASED_CODE sec. 2, step 4: the first edge is a constant
+            fixed[1:] = torch.nan  # the first edge is a constant, as released
         return fixed
 
     def forward(self, z: Tensor) -> Scores:

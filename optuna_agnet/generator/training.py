@@ -29,7 +29,7 @@ class TrainingConfig:
         betas: Of Adam.
         latents: M. Each graph trains the one latent vector of M under which it is most likely (implicit maximum
             likelihood, Li and Malik 2018), so that z comes to mean something. 0: a latent vector of its own each, as in
-            the paper; the generator then learns to ignore z (RELEASED_CODE sec. 3).
+            the paper; the generator then learns to ignore z (docs/released_code.md, sec. 3).
         weigh_loss: Whether a graph's weight also multiplies its loss (sec. 3.1 of the paper) and not only its chance to
             be drawn.
         alpha: Eq. 2, share of the surrogate's loss; 0 leaves the surrogate out of the generator's training.
@@ -162,7 +162,7 @@ class Adam:
 class Trainer:
     """A generator, optionally the head of a surrogate, and one Adam over both.
 
-    Neither weights nor optimizer are reset between rounds (RELEASED_CODE sec. 5).
+    Neither weights nor optimizer are reset between rounds (docs/released_code.md, sec. 5).
 
     Args:
         generator: Trained in place.

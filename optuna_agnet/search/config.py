@@ -33,7 +33,7 @@ class AGNetConfig:
         retrain_every: Results between two rounds of generator training ...
         retrain_growth: ... and at least this share of all results.
         learn_from: Only the first so many results train the generator; None: all. The paper's "without LSO" as released
-            learns from the 16 of the startup (RELEASED_CODE sec. 6).
+            learns from the 16 of the startup (docs/released_code.md, sec. 6).
         generator: Its shape.
         training: A round of its training.
         weight_factor: k of Eq. 3; infinity weighs all architectures alike (the paper's "without LSO", as described).
@@ -151,7 +151,7 @@ class AGNetConfig:
             "generator": GeneratorConfig.paper(),
             "training": TrainingConfig.paper(),
             "candidate_sources": ("generator",),
-            "samples_per_attempt": tuple(range(100, 1000, 100)),  # RELEASED_CODE sec. 5, step 4
+            "samples_per_attempt": tuple(range(100, 1000, 100)),  # as released, sec. 5
             "pool_size": 100,
             "uniform_latents": True,
             "surrogate": "mlp",

@@ -119,7 +119,7 @@ class NodeCell(SearchSpace):
     def decode(self, graphs: Graphs) -> tuple[IntArray, BoolArray]:
         n, rows = self.num_nodes, np.arange(len(graphs.types))
         is_output = graphs.types == _OUTPUT
-        # The last node is forced to be the output (RELEASED_CODE sec. 2).
+        # The last node is forced to be the output (docs/released_code.md, sec. 2).
         is_output[:, 0], is_output[:, -1] = False, True
         end = is_output.argmax(1)  # nodes after the first output are cut
         moved = np.tile(np.arange(n), (len(rows), 1))

@@ -14,11 +14,11 @@ from optuna_agnet.surrogate.targets import span
 
 
 class MLPSurrogate(Head):
-    """Five linear layers with ReLU, all as wide as the input (RELEASED_CODE sec. 7: the paper says four).
+    """Five linear layers with ReLU, all as wide as the input (docs/released_code.md, sec. 7: the paper says four).
 
     The generator's trainer fits it: its input is what the generator makes of a random z, its target the value of the
     architecture that z was trained to reconstruct. With the paper's unpaired z the two are unrelated, and the ranking
-    of candidates is about random (RELEASED_CODE sec. 5).
+    of candidates is about random (docs/released_code.md, sec. 5).
 
     Args:
         width: Length of the flat scores, n A + E.

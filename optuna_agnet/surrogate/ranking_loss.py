@@ -3,8 +3,8 @@
 Letters as in `generator.network`; K outcomes.
 
 The paper pairs XGBoost with "a gradient estimation for rank-based metrics" so as "to include gradient information to
-the generator" (sec. 3.1). As released, that loss does not depend on the generator (RELEASED_CODE sec. 6). Here it
-does: the generator's own order of the graphs that it makes, the likely ones first, is to be the surrogate's.
+the generator" (sec. 3.1). As released, that loss does not depend on the generator (docs/released_code.md, sec. 6). Here
+it does: the generator's own order of the graphs that it makes, the likely ones first, is to be the surrogate's.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ def _quantile(share: FloatArray) -> FloatArray:
 def unit_range(y: FloatArray) -> FloatArray:
     """Columns of values (N, K) scaled to [0, 1], infinite ones to the nearest end, unknown ones to the lower.
 
-    The paper's surrogate regresses accuracies in [0, 1] (RELEASED_CODE sec. 5); in percent their loss would drown the
-    generator's.
+    The paper's surrogate regresses accuracies in [0, 1] (docs/released_code.md, sec. 5); in percent their loss would
+    drown the generator's.
 
     Example:
         >>> unit_range(np.array([[1.0], [np.inf], [3.0], [np.nan]])).ravel()

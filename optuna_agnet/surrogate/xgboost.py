@@ -1,6 +1,6 @@
 """Gradient boosted trees on true encodings: the paper's other surrogate (sec. 3.1 and C.1; Chen and Guestrin 2016).
 
-Settings as released (RELEASED_CODE sec. 6): depth 6, rate 0.3, 500 rounds, fitted anew each time. The release
+Settings as released (docs/released_code.md, sec. 6): depth 6, rate 0.3, 500 rounds, fitted anew each time. The release
 standardises targets; here they lie in [0, 1] as the MLP's do, which only shifts and scales what the trees predict.
 """
 

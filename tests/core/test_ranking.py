@@ -24,7 +24,7 @@ def test_ranks_count_what_is_strictly_better(y):
 
 
 def test_weights_of_sixteen_are_those_of_the_released_code():
-    weights = rank_weights(np.arange(16.0), 0.01)  # RELEASED_CODE sec. 5, step 1
+    weights = rank_weights(np.arange(16.0), 0.01)  # docs/released_code.md, sec. 5, step 1
     np.testing.assert_allclose(weights[:3], [1 / 0.16, 1 / 1.16, 1 / 2.16])
     np.testing.assert_allclose(weights[:2].round(2), [6.25, 0.86])
 

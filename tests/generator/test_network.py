@@ -75,7 +75,7 @@ def naive_read(weights: nn.Module, h: Tensor) -> Tensor:
 
 
 def naive_scores(generator: Generator, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores (n, A), (E,) of one latent vector (L,), after RELEASED_CODE.md, section 2."""
+    """Scores (n, A), (E,) of one latent vector (L,), after docs/released_code.md, sec. 2."""
     certain, update = torch.tensor(20, dtype=z.dtype), generator.update
     given = F.one_hot(torch.tensor(1), len(generator.space.node_types)).to(z.dtype)
     nodes, edges, pairs = [certain * given], [], []
@@ -172,7 +172,7 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch(
 
 def test_paper_form_has_the_released_number_of_parameters() -> None:
     generator = Generator(SPACES[0], GeneratorConfig.paper())
-    assert sum(p.numel() for p in generator.parameters()) == 42_474  # RELEASED_CODE sec. 2
+    assert sum(p.numel() for p in generator.parameters()) == 42_474  # docs/released_code.md, sec. 2
 
 
 def test_structured_form_makes_valid_cells_only_where_edges_are_fixed() -> None:

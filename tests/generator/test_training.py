@@ -65,7 +65,7 @@ def test_nearest_pairing_learns_and_uses_z(form: GeneratorConfig) -> None:
 
 
 def test_a_latent_vector_of_its_own_each_teaches_to_ignore_z() -> None:
-    """RELEASED_CODE sec. 3: what the nearest pairing is there for."""
+    """docs/released_code.md, sec. 3: what the nearest pairing is there for."""
     own = trained(TrainingConfig(steps=150, latents=0, learning_rate=3e-3), 1)
     nearest = trained(TrainingConfig(steps=150, learning_rate=3e-3), 1)
     assert information(own) < 0.5 * information(nearest)

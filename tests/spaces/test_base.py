@@ -7,9 +7,9 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna_agnet.core.arrays import IntArray
 
 from optuna_agnet import spaces
+from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces import (
     Chain,
     DartsCell,

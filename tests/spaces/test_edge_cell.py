@@ -27,7 +27,7 @@ def test_nas_bench_201_has_8765_different_graphs() -> None:
 
 
 def test_line_graph_of_nas_bench_201() -> None:
-    """RELEASED_CODE.md, section 1: 0 -> {1,2,4}, 1 -> {3,5}, 2 -> 6, 3 -> 6, {4,5,6} -> 7."""
+    """docs/released_code.md, sec. 1: 0 -> {1,2,4}, 1 -> {3,5}, 2 -> 6, 3 -> 6, {4,5,6} -> 7."""
     edges = NB201.random_architecture(0).edges
     assert edges == ((0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 6), (3, 6), (4, 7), (5, 7), (6, 7))
     assert (NB201.fixed_edges >= 0).all()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from optuna_agnet.core.arrays import IntArray
 
 from optuna_agnet import spaces
+from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces import NodeCell
 
 NB101 = spaces.nas_bench_101()
