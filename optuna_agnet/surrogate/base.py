@@ -39,16 +39,14 @@ class Surrogate(Protocol):
     are in units of the surrogate's own.
     """
 
-    @property
-    def feasibility_threshold(self) -> FloatArray:
-        """(K,): where each outcome's 0 lies in units of the predictions; what a margin is compared with."""
+    feasibility_threshold: FloatArray
+    """(K,): where each outcome's 0 lies in units of the predictions; what a margin is compared with."""
 
-    @property
-    def fitted(self) -> FloatArray:
-        """(N, K): predictions for what it was fitted to; NaN where it left an architecture out."""
+    fitted: FloatArray
+    """(N, K): predictions for what it was fitted to; NaN where it left an architecture out."""
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
-        """Learn from decisions (N, D), in the order in which they were told, and their values.
+        """Learn from decisions (N, D), in the order in which they came, and their values.
 
         Args:
             x: Decisions (N, D).
