@@ -1,7 +1,7 @@
 """How often one proposal goes from one file of the package to another: what a reader follows to understand it.
 
-A move is a call from a function in one file to one in another file of the package. Counted for one ask of a sampler whose
-model is trained and warm, the next result known: ``python -m benchmarks.moves`` lists them.
+A move is a call from a function in one file to one in another file of the package. Counted for one ask of a sampler
+whose model is trained and warm, the next result known: ``python -m benchmarks.moves`` lists them.
 """
 
 from __future__ import annotations

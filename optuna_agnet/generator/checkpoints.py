@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -13,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.generator.files import checksum, read_tensors, shapes_in
 
 _HEADER = 100_000  # bytes that a file may have beyond its tensors
@@ -62,7 +62,7 @@ class Checkpoints:
             )
         self._store = store
         self._saved: list[str] = []
-        self._warned = False
+        self._warn_once = WarnOnce()
 
     def load(self, name: str, like: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """The tensors of a name, on the CPU; None where there are none with the names and shapes of ``like``."""
@@ -108,14 +108,11 @@ class Checkpoints:
                 raise
 
     def _warn(self, what: str, error: Exception) -> None:
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{what} ({type(error).__name__}: {error}): this worker trains its own instead, which gives the same"
-                " results and takes longer. Later troubles of this kind are not shown",
-                UserWarning,
-                stacklevel=2,
-            )
+        self._warn_once(
+            "store",
+            f"{what} ({type(error).__name__}: {error}): this worker trains its own instead, which gives the same"
+            " results and takes longer. Later troubles of this kind are not shown",
+        )
 
 
 def _id(name: str) -> str:

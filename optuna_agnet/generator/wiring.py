@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.spaces.graphs import edge_endpoints
+from optuna_agnet.spaces.graphs import edge_endpoints, edge_position, num_edges
 
 
 class Wiring(nn.Module):
@@ -103,7 +103,7 @@ class Wiring(nn.Module):
 
 def _free_edges(space: SearchSpace) -> list[IntArray]:
     """For each node, the edges to it that some valid graphs have and some have not."""
-    ends = [i * (i + 1) // 2 for i in range(space.num_nodes)]
+    ends = [num_edges(i + 1) for i in range(space.num_nodes)]
     return [a + np.flatnonzero(space.fixed_edges[a:b] < 0) for a, b in pairwise([0, *ends])]
 
 
@@ -117,6 +117,6 @@ def _apart_from(space: SearchSpace, node: int) -> list[int]:
 
 def _ruled_out(free: list[IntArray], first: int, second: int) -> IntArray:
     """Edges (2, P) to two nodes from the same sources."""
-    one, other = (free[i] - i * (i - 1) // 2 for i in (first, second))
+    one, other = (free[i] - edge_position(0, i) for i in (first, second))
     common = np.intersect1d(one, other)
-    return np.stack([i * (i - 1) // 2 + common for i in (first, second)])
+    return np.stack([edge_position(0, i) + common for i in (first, second)])

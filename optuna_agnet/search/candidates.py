@@ -52,7 +52,8 @@ class Filter:
         known = {} if known is None else known
         rows = [row.tobytes() for row in x]
         new = [number for number, row in enumerate(rows) if row not in known]
-        known.update(zip([rows[number] for number in new], self.keys(x[new]), strict=True))
+        if new:
+            known.update(zip([rows[number] for number in new], self.keys(x[new]), strict=True))
         taken = self.taken | {known[row] for row in rows}
         return Filter(self.space, self.dedup, taken, self.fixed)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -13,6 +12,7 @@ from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.core.ranking import violations
 from optuna_agnet.core.validation import check_type
+from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.search.candidates import PARENTS, Filter, SpaceExhausted, neighbor_pool
 from optuna_agnet.spaces.base import SearchSpace
 
@@ -61,7 +61,7 @@ class Limits:
                     " number, at most 0 where it is feasible"
                 )
         self._found: dict[bytes, dict[str, float]] = {}  # by row; infinite where a function failed
-        self._warned: set[str] = set()
+        self._warn_once = WarnOnce()
 
     def __bool__(self) -> bool:
         return bool(self.functions)
@@ -167,10 +167,7 @@ class Limits:
         return float(value)
 
     def _warn(self, name: str, what: str, architecture: Architecture) -> None:
-        if name not in self._warned:
-            self._warned.add(name)
-            warnings.warn(
-                f"the known constraint {name!r} {what} for '{architecture}'; such architectures are not proposed",
-                UserWarning,
-                stacklevel=2,
-            )
+        self._warn_once(
+            name,
+            f"the known constraint {name!r} {what} for '{architecture}'; such architectures are not proposed",
+        )

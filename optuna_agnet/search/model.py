@@ -20,6 +20,7 @@ from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Observations
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.graphs import num_edges
 from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.mlp import MLPSurrogate
@@ -137,7 +138,7 @@ class Model:
         if self.config.surrogate == "xgboost":
             return XGBoostSurrogate(self.space)
         width = self.space.num_nodes * len(self.space.node_types)
-        width += self.space.num_nodes * (self.space.num_nodes - 1) // 2
+        width += num_edges(self.space.num_nodes)
         return MLPSurrogate(width, self._outcomes, seed=self.seed).to(self.config.device)
 
     def _fitted(self, source: Observations) -> GaussianProcess:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.core.ranking import RANKINGS, check_directions, violations
 from optuna_agnet.core.seeds import Stream, check_seed, seed_from
 from optuna_agnet.core.validation import check_type
+from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.generator.checkpoints import Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.pretraining import pretrained
@@ -118,7 +118,7 @@ class Proposer:
         self._model: Model | None = None
         self._pool: tuple[object, Candidates, str] | None = None
         self._keys: dict[bytes, object] = {}  # of architectures that are not proposed again
-        self._warned = False
+        self._warn_once = WarnOnce()
 
     @property
     def model(self) -> Model:
@@ -205,9 +205,8 @@ class Proposer:
         return observations.with_constraints(tuple(sorted(names)))
 
     def _warn_if_infeasible(self, observations: Observations) -> None:
-        if self._warned or observations.feasible.any():
+        if observations.feasible.any():
             return
-        self._warned = True
         worst = np.where(np.isnan(observations.constraints), -np.inf, observations.constraints)
         nearest = worst[violations(-observations.constraints).argmin()]
         broken = ", ".join(
@@ -215,11 +214,10 @@ class Proposer:
             for name, value in zip(observations.names, nearest, strict=True)
             if value > 0
         )
-        warnings.warn(
+        self._warn_once(
+            "infeasible",
             f"none of the {len(observations)} architectures evaluated so far meets the constraints; the nearest breaks"
             f" {broken}. The search now looks for feasible ones first",
-            UserWarning,
-            stacklevel=2,
         )
 
     def _ranked(

@@ -14,7 +14,13 @@ from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
-from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, to_adjacency
+from optuna_agnet.spaces.graphs import (
+    Graphs,
+    edge_endpoints,
+    edge_position,
+    num_edges,
+    to_adjacency,
+)
 
 PREVIOUS = "previous cell"
 SUM = "node sum"
@@ -71,9 +77,7 @@ class DartsCell(SearchSpace):
         names = [f"{a}_{b}" for a, b in self._pairs.tolist()]
         decisions = []
         for node in range(2, self.nodes + 2):
-            decisions.append(
-                Decision(f"node_{node}_inputs", tuple(names[: node * (node - 1) // 2]))
-            )
+            decisions.append(Decision(f"node_{node}_inputs", tuple(names[: num_edges(node)])))
             decisions += [Decision(f"node_{node}_op_{k}", operations) for k in (0, 1)]
         super().__init__(
             name, decisions, operations, num_nodes=3 * self.nodes + 3, structure=(PREVIOUS, SUM)
@@ -154,7 +158,7 @@ class DartsCell(SearchSpace):
         valid = (into.sum(1) == 1).all((1, 2)) & (first != second).all(1)
         second = np.where(first == second, (first + 1) % number, second)
         low, high = np.minimum(first, second), np.maximum(first, second)
-        pair = (high * (high - 1) // 2 + low)[:, :, None]
+        pair = edge_position(low, high)[:, :, None]
 
         ops = graphs.types[:, self._place_of_op] - _FIRST_OP
         is_op = (ops >= 0) & (ops < len(self.ops))
@@ -193,7 +197,7 @@ class DartsCell(SearchSpace):
         low, high = one[1], other[1]
         if low == high:
             raise ValueError(f"node {node} reads {low} twice: give it two different predecessors")
-        return [high * (high - 1) // 2 + low, self.ops.index(one[0]), self.ops.index(other[0])]
+        return [edge_position(low, high), self.ops.index(one[0]), self.ops.index(other[0])]
 
     def _architecture(self, row: IntArray) -> Architecture:
         graphs = self.encode(row[None])
@@ -212,8 +216,8 @@ class DartsCell(SearchSpace):
         types = np.array([[self.node_types.index(label) for label in architecture.nodes]])
         if types.shape[1] != self.num_nodes:
             raise ValueError("the number of nodes differs")
-        edges = np.zeros((1, self.num_nodes * (self.num_nodes - 1) // 2), dtype=bool)
-        edges[0, [t * (t - 1) // 2 + s for s, t in architecture.edges]] = True
+        edges = np.zeros((1, num_edges(self.num_nodes)), dtype=bool)
+        edges[0, [edge_position(s, t) for s, t in architecture.edges]] = True
         x, valid = self.decode(Graphs(types, edges))
         if not valid[0]:
             raise ValueError("no cell")

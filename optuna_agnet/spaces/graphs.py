@@ -6,11 +6,13 @@ Edge (s, t), s < t, has position t (t - 1) / 2 + s.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from optuna_agnet.core.arrays import BoolArray, IntArray
+
+_T = TypeVar("_T", int, IntArray)
 
 
 class Graphs(NamedTuple):
@@ -18,6 +20,16 @@ class Graphs(NamedTuple):
 
     types: IntArray
     edges: BoolArray
+
+
+def num_edges(n: int) -> int:
+    """E, how many edges a graph of n nodes may have."""
+    return n * (n - 1) // 2
+
+
+def edge_position(source: _T, target: _T) -> _T:
+    """Where the edge between two nodes (numbers or arrays of them), source < target, stands in the encoding."""
+    return target * (target - 1) // 2 + source
 
 
 def edge_endpoints(n: int) -> tuple[IntArray, IntArray]:

@@ -13,7 +13,7 @@ from optuna_agnet.core.architecture import Architecture, label_hashes, live_node
 from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
-from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, to_adjacency
+from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, edge_position, to_adjacency
 from optuna_agnet.spaces.ordering import canonical_order
 
 _OUTPUT, _INPUT, _FIRST_OP = 0, 1, 2  # node types are (output, input, *ops)
@@ -199,7 +199,7 @@ class NodeCell(SearchSpace):
         flags = [0] * len(self._sources)
         for i, j in architecture.edges:
             target = n - 1 if j == k - 1 else j
-            flags[target * (target - 1) // 2 + i] = 1
+            flags[edge_position(i, target)] = 1
         return [*ops, *[0] * (n - k), *flags]
 
     # -- graphs with the output as last node, (B, n, n) ------------------------------------------------------------

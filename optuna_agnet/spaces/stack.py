@@ -15,7 +15,7 @@ from optuna_agnet.core.architecture import INPUT, NONE, OUTPUT, Architecture
 from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.spaces.base import Decision, SearchSpace
 from optuna_agnet.spaces.darts import DartsCell
-from optuna_agnet.spaces.graphs import Graphs
+from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, edge_position, num_edges
 
 _SHARED = (OUTPUT, INPUT, NONE)  # labels that mean the same in every cell
 
@@ -148,7 +148,7 @@ class Stack(SearchSpace):
 
     @property
     def fixed_edges(self) -> npt.NDArray[np.int8]:
-        fixed = np.zeros(self.num_nodes * (self.num_nodes - 1) // 2, dtype=np.int8)
+        fixed = np.zeros(num_edges(self.num_nodes), dtype=np.int8)
         for cell, edges in zip(self.cells.values(), self._edges, strict=True):
             fixed[edges] = cell.fixed_edges
         return fixed
@@ -171,7 +171,7 @@ class Stack(SearchSpace):
 
     def encode(self, x: IntArray) -> Graphs:
         types = np.empty((len(x), self.num_nodes), dtype=np.int64)
-        edges = np.zeros((len(x), self.num_nodes * (self.num_nodes - 1) // 2), dtype=bool)
+        edges = np.zeros((len(x), num_edges(self.num_nodes)), dtype=bool)
         parts = zip(self._cut(x), self._types, self._places, self._edges, strict=True)
         for (cell, part), labels, place, positions in parts:
             graphs = cell.encode(part)
@@ -291,6 +291,6 @@ def _slices(sizes: Sequence[int], start: int) -> list[slice]:
 
 def _edge_positions(n: int, shift: int) -> IntArray:
     """Where the edges (E,) of a graph of n nodes go whose nodes but the first are moved by ``shift``."""
-    targets, sources = np.tril_indices(n, -1)
+    sources, targets = edge_endpoints(n)
     moved = targets + shift
-    return moved * (moved - 1) // 2 + np.where(sources == 0, 0, sources + shift)
+    return edge_position(np.where(sources == 0, 0, sources + shift), moved)
