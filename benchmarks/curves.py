@@ -58,11 +58,9 @@ def numbers(column: list[float | None]) -> FloatArray:
 
 def feasible(run: Record) -> npt.NDArray[np.bool_]:
     """(Q,)"""
-    confirm_claim = [np.isfinite(numbers(column)) for column in run.values]
-    confirm_claim += [
-        numbers(column) <= 0 for column in run.constraints.values()
-    ]  # NaN <= 0 is False
-    return np.asarray(np.logical_and.reduce(confirm_claim))
+    keeps = [np.isfinite(numbers(column)) for column in run.values]
+    keeps += [numbers(column) <= 0 for column in run.constraints.values()]  # NaN <= 0 is False
+    return np.asarray(np.logical_and.reduce(keeps))
 
 
 def best(run: Record) -> FloatArray:

@@ -88,9 +88,9 @@ def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
         results: tuple[Any, ...] = (architecture, None if failed else values[0].tolist())
         if problem.constraint_names and not failed:
             results += (dict(zip(problem.constraint_names, constraints[0].tolist(), strict=True)),)
-        observations = time.perf_counter()
+        told = time.perf_counter()
         method.tell(*results)
-        seconds.append(asked - start + time.perf_counter() - observations)
+        seconds.append(asked - start + time.perf_counter() - told)
         found.append((values[0], constraints[0], test[0]))
         asked_for.append(architecture)
     by_query = [np.array(column) for column in zip(*found, strict=True)]

@@ -34,16 +34,14 @@ def main() -> None:
 
     # Tomorrow, on another machine:
     search = AGNet.from_state_dict(SPACE, json.loads(file.read_text()))
-    observations = args.trials // 2
-    while observations < args.trials:
-        batch = search.ask(
-            min(4, args.trials - observations)
-        )  # several at once, for several workers
+    told = args.trials // 2
+    while told < args.trials:
+        batch = search.ask(min(4, args.trials - told))  # several at once, for several workers
         for arch in batch:
             search.tell(arch, score(arch))
-        observations += len(batch)
+        told += len(batch)
     arch, values = search.best
-    print(f"after {observations} evaluations: best {values}")
+    print(f"after {told} evaluations: best {values}")
     print(f"best cell: {arch}")
 
 

@@ -29,9 +29,7 @@ USES = {  # what a room of the ladder imports from those beside it
     "analysis": {"torch_settings"},
     "cli": {"modules", "hardware", "training_free", "torch_settings"},
 }
-ALLOWED = {
-    buffers: {*LADDER[:i], *USES.get(buffers, ())} for i, buffers in enumerate(LADDER)
-} | BESIDE
+ALLOWED = {room: {*LADDER[:i], *USES.get(room, ())} for i, room in enumerate(LADDER)} | BESIDE
 WITH_OPTUNA = {"study", "analysis", "cli", "retry", "visualization"}
 WITHOUT_TORCH = {"core", "spaces", "retry"}
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or "__" not in p.name)
@@ -60,17 +58,13 @@ def _on_import(body: list[ast.stmt]) -> Iterator[str]:
             yield from _on_import(node.body)
 
 
-def forbidden(buffers: str, source: str) -> list[str]:
+def forbidden(room: str, source: str) -> list[str]:
     """Imports in a module of the room that the house forbids.
 
     What is imported from the package itself hides where it leads; only the last room may do so.
     """
     names = [name for name in _imported(ast.parse(source)) if name.split(".")[0] == "optuna_agnet"]
-    allowed = (
-        ALLOWED[buffers]
-        | {buffers}
-        | (set(optuna_agnet.__all__) if buffers == LADDER[-1] else set())
-    )
+    allowed = ALLOWED[room] | {room} | (set(optuna_agnet.__all__) if room == LADDER[-1] else set())
     return [name for name in names if name.partition(".")[2].split(".")[0] not in allowed]
 
 
@@ -82,10 +76,10 @@ def test_imports_lead_upwards_in_the_house(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_optuna_and_torch_stay_in_their_rooms(path: Path) -> None:
-    buffers, found = _room_of(path), set(_on_import(ast.parse(path.read_text()).body))
-    if buffers not in WITH_OPTUNA:
+    room, found = _room_of(path), set(_on_import(ast.parse(path.read_text()).body))
+    if room not in WITH_OPTUNA:
         assert "optuna" not in found
-    if buffers in WITHOUT_TORCH:
+    if room in WITHOUT_TORCH:
         assert "torch" not in found
 
 
@@ -115,7 +109,5 @@ def test_what_a_room_does_without_is_not_loaded(module: str, absent: set[str]) -
 
 def test_the_contributors_table_names_every_room() -> None:
     guide = (ROOT.parent / "CONTRIBUTING.md").read_text()
-    rooms = {
-        f"`{buffers}/`" if (ROOT / buffers).is_dir() else f"`{buffers}.py`" for buffers in ALLOWED
-    }
-    assert [buffers for buffers in sorted(rooms) if buffers not in guide] == []
+    rooms = {f"`{room}/`" if (ROOT / room).is_dir() else f"`{room}.py`" for room in ALLOWED}
+    assert [room for room in sorted(rooms) if room not in guide] == []

@@ -49,8 +49,8 @@ class Bananas(RankedMutants):
 
     def worth(self, candidates: IntArray) -> FloatArray:
         """A draw each from the ensemble's predictions."""
-        observations = path_encoding(self.space, self.x)
-        ensemble = Networks(NETWORK, observations, self.scaled(), self.rng)
+        known = path_encoding(self.space, self.x)
+        ensemble = Networks(NETWORK, known, self.scaled(), self.rng)
         predicted = ensemble.predict(path_encoding(self.space, candidates))
         return np.asarray(self.rng.normal(predicted.mean(0), predicted.std(0)))
 

@@ -36,9 +36,9 @@ class BayesianOptimization(RankedMutants):
 
     def predict(self, x: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (B,) of the scaled values of rows (B, D)."""
-        observations = self.space.one_hot(self.x).astype(np.float64)
-        network = Networks(NETWORK, observations, self.scaled(), self.rng)
-        regression = BayesianRidge().fit(network.features(observations)[0], self.scaled())
+        known = self.space.one_hot(self.x).astype(np.float64)
+        network = Networks(NETWORK, known, self.scaled(), self.rng)
+        regression = BayesianRidge().fit(network.features(known)[0], self.scaled())
         mean, std = regression.predict(
             network.features(self.space.one_hot(x).astype(np.float64))[0], return_std=True
         )

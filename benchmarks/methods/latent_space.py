@@ -179,9 +179,9 @@ class LatentBayesianOptimization(LatentSearch):
 
     def predict(self, z: Tensor) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (B,) of the scaled values at points (B, L)."""
-        observations = torch.stack(self.z).double().numpy()
-        network = Networks(NETWORK, observations, self.scaled(), self.rng)
-        regression = BayesianRidge().fit(network.features(observations)[0], self.scaled())
+        known = torch.stack(self.z).double().numpy()
+        network = Networks(NETWORK, known, self.scaled(), self.rng)
+        regression = BayesianRidge().fit(network.features(known)[0], self.scaled())
         features = network.features(z.double().numpy())[0]
         mean, std = regression.predict(features, return_std=True)
         return np.asarray(mean), np.asarray(std)

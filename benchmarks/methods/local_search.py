@@ -72,19 +72,19 @@ class LocalSearch(Rounds):
         if self._center is not None and self._worth(len(self.y) - 1) > self._worth(self._center):
             self.queue.clear()
 
-    def _worth(self, observations: int) -> tuple[float, float]:
-        return -self._violation[observations], float(self.y[observations])
+    def _worth(self, told: int) -> tuple[float, float]:
+        return -self._violation[told], float(self.y[told])
 
     def propose(self) -> IntArray:
         """All new neighbours of the next architecture in line, in random order, or a new start."""
         ranked = sorted(range(self._start, len(self.y)), key=self._worth, reverse=True)
-        for observations in ranked[:1] if self.restart else ranked:
-            if observations in self._searched:
+        for told in ranked[:1] if self.restart else ranked:
+            if told in self._searched:
                 continue
-            self._searched.add(observations)
-            neighbors = self.new(self.space.neighbors(self.x[[observations]]))
+            self._searched.add(told)
+            neighbors = self.new(self.space.neighbors(self.x[[told]]))
             if len(neighbors):
-                self._center = observations
+                self._center = told
                 return self.rng.permutation(neighbors)
         self._center, self._start = None, len(self.y)
         return self.random(self.n_init)

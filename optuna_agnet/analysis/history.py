@@ -168,7 +168,7 @@ def search_history(
         >>> study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
         >>> study.optimize(lambda trial: str(space.suggest(trial)).count("conv_3x3"), n_trials=17)
         >>> history = search_history(study, space)
-        >>> history.sizes, history.rounds[1].told
+        >>> history.sizes, history.rounds[1].observations
         ([0, 16], 16)
     """
     check_type("space", space, SearchSpace, "the one that the study searched")

@@ -121,14 +121,14 @@ def search(
     study.optimize(found.objective, trials, show_progress_bar=sys.stderr.isatty())
     _say(study, found)
     if storage:
-        observations = [
+        told = [
             storage,
             "--study",
             study.study_name,
             *(["--space", space] if space else []),
         ]
-        observations += [*(["--seed", str(seed)] if seed else []), *(["--paper"] if paper else [])]
-        click.echo(f"\nNext: optuna-agnet report {shlex.join(observations)} -o report.html")
+        told += [*(["--seed", str(seed)] if seed else []), *(["--paper"] if paper else [])]
+        click.echo(f"\nNext: optuna-agnet report {shlex.join(told)} -o report.html")
 
 
 def _study(
