@@ -1,8 +1,8 @@
+import re
+
 import pytest
 
-from benchmarks import figures, records, tables
-
-ROOT_README = tables.README.parents[1] / "README.md"
+from benchmarks import figures, readme, records, tables
 
 
 @pytest.fixture
@@ -27,10 +27,22 @@ def test_benchmarks_readme_holds_the_tables_of_the_committed_results():
     assert f"{tables.START}\n{tables.everything()}\n{tables.END}" in tables.README.read_text()
 
 
-def test_the_readmes_tables_are_what_the_committed_results_say():
+def test_tables_in_prose_are_what_the_committed_results_say():
     for table in (tables.summary, tables.table5_counts):
         lines = [line for line in table() if line.startswith("|")]
-        assert "\n".join(lines) in ROOT_README.read_text()
+        assert "\n".join(lines) in tables.README.read_text()
+
+
+def test_the_first_page_shows_the_committed_results():
+    assert "\n".join(readme.first_page()) in readme.README.read_text()
+
+
+def test_the_speed_table_is_the_measured_one():
+    text = tables.README.read_text()
+    rows = re.findall(r"^\| (?:sampler|\w+Sampler) \|.*$", text, re.MULTILINE)
+    assert len(rows) >= 3
+    measured = (tables.README.parent / "results" / "speed.md").read_text()
+    assert [row for row in rows if row not in measured] == []
 
 
 def test_a_search_table_by_hand(results, long_record):
