@@ -101,7 +101,7 @@ class Dashboard:
 
     def publish_trial(self, trial: optuna.Trial) -> None:
         """Cell, source and constraints of a running trial; call it in an ask-and-tell loop before ``study.tell``."""
-        if not {d.name for d in self.space.decisions} <= trial.params.keys():
+        if not self.space.is_complete(trial.params):
             return  # it ended before it suggested an architecture
         arch = self.space.from_params(trial.params)
         frozen = trial.storage.get_trial(trial._trial_id)

@@ -68,9 +68,7 @@ def report(
     """
     history = history or search_history(study, space)
     trials = [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if {d.name for d in space.decisions} <= trial.params.keys()
+        trial for trial in study.get_trials(deepcopy=False) if space.is_complete(trial.params)
     ]
     best = best_trials(study)
     samples = [r.sample(_SAMPLES) for r in history.rounds]

@@ -43,7 +43,7 @@ class Filter:
 
     def keys(self, x: IntArray) -> list[object]:
         """One hashable key an architecture (B, D); equal keys count as the same architecture."""
-        if self.dedup == "graph":
+        if self.dedup == "graph" and self.space.has_isomorphic:
             return list(self.space.keys(x).tolist())
         return [row.tobytes() for row in x]
 
@@ -61,11 +61,7 @@ class Filter:
         """Decisions (B, D) with the fixed ones set, repaired."""
         if not self.fixed:
             return x
-        x = x.copy()
-        for column, decision in enumerate(self.space.decisions):
-            if decision.name in self.fixed:
-                x[:, column] = decision.choices.index(self.fixed[decision.name])
-        return self.space.repair(x)
+        return self.space.repair(self.space.assign(x, self.fixed))
 
     def new(self, x: IntArray) -> IntArray:
         """Row numbers of those that fulfil it, the first of each kind."""
@@ -77,11 +73,12 @@ class Filter:
         return np.array(rows, dtype=np.int64)
 
     def fits(self, x: IntArray) -> BoolArray:
-        """Which rows (B,) have the fixed decisions."""
-        fits = np.ones(len(x), dtype=bool)
+        """Which rows (B,) have the fixed decisions, as far as these exist in them."""
+        fits, active = np.ones(len(x), dtype=bool), self.space.active(x)
         for column, decision in enumerate(self.space.decisions):
             if decision.name in self.fixed:
-                fits &= x[:, column] == decision.choices.index(self.fixed[decision.name])
+                choice = decision.index(self.fixed[decision.name])
+                fits &= (x[:, column] == choice) | ~active[:, column]
         return fits
 
 

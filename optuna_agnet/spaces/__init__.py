@@ -6,11 +6,15 @@ from optuna_agnet.core.deprecation import warn_of_old_name
 from optuna_agnet.spaces.base import Decision, SearchSpace
 from optuna_agnet.spaces.chain import Chain
 from optuna_agnet.spaces.darts import DartsCell
+from optuna_agnet.spaces.decision import Ordered, ordered
 from optuna_agnet.spaces.edge_cell import EdgeCell
 from optuna_agnet.spaces.graphs import Graphs
+from optuna_agnet.spaces.network import Network
 from optuna_agnet.spaces.node_cell import NodeCell
+from optuna_agnet.spaces.one_of import OneOf
 from optuna_agnet.spaces.presets import darts, fbnet, nas_bench_101, nas_bench_201, nas_bench_nlp
 from optuna_agnet.spaces.recurrent import RecurrentCell
+from optuna_agnet.spaces.repeat import Repeat
 from optuna_agnet.spaces.stack import Stack
 
 
@@ -27,8 +31,12 @@ __all__ = [
     "Decision",
     "EdgeCell",
     "Graphs",
+    "Network",
     "NodeCell",
+    "OneOf",
+    "Ordered",
     "RecurrentCell",
+    "Repeat",
     "SearchSpace",
     "Stack",
     "darts",
@@ -36,4 +44,5 @@ __all__ = [
     "nas_bench_101",
     "nas_bench_201",
     "nas_bench_nlp",
+    "ordered",
 ]

@@ -72,6 +72,10 @@ class Chain(SearchSpace):
         return f"Chain(layers={list(self.layers)})"
 
     @property
+    def has_isomorphic(self) -> bool:
+        return False
+
+    @property
     def allowed_types(self) -> BoolArray:
         allowed = np.zeros((self.num_nodes, len(self.node_types)), dtype=bool)
         allowed[0, _INPUT] = allowed[-1, _OUTPUT] = True

@@ -200,7 +200,7 @@ class AGNetSampler(BaseSampler):
         params: dict[str, Any] = {}
         if own:
             chosen = self._sample_architecture(study, trial)
-            params.update({name: chosen[name] for name in search_space if name in own})
+            params.update({name: chosen[name] for name in search_space if name in chosen})
         others = {name: d for name, d in search_space.items() if name not in own}
         params.update(self._sample_others(study, trial, others))
         return params
@@ -289,8 +289,9 @@ class AGNetSampler(BaseSampler):
         """Parameters of an architecture that no other trial has."""
         by_sampler = storage_view.fixed_by_sampler(study, self._space)
         fixed = {**by_sampler, **storage_view.fixed_by_trial(trial, self._space)}
-        if all(d.name in fixed or len(d.choices) == 1 for d in self._space.decisions):
-            return {d.name: fixed.get(d.name, d.choices[0]) for d in self._space.decisions}
+        single = {d.name: d.choices[0] for d in self._space.decisions if len(d.choices) == 1}
+        if self._space.is_complete({**single, **fixed}):
+            return {**single, **fixed}
         start = time.perf_counter()
         with self._lock:
             try:
@@ -368,10 +369,7 @@ class AGNetSampler(BaseSampler):
         nearest = search.limits.nearest
         if nearest is None:
             nearest = self._space.sample(1, self._rng(snapshot.position))[0]
-        return self._fix(nearest, fixed)
-
-    def _fix(self, row: IntArray, fixed: Mapping[str, Choice]) -> IntArray:
-        return self._space.params_to_row({**self._space.row_to_params(row), **fixed})
+        return np.asarray(self._space.assign(nearest[None], fixed)[0])
 
     # -- caches ----------------------------------------------------------------------------------------------------
 

