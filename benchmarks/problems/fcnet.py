@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+
 from optuna_agnet.core.arrays import FloatArray
 
 DATASETS = {

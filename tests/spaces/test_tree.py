@@ -12,8 +12,8 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna_agnet.core.arrays import IntArray
 
+from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces import Network, OneOf, Repeat, SearchSpace, ordered
 
 seeds = st.integers(0, 2**32 - 1)
