@@ -72,8 +72,12 @@ class SamplerSearch:
 
 
 def numbers(values: FloatArray) -> list[float | None]:
-    """Rounded; None instead of NaN, which JSON lacks."""
-    return [None if math.isnan(v) else round(float(v), 4) for v in values]
+    """Rounded to four decimals, or six digits where that is more; None instead of NaN, which JSON lacks."""
+    return [None if math.isnan(v) else rounded(float(v)) for v in values]
+
+
+def rounded(value: float) -> float:
+    return float(f"{value:.6g}") if abs(value) < 1 else round(value, 4)
 
 
 def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
@@ -120,7 +124,7 @@ def run(job: Job) -> Record:
         versions={package: version(package) for package in PACKAGES},
         directions=list(problem.directions),
         reference=None if problem.reference is None else list(problem.reference),
-        optimum=None if problem.optimum is None else round(problem.optimum, 4),
+        optimum=None if problem.optimum is None else rounded(problem.optimum),
         **found,
     )
     at = curves.best_query(record, job.budget)

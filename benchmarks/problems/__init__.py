@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-from benchmarks.problems import hwnas, nb101, nb201, nb301, nbnlp
+from benchmarks.problems import fcnet, hwnas, nb101, nb201, nb301, nbnlp
 from benchmarks.problems.base import Outcomes, Problem, data_file
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -14,6 +14,11 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "nb101": nb101.load,
     "nb301": nb301.load,
     "nbnlp": nbnlp.load,
+    **{
+        f"fcnet-{dataset}" + "-unordered" * (not order): partial(fcnet.load, dataset, order)
+        for dataset in fcnet.DATASETS
+        for order in (True, False)
+    },
     **{f"nb201-c100-lat{share}": partial(nb201.under_limit, share) for share in (5, 25)},
     **{
         f"hw-{device}-{limit}" + "-joint" * joint: partial(hwnas.under_limit, device, limit, joint)

@@ -29,3 +29,19 @@ def test_the_rank_of_the_best_is_one():
     losses = fcnet.losses("protein")
     assert fcnet.rank("protein", losses.min()) == 1
     assert fcnet.rank("protein", np.median(losses)) > 31_000
+
+
+@pytest.mark.parametrize("with_order", [True, False])
+def test_a_row_has_the_loss_of_its_values(with_order):
+    problem = fcnet.load("protein", with_order)
+    rows = problem.space.sample(20, np.random.default_rng(0))
+    for row, found in zip(rows, problem.evaluate(rows).values[:, 0], strict=True):
+        values = problem.space.values(problem.space.architectures(row[None])[0])
+        layers = [values.pop(f"layer_{i}") for i in (1, 2)]
+        for i, layer in enumerate(layers, 1):
+            values[f"n_units_{i}"] = layer["units"]
+            values[f"activation_fn_{i}"] = layer["activation"]
+            values[f"dropout_{i}"] = layer["dropout"]
+        at = tuple(choices.index(values[name]) for name, choices in fcnet.CHOICES.items())
+        assert found == fcnet.losses("protein")[at]
+    assert problem.space.num_architectures == 62_208
