@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from optuna_agnet.generator.cache import kept
 from optuna_agnet.generator.files import Provenance, bundled, load_generator
 from optuna_agnet.generator.network import Generator, GeneratorConfig, valid_share
 from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
@@ -111,11 +112,12 @@ def _training(config: GeneratorConfig) -> TrainingConfig:
 def _pretrained(space: SearchSpace, config: GeneratorConfig, seed: int, steps: int) -> Generator:
     if bundled(space, config) is not None:
         return load_generator(space, config=config)
-    return pretrain(space, config=config, steps=steps, seed=seed)
+    make = partial(pretrain, space, config=config, steps=steps, seed=seed)
+    return kept(space, config, {"steps": steps, "seed": seed}, make)
 
 
 def pretrained(
     space: SearchSpace, config: GeneratorConfig, seed: int = 0, steps: int = _FIRST_USE_STEPS
 ) -> Generator:
-    """A pretrained generator of one's own: the bundled one, or else one that is pretrained now and kept for later."""
+    """A pretrained generator of one's own: the bundled one, or else one that is pretrained once on this machine."""
     return copy.deepcopy(_pretrained(space, config, seed, steps))

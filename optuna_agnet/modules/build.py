@@ -20,14 +20,17 @@ from optuna_agnet.modules.chain import (
 from optuna_agnet.modules.darts import DARTS_CIFAR_SIZE, darts_cells, darts_network
 from optuna_agnet.modules.darts_operations import DARTS_OPERATIONS
 from optuna_agnet.modules.edge_cell import NAS_BENCH_201_SIZE, edge_cell_network
+from optuna_agnet.modules.mobile_net import MobileNetSize, mobile_net
 from optuna_agnet.modules.network import Stem
 from optuna_agnet.modules.node_cell import NAS_BENCH_101_SIZE, most_feeders, node_cell_network
 from optuna_agnet.modules.operations import BUILT_IN, OperationBuilder, operation_builders
 from optuna_agnet.modules.recurrent import LanguageModelSize, language_model
+from optuna_agnet.modules.vision_transformer import VisionTransformerSize, vision_transformer
 from optuna_agnet.spaces import (
     Chain,
     DartsCell,
     EdgeCell,
+    Network,
     NodeCell,
     RecurrentCell,
     SearchSpace,
@@ -103,6 +106,28 @@ def _(space: Chain) -> Skeleton:
 
 
 @skeleton_of.register
+def _(space: Network) -> Skeleton:
+    shape = _shape(space.values(space.random_architecture(0)))
+    if shape == _shape({"width": 1, "blocks": [{"heads": 1, "ratio": 1.0}]}):
+        return Skeleton(vision_transformer, VisionTransformerSize(), {}, ops=())
+    blocks = [{"kernel": 1, "expansion": 1}]
+    if shape == _shape({f"stage_{i}": blocks for i in range(1, 6)}):
+        return Skeleton(mobile_net, MobileNetSize(), {}, ops=(), least_channels=1)
+    raise ValueError(
+        f"build_model has no network for {space!r}: hand the values to your own,"
+        " MyNetwork(**space.values(arch)); of networks it builds those of spaces.mobile_net() and"
+        " spaces.vision_transformer()"
+    )
+
+
+def _shape(value: object) -> object:
+    """The names in plain values, without the values."""
+    if isinstance(value, dict):
+        return {name: _shape(part) for name, part in value.items()}
+    return [_shape(value[0])] if isinstance(value, list) and value else None
+
+
+@skeleton_of.register
 def _(space: RecurrentCell) -> Skeleton:
     return Skeleton(language_model, LanguageModelSize(), ops=())
 
@@ -131,6 +156,8 @@ def build_model(
     hidden: int | None = None,
     layers: int | None = None,
     dropout: float | None = None,
+    image_size: int | None = None,
+    patch_size: int | None = None,
 ) -> nn.Module:
     """A network whose cells are ``arch``, in the macro skeleton of the space's benchmark.
 
@@ -141,6 +168,8 @@ def build_model(
     | `DartsCell`, `Stack` of two | DARTS (Liu et al. 2019) | 36 channels, 6 cells a stage |
     | `spaces.fbnet()` | FBNet (Wu et al. 2019) | 16 channels after the stem |
     | `Chain` | stages of equally many layers | 16 channels |
+    | `spaces.mobile_net()` | MobileNetV3 of once-for-all (Cai et al. 2020) | 16 channels after the stem |
+    | `spaces.vision_transformer()` | ViT (Dosovitskiy et al. 2021) | images of 32, patches of 4 pixels |
     | `RecurrentCell` | NAS-Bench-NLP (Klyuchnikov et al. 2020) | 3 layers of 600, 600 and 400 units |
 
     By default the trainable parameters are as many as the benchmark's own table says. Weights start as PyTorch
@@ -156,12 +185,12 @@ def build_model(
             where a stride of 2 halves height and width, rounded up. Builders of cells get c_in == c_out.
         num_classes: Outputs; 10 by default.
         in_channels: Channels of the images, 1 for grey ones; 3 by default.
-        channels: Channels after the stem; each later stage doubles them. In DARTS networks those of a node; FBNet's
-            own widths are scaled with it.
+        channels: Channels after the stem; each later stage doubles them. In DARTS networks those of a node; the own
+            widths of FBNet and once-for-all are scaled with it.
         cells_per_stage: Cells a stage, in DARTS networks without the reduction cells between stages. DARTS's 14
             cells for ImageNet are 4 a stage.
         stages: Stages, with height and width halved (rounded up) between them; 3 by default.
-        stem: DARTS and FBNet. "cifar" (default) for small images, "imagenet" has strides for large ones.
+        stem: DARTS, FBNet and once-for-all. "cifar" (default) for small images, "imagenet" has strides for large ones.
         auxiliary: DARTS. In training the network gives a pair, its logits and those of an auxiliary classifier.
         drop_path: DARTS. Probability in training that an image loses an operation's result; the network's
             attribute of this name changes it later.
@@ -170,6 +199,8 @@ def build_model(
         hidden: Recurrent cells. Hidden units of the layers before the last.
         layers: Recurrent cells. Layers.
         dropout: Recurrent cells. Probability in training that an entry of the embedding or of a layer's output is zero.
+        image_size: Vision transformers. Height and width of the images; 224 for ImageNet.
+        patch_size: Vision transformers. Height and width of a patch; 16 for ImageNet.
 
     Returns:
         A module (B, in_channels, H, W) -> (B, num_classes) logits, with the parts ``stem``, ``cells`` and ``head``.
@@ -222,6 +253,8 @@ def build_model(
         "hidden": hidden,
         "layers": layers,
         "dropout": dropout,
+        "image_size": image_size,
+        "patch_size": patch_size,
     }
     size = _sized(space, skeleton, {k: value for k, value in chosen.items() if value is not None})
     builders = operation_builders(

@@ -12,7 +12,15 @@ from optuna_agnet.spaces.graphs import Graphs
 from optuna_agnet.spaces.network import Network
 from optuna_agnet.spaces.node_cell import NodeCell
 from optuna_agnet.spaces.one_of import OneOf
-from optuna_agnet.spaces.presets import darts, fbnet, nas_bench_101, nas_bench_201, nas_bench_nlp
+from optuna_agnet.spaces.presets import (
+    darts,
+    fbnet,
+    mobile_net,
+    nas_bench_101,
+    nas_bench_201,
+    nas_bench_nlp,
+    vision_transformer,
+)
 from optuna_agnet.spaces.recurrent import RecurrentCell
 from optuna_agnet.spaces.repeat import Repeat
 from optuna_agnet.spaces.stack import Stack
@@ -41,8 +49,10 @@ __all__ = [
     "Stack",
     "darts",
     "fbnet",
+    "mobile_net",
     "nas_bench_101",
     "nas_bench_201",
     "nas_bench_nlp",
     "ordered",
+    "vision_transformer",
 ]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optuna_agnet.spaces.chain import Chain
 from optuna_agnet.spaces.darts import DartsCell
+from optuna_agnet.spaces.decision import ordered
 from optuna_agnet.spaces.edge_cell import EdgeCell
+from optuna_agnet.spaces.network import Network
 from optuna_agnet.spaces.node_cell import NodeCell
 from optuna_agnet.spaces.recurrent import RecurrentCell
+from optuna_agnet.spaces.repeat import Repeat
 from optuna_agnet.spaces.stack import Stack
 
 
@@ -69,3 +74,45 @@ def nas_bench_nlp(max_nodes: int = 24) -> RecurrentCell:
         RecurrentCell(max_nodes=12)
     """
     return RecurrentCell(max_nodes, name="nas_bench_nlp")
+
+
+def mobile_net() -> Network:
+    """The space of once-for-all (Cai et al. 2020): five stages of 2 to 4 blocks, each with a kernel and an expansion.
+
+    Example:
+        >>> mobile_net().num_architectures == (9**2 + 9**3 + 9**4) ** 5  # more than 10^19
+        True
+    """
+    block = Network(kernel=ordered(3, 5, 7), expansion=ordered(3, 4, 6))
+    space = Network(**{f"stage_{i}": Repeat(block, 2, 4) for i in range(1, 6)})
+    space.name = "mobile_net"
+    return space
+
+
+def vision_transformer(
+    widths: Sequence[int] = (192, 216, 240),
+    heads: Sequence[int] = (3, 4),
+    ratios: Sequence[float] = (3.5, 4.0),
+    least: int = 12,
+    most: int = 14,
+) -> Network:
+    """Vision transformers as in AutoFormer (Chen et al. 2021): a width, and heads and an MLP's ratio a block.
+
+    The defaults are AutoFormer's tiny space. Its base space has widths 528, 576 and 624, 8 to 10 heads, ratios 3.0, 3.5
+    and 4.0, and 14 to 16 blocks.
+
+    Args:
+        widths: Channels of a token.
+        heads: Heads of a block.
+        ratios: Inner units of the MLP a channel.
+        least: The smallest number of blocks.
+        most: The largest.
+
+    Example:
+        >>> vision_transformer().num_architectures == 3 * (4**12 + 4**13 + 4**14)
+        True
+    """
+    block = Network(heads=ordered(*heads), ratio=ordered(*ratios))
+    space = Network(width=ordered(*widths), blocks=Repeat(block, least, most))
+    space.name = "vision_transformer"
+    return space
