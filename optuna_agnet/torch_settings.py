@@ -23,6 +23,21 @@ def check_device(device: str | torch.device) -> None:
         ) from None
 
 
+def check_device_name(device: str | torch.device) -> None:
+    """Refuse what names no device on any machine; whether this machine has it is `check_device`'s to say.
+
+    Raises:
+        ValueError: It is no device of PyTorch's.
+    """
+    try:
+        torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(
+            f"device={str(device)!r} is not available on any machine, PyTorch knows 'cuda', 'cuda:1', 'mps' and some"
+            " more; 'cpu' always is"
+        ) from None
+
+
 @contextmanager
 def isolated_torch_settings() -> Iterator[None]:
     """Torch as training here needs it, whatever the training code around has set; nobody's random state is touched.

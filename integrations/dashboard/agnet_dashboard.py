@@ -27,7 +27,7 @@ from optuna_agnet.analysis.history import search_history
 from optuna_agnet.analysis.report_page import plain
 from optuna_agnet.spaces import SearchSpace
 from optuna_agnet.study.storage_view import SOURCE, VERSION
-from optuna_agnet.study.trials import best_trials, constraints_of, is_feasible
+from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
 from optuna_agnet.visualization import (
     architecture_svg,
     plot_feasibility,
@@ -164,7 +164,8 @@ class Dashboard:
     def _note(self, study: optuna.Study) -> str:
         best = best_trials(study)
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        feasible = sum(map(is_feasible, trials))
+        limits = constraint_names(study.get_trials(deepcopy=False))
+        feasible = sum(is_feasible(trial, limits) for trial in trials)
         lines = [
             f"{len(trials)} complete trials, {feasible} feasible.",
             "",
@@ -172,7 +173,7 @@ class Dashboard:
             "",
         ]
         if not best:
-            return "\n".join([*lines, "None yet: every trial breaks a constraint."])
+            return "\n".join([*lines, "None yet: no trial is known to keep all constraints."])
         first = best[0]
         names = [value_name(study, k) for k in range(len(study.directions))]
         rows = [("trial", str(first.number))]

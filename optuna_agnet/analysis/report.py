@@ -30,7 +30,7 @@ from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.sampler import AGNetSampler
 from optuna_agnet.study.storage_view import SECONDS, SOURCE, VERSION
-from optuna_agnet.study.trials import best_trials, constraints_of, is_feasible
+from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
 
 if TYPE_CHECKING:
     import optuna
@@ -89,10 +89,14 @@ def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
     counts = Counter(trial.state for trial in trials)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     rows = [(state.name.lower(), str(counts[state])) for state in TrialState if counts[state]]
-    if any(constraints_of(trial) for trial in trials):
-        kept = sum(map(is_feasible, complete))
+    names = constraint_names(study.get_trials(deepcopy=False))
+    if names:
+        kept = sum(is_feasible(trial, names) for trial in complete)
         rows.append(("complete and feasible", f"{kept} ({kept / max(1, len(complete)):.0%})"))
-        for name in dict.fromkeys(name for trial in trials for name in constraints_of(trial)):
+        unknown = sum(map(is_feasible, complete)) - kept
+        if unknown:
+            rows.append(("complete, a constraint unknown", str(unknown)))
+        for name in names:
             known = [constraints_of(t)[name] for t in complete if name in constraints_of(t)]
             broken = sum(value > 0 for value in known)
             rows.append((f"constraint {name} broken", f"{broken} of {len(known)}"))
@@ -129,12 +133,12 @@ def _sources(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
     proposed: Counter[str] = Counter()
     won: Counter[str] = Counter()
     values: dict[str, list[float]] = {}
-    best = -np.inf
+    best, names = -np.inf, constraint_names(study.get_trials(deepcopy=False))
     for trial in ordered:
         source = str(trial.system_attrs.get(SOURCE, "other"))
         proposed[source] += 1
         values.setdefault(source, []).append(trial.values[0])
-        if is_feasible(trial) and sign * trial.values[0] > best:
+        if is_feasible(trial, names) and sign * trial.values[0] > best:
             best = sign * trial.values[0]
             won[source] += 1
     rows = tuple(

@@ -7,8 +7,10 @@ Letters used here and in `spaces`: B graphs in a batch, n nodes a graph.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,11 +38,12 @@ class Architecture:
 
     Args:
         nodes: One label a node, in topological order.
-        edges: Pairs (i, j) with i < j.
+        edges: Pairs (i, j) with i < j, in any order.
         text: The space's own text form, what `str` gives; not part of the comparison.
 
     Raises:
-        ValueError: An edge does not lead from a lower to a higher existing node.
+        ValueError: An edge does not lead from a lower to a higher existing node, or is given twice.
+        TypeError: ``nodes`` holds something else than strings, or ``edges`` something else than pairs of integers.
 
     Example:
         >>> a = Architecture(("input", "conv", "pool", "output"), ((0, 1), (0, 2), (1, 3), (2, 3)))
@@ -54,11 +57,27 @@ class Architecture:
     text: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        # lists would only fail later, where a value is hashed
+        object.__setattr__(self, "nodes", _labels(self.nodes))
+        object.__setattr__(self, "edges", _pairs(self.edges))
         for i, j in self.edges:
             if not 0 <= i < j < len(self.nodes):
                 raise ValueError(
                     f"edge ({i}, {j}) must lead from a lower to a higher node of the {len(self.nodes)} nodes"
                 )
+        if len(set(self.edges)) < len(self.edges):
+            twice = sorted({edge for edge in self.edges if self.edges.count(edge) > 1})
+            raise ValueError(f"edges {twice} are given more than once")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Architecture):
+            return NotImplemented
+        return self.nodes == other.nodes and (
+            self.edges == other.edges or set(self.edges) == set(other.edges)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.nodes, frozenset(self.edges)))
 
     def __str__(self) -> str:
         return self.text or f"{','.join(self.nodes)} {' '.join(f'{i}>{j}' for i, j in self.edges)}"
@@ -105,6 +124,25 @@ class Architecture:
         types = torch.tensor([labels.index(op) for op in self.nodes])
         edges = torch.tensor(self.edges, dtype=torch.long).reshape(-1, 2).T
         return Data(x=torch.nn.functional.one_hot(types, len(labels)).float(), edge_index=edges)
+
+
+def _labels(nodes: Iterable[str]) -> tuple[str, ...]:
+    found = tuple(nodes) if isinstance(nodes, Iterable) else ()
+    if isinstance(nodes, str) or not found or not all(isinstance(label, str) for label in found):
+        raise TypeError(
+            f"nodes={nodes!r} must be labels, one string a node, such as ('input', 'conv', 'output')"
+        )
+    return found
+
+
+def _pairs(edges: Iterable[Sequence[int]]) -> tuple[tuple[int, int], ...]:
+    try:
+        found = [(index(i), index(j)) for i, j in edges]  # numpy's integers become Python's
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"edges={edges!r} must be pairs of node numbers, such as ((0, 1), (1, 2))"
+        ) from None
+    return tuple(found)
 
 
 @lru_cache(maxsize=4096)

@@ -120,7 +120,7 @@ def _crowding(y: FloatArray, front: FloatArray) -> FloatArray:
     if y.shape[1] == 1:  # a front is one value, and equally good ones share a rank
         return distance
     for values in np.where(np.isnan(y), -np.inf, y).T:
-        finite = np.clip(values, *_finite_span(values))
+        finite = np.clip(values, *_finite_span(values)) / 4  # 1e308 - -1e308 would be infinite
         order = np.lexsort((finite, front))
         sorted_values, sorted_front = finite[order], front[order]
         same = sorted_front[1:] == sorted_front[:-1]

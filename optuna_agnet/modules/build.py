@@ -278,10 +278,7 @@ def _own_form(space: SearchSpace, arch: Architecture) -> Architecture:
 
     NAS-Bench-101's channel counts depend on that order, which a space's canonical form changes.
     """
-    choices = space.choices([arch])
-    if not space.is_valid(choices)[0]:
-        raise ValueError(f"'{arch}' is no valid architecture of the space {space!r}")
-    canonical = space.architectures(choices)[0]
+    canonical = space.canonical(arch)
     if (len(arch.nodes), len(arch.edges)) != (len(canonical.nodes), len(canonical.edges)):
         return canonical
     by_target = sorted(arch.edges, key=lambda edge: edge[::-1])

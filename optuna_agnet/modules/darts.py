@@ -101,7 +101,7 @@ class DartsCellModule(nn.Module):
         self.preprocess = nn.ModuleList(
             [shrink(inputs[0], channels), _project(inputs[1], channels)]
         )
-        params = space.to_params(arch)
+        params = space.to_params(space.canonical(arch))
         self.nodes: list[list[tuple[int, str, int]]] = []  # (source, operation, stride), two a node
         self.operations = nn.ModuleDict()
         for node in range(2, space.nodes + 2):

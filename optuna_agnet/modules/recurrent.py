@@ -182,5 +182,4 @@ def language_model(
         >>> [cell.hidden for cell in model.cells]
         [600, 600, 400]
     """
-    canonical = space.architectures(space.choices([arch]))[0]
-    return LanguageModel(json.loads(str(canonical)), size)
+    return LanguageModel(json.loads(str(space.canonical(arch))), size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
@@ -20,6 +21,7 @@ from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
 from optuna_agnet.search.observations import Observations, Result, Snapshot, check_result
 from optuna_agnet.search.proposer import Proposer
+from optuna_agnet.search.stored_arguments import check_given_again, described
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.surrogate.base import Surrogate
 
@@ -48,7 +50,7 @@ class AGNet:
 
     Raises:
         ValueError: An argument is out of range, the generator is another space's, or a source does not fit.
-        TypeError: An argument has another type; a known constraint is no function.
+        TypeError: An argument has another type; a known constraint is no function, a surrogate can't fit or predict.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -95,6 +97,14 @@ class AGNet:
             acquisition=acquisition,
             prior_observations=prior_observations,
             checkpoints=checkpoints,
+        )
+        self._arguments = described(
+            generator=generator,
+            known_constraints=known_constraints,
+            surrogate=surrogate,
+            candidate_sources=candidate_sources,
+            acquisition=acquisition,
+            prior_observations=prior_observations,
         )
         self._results: list[Result] = []
         self._pending: list[IntArray] = []
@@ -180,7 +190,7 @@ class AGNet:
             ValueError: A value is not finite, their number is not that of the directions, a constraint is NaN, or the
                 architecture is no member of the space.
         """
-        row = self.space.repair(self.space.choices([architecture]))[0]
+        row = self.space.choices([architecture])[0]
         known, found = check_result(architecture, values, constraints or {}, self.directions)
         self._results.append((row, known, found))
         for i, pending in enumerate(self._pending):
@@ -212,14 +222,26 @@ class AGNet:
     def front(self) -> list[tuple[Architecture, tuple[float, ...]]]:
         """Feasible architectures that no other one dominates, with their values; just the best for one objective.
 
+        Those told without a constraint that others were told with are not among them; a warning says so.
+
         Raises:
             ValueError: No feasible architecture was told yet.
         """
         observations = self.observations
-        rows = np.flatnonzero(observations.feasible)
+        rows = np.flatnonzero(observations.kept)
+        unknown = int((observations.feasible & ~observations.kept).sum())
+        if unknown:
+            warnings.warn(
+                f"{unknown} architectures were told without a constraint that others have"
+                f" ({', '.join(observations.names)}): whether they keep it is unknown, so they are not among the best;"
+                " `observations` has them",
+                UserWarning,
+                stacklevel=2,
+            )
         if not len(rows):
             raise ValueError(
-                f"none of the {len(observations)} architectures told so far is feasible: there is no best one"
+                f"none of the {len(observations)} architectures told so far is known to be feasible: there is no best"
+                " one"
             )
         rows = rows[fronts(observations.y[rows]) == 0]
         if len(self.directions) == 1:
@@ -229,7 +251,10 @@ class AGNet:
         return [(arch, tuple(row)) for arch, row in zip(found, values.tolist(), strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a continuation needs, ready for JSON."""
+        """Everything that a continuation needs, ready for JSON.
+
+        Functions, models and results of other searches are not in it, only that they were given.
+        """
         return {
             "space": self.space.fingerprint,
             "directions": list(self.directions),
@@ -241,6 +266,7 @@ class AGNet:
             ],
             "pending": [row.tolist() for row in self._pending],
             "asked": self._asked,
+            "arguments": self._arguments,
         }
 
     @classmethod
@@ -261,7 +287,8 @@ class AGNet:
         """Continue from `state_dict`, which lacks the last seven arguments: give the same ones as before.
 
         Raises:
-            ValueError: The state is another space's, or incomplete.
+            ValueError: The state is another space's, or incomplete, or one of these arguments is missing that the
+                search had; known constraints are known by name, sequences by length.
         """
         missing = {"space", "directions", "seed", "config", "told", "pending", "asked"} - set(state)
         if missing:
@@ -284,6 +311,7 @@ class AGNet:
             prior_observations=prior_observations,
             checkpoints=checkpoints,
         )
+        check_given_again(state.get("arguments"), search._arguments)
         search._results = [
             (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
             for row, values, constraints in state["told"]

@@ -12,6 +12,7 @@ from optuna_agnet.core.ranking import RANKINGS
 from optuna_agnet.core.validation import check_type
 from optuna_agnet.generator.network import GeneratorConfig
 from optuna_agnet.generator.training import TrainingConfig
+from optuna_agnet.torch_settings import check_device_name
 
 Source = Literal["generator", "neighbors", "random"]
 
@@ -90,6 +91,7 @@ class AGNetConfig:
         self._check_numbers()
         check_type("generator", self.generator, GeneratorConfig, "GeneratorConfig(latent=32)")
         check_type("training", self.training, TrainingConfig, "TrainingConfig(steps=16)")
+        check_device_name(self.device)
         if not self.weight_factor > 0:
             raise ValueError(f"weight_factor={self.weight_factor!r} must be positive")
         known = {

@@ -53,6 +53,11 @@ class Observations:
         """(N,): which break no known constraint."""
         return np.all(~(self.constraints > 0), axis=1)  # type: ignore[no-any-return]
 
+    @property
+    def kept(self) -> BoolArray:
+        """(N,): which keep every constraint for certain; those that miss one are `feasible`, but not among these."""
+        return np.all(self.constraints <= 0, axis=1)  # type: ignore[no-any-return]
+
     def ranks(self, ranking: Ranking) -> FloatArray:
         """The order (N,) of the results, 0 for the best."""
         return ranking(self.y, -self.constraints)

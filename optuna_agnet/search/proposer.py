@@ -298,6 +298,8 @@ def _check_generator(generator: Generator | None, space: SearchSpace) -> None:
 
 
 def _check_parts(surrogate: object, acquisition: object) -> None:
+    if isinstance(surrogate, type):
+        raise TypeError(f"surrogate={surrogate.__name__} is a class: give one of its objects")
     methods = ("fit", "predict", "condition_on_pending")
     if surrogate is not None and not all(callable(getattr(surrogate, m, None)) for m in methods):
         raise TypeError(

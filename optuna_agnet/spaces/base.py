@@ -131,7 +131,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def parse(self, text: str) -> Architecture:
-        """The architecture that ``str(architecture)`` gave.
+        """The architecture that ``str(architecture)`` gave; blanks and newlines around the text don't count.
 
         Raises:
             ValueError: The text is no architecture of this space.
@@ -271,23 +271,48 @@ class SearchSpace(ABC):
         return [self._architecture(row) for row in self.repair(x)]
 
     def choices(self, architectures: Sequence[Architecture]) -> IntArray:
-        """Values as decisions (B, D).
+        """Values as repaired decisions (B, D), the reverse of `architectures`.
 
         Raises:
-            ValueError: One is no architecture of this space.
+            ValueError: One is no architecture of this space, or has another form than this space gives it: with dead
+                nodes, or nodes in another order; `canonical` gives the same graph in the space's form.
             TypeError: One is no `Architecture`.
         """
-        for architecture in architectures:
-            check_architecture(architecture)
-        rows = np.empty((len(architectures), len(self.decisions)), dtype=np.int64)
-        for row, architecture in zip(rows, architectures, strict=True):
-            try:
-                row[:] = self._row(architecture)
-            except (ValueError, IndexError, KeyError):
+        rows = [self._any_row(architecture) for architecture in architectures]
+        x = self.repair(np.array(rows, dtype=np.int64).reshape(-1, len(self.decisions)))
+        for architecture, row in zip(architectures, x, strict=True):
+            if (
+                self._architecture(row) != architecture
+            ):  # what a row can't say would be lost: the value of another one
                 raise ValueError(
-                    f"'{architecture}' is no architecture of the space {self!r}"
-                ) from None
-        return rows
+                    f"'{architecture}' has another form than {self!r} gives it, '{self.canonical(architecture)}':"
+                    " give space.canonical(architecture)"
+                )
+        return x
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """The architecture of this space that has the same graph, as `Architecture.key` compares graphs.
+
+        Raises:
+            ValueError: There is none.
+            TypeError: It is no `Architecture`.
+        """
+        own = self.architectures(self._any_row(architecture)[None])[0]
+        if own.key != architecture.key:
+            raise ValueError(f"'{architecture}' is no valid architecture of the space {self!r}")
+        return own
+
+    def _any_row(self, architecture: Architecture) -> IntArray:
+        """`_row` of any architecture (D,); what the row can't say of a foreign one is missing in it."""
+        check_architecture(architecture)
+        row = np.empty(len(self.decisions), dtype=np.int64)
+        try:
+            if (architecture.nodes[0], architecture.nodes[-1]) != (INPUT, OUTPUT):
+                raise ValueError("foreign ends")
+            row[:] = self._row(architecture)
+        except (ValueError, IndexError, KeyError):
+            raise ValueError(f"'{architecture}' is no architecture of the space {self!r}") from None
+        return row
 
     def random_architecture(self, seed: int | None = None) -> Architecture:
         """One valid architecture, to try code with."""
@@ -373,9 +398,8 @@ class SearchSpace(ABC):
                 return decision.index(trial.suggest_categorical(decision.name, decision.choices))
             except ValueError as error:
                 raise ValueError(
-                    f"the parameter '{decision.name}' of {self!r} can't be suggested ({error}). Where another parameter"
-                    " of the study has this name, rename that one; search two spaces at once as cells of a Stack; and"
-                    " give a changed space a new study"
+                    f"the parameter '{decision.name}' of {self!r} can't be suggested ({error})."
+                    f" {_advice(trial, decision)}"
                 ) from error
 
         return self._architecture(self.repair(self._decide(choose)[None])[0])
@@ -396,6 +420,29 @@ class SearchSpace(ABC):
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
+
+
+def _advice(trial: optuna.Trial, decision: Decision) -> str:
+    """What to do about a decision that a trial can't take."""
+    given = _given_params(trial)
+    if decision.name in given and given[decision.name] not in decision.choices:
+        return (
+            f"The trial was given {given[decision.name]!r}, which is none of {list(decision.choices)}: enqueue what the"
+            " space knows, such as study.enqueue_trial(space.to_params(architecture))"
+        )
+    return (
+        "Where another parameter of the study has this name, rename that one; search two spaces at once as cells of a"
+        " Stack; and give a changed space a new study"
+    )
+
+
+def _given_params(trial: optuna.Trial) -> Mapping[str, object]:
+    """Parameters that a trial was enqueued with."""
+    for frozen in trial.study.get_trials(deepcopy=False) if hasattr(trial, "study") else ():
+        if frozen.number == trial.number:
+            found: Mapping[str, object] = frozen.system_attrs.get("fixed_params", {})
+            return found
+    return {}
 
 
 def check_architecture(architecture: object) -> None:

@@ -100,7 +100,7 @@ class Chain(SearchSpace):
         return same.argmax(2), valid
 
     def parse(self, text: str) -> Architecture:
-        found = text.split(",")
+        found = text.strip().split(",")
         if len(found) != len(self.layers):
             raise ValueError(
                 f"'{text}' has {len(found)} layers, {self!r} has {len(self.layers)};"
@@ -120,7 +120,7 @@ class Chain(SearchSpace):
         return tuple((i, i + 1) for i in range(len(self.layers) + 1))
 
     def _row(self, architecture: Architecture) -> Sequence[int]:
-        if architecture.edges != self._graph_edges():
+        if set(architecture.edges) != set(self._graph_edges()):
             raise ValueError("edges differ")
         chosen = architecture.nodes[1:-1]
         return [choices.index(op) for op, choices in zip(chosen, self.layers, strict=True)]

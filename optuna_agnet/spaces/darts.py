@@ -171,7 +171,7 @@ class DartsCell(SearchSpace):
 
     def parse(self, text: str) -> Architecture:
         try:
-            genotype = ast.literal_eval(text)
+            genotype = ast.literal_eval(text.strip())
             pairs = [(str(op), int(source)) for op, source in genotype]
         except (ValueError, SyntaxError, TypeError):
             raise ValueError(f"'{text}' {self._how_it_reads()}") from None

@@ -99,6 +99,7 @@ class EdgeCell(SearchSpace):
         return np.maximum(inner, 0), valid
 
     def parse(self, text: str) -> Architecture:
+        text = text.strip()
         found = re.findall(r"([^|~+]+)~", text)
         if len(found) == len(self.decisions) and set(found) <= set(self.ops):
             row = np.array([self.ops.index(op) for op in found], dtype=np.int64)
@@ -124,6 +125,6 @@ class EdgeCell(SearchSpace):
         )
 
     def _row(self, architecture: Architecture) -> Sequence[int]:
-        if architecture.edges != self._graph_edges:
+        if set(architecture.edges) != set(self._graph_edges):
             raise ValueError("edges differ")
         return [self.ops.index(op) for op in architecture.nodes[1:-1]]

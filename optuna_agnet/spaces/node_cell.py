@@ -141,7 +141,7 @@ class NodeCell(SearchSpace):
 
     def parse(self, text: str) -> Architecture:
         try:
-            labels, _, arrows = text.partition(" ")
+            labels, _, arrows = text.strip().partition(" ")
             nodes = tuple(labels.split(","))
             edges = tuple(
                 (int(i), int(j)) for i, j in (arrow.split(">") for arrow in arrows.split())

@@ -93,7 +93,7 @@ class Stack(SearchSpace):
         Raises:
             ValueError: It is no architecture of this space.
         """
-        row = self.choices([architecture])
+        row = self.choices([self.canonical(architecture)])
         return {
             name: cell.architectures(row[:, columns])[0]
             for (name, cell), columns in zip(self.cells.items(), self._columns, strict=True)
@@ -107,7 +107,7 @@ class Stack(SearchSpace):
         """
         if set(cells) != set(self.cells):
             raise ValueError(f"cells {sorted(cells)} given; needed are {list(self.cells)}")
-        rows = [cell.choices([cells[name]]) for name, cell in self.cells.items()]
+        rows = [cell.choices([cell.canonical(cells[name])]) for name, cell in self.cells.items()]
         return self.architectures(np.concatenate(rows, 1))[0]
 
     # -- batches -------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class Stack(SearchSpace):
                 if first <= j <= last and (i == 0 or i >= first)
             )
             labels = [_unprefixed(name, label) for label in nodes[first : last + 1]]
-            row += cell.choices([Architecture((nodes[0], *labels), own)])[0].tolist()
+            row += cell._row(Architecture((nodes[0], *labels), own))
             left -= len(own)
             first = last + 1
         if left or first != len(nodes):

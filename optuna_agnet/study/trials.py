@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from optuna.study import Study
@@ -41,15 +43,33 @@ def constraints_of(trial: FrozenTrial) -> dict[str, float]:
     }
 
 
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial breaks none of its constraints."""
-    return all(value <= 0 for value in constraints_of(trial).values())
+def constraint_names(trials: Iterable[FrozenTrial]) -> tuple[str, ...]:
+    """Names of the constraints that any of the trials has, in the order in which they turn up."""
+    return tuple(dict.fromkeys(name for trial in trials for name in constraints_of(trial)))
 
 
-def best_trials(study: Study) -> list[FrozenTrial]:
+def is_feasible(trial: FrozenTrial, names: Sequence[str] = ()) -> bool:
+    """Whether a trial keeps all of its constraints, and those of ``names``: one that it never set is not kept.
+
+    Example:
+        >>> import optuna
+        >>> trial = optuna.create_trial(value=1.0, system_attrs={"constraints:latency_ms": -0.5})
+        >>> is_feasible(trial), is_feasible(trial, names=["latency_ms", "megabytes"])
+        (True, False)
+    """
+    found = constraints_of(trial)
+    return all(found.get(name, math.inf) <= 0 for name in (*found, *names))
+
+
+def best_trials(study: Study, *, unknown_as_feasible: bool = False) -> list[FrozenTrial]:
     """Complete, feasible trials that no other one dominates, by number; with one objective, all of the best value.
 
     Unlike ``study.best_trials`` it works for one objective as well, and reads constraints of every Optuna version.
+
+    Args:
+        study: The study.
+        unknown_as_feasible: Whether a trial counts as feasible that never set a constraint which other trials of the
+            study have, as where a measurement failed. By default it is left out, with a warning.
 
     Example:
         >>> import optuna
@@ -61,7 +81,25 @@ def best_trials(study: Study) -> list[FrozenTrial]:
     """
     trials = study.get_trials(states=(TrialState.COMPLETE,))
     feasible = [trial for trial in trials if is_feasible(trial)]
+    if not unknown_as_feasible:
+        feasible = _without_unknown(feasible, constraint_names(study.get_trials(deepcopy=False)))
     if not feasible:
         return []
     y = np.array([trial.values for trial in feasible]) * signs(directions_of(study))
     return [trial for trial, front in zip(feasible, fronts(y), strict=True) if front == 0]
+
+
+def _without_unknown(trials: Sequence[FrozenTrial], names: Sequence[str]) -> list[FrozenTrial]:
+    """The trials that set all constraints; a warning names the others."""
+    known = [trial for trial in trials if is_feasible(trial, names)]
+    unknown = [trial.number for trial in trials if not is_feasible(trial, names)]
+    if unknown:
+        shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        warnings.warn(
+            f"{len(unknown)} complete trials ({shown}) lack a constraint that other trials of the study have"
+            f" ({', '.join(names)}): whether they keep it is unknown, so they are not among the best. To count them as"
+            " feasible: best_trials(study, unknown_as_feasible=True)",
+            UserWarning,
+            stacklevel=3,
+        )
+    return known

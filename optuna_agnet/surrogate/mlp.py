@@ -10,7 +10,7 @@ from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.generator.network import Scores, initialise
 from optuna_agnet.generator.training import Head
 from optuna_agnet.surrogate.base import Candidates
-from optuna_agnet.surrogate.targets import span
+from optuna_agnet.surrogate.targets import zero_in_unit_range
 
 
 class MLPSurrogate(Head):
@@ -51,8 +51,7 @@ class MLPSurrogate(Head):
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Only take note of where 0 lies: it was trained together with the generator, on `unit_range` of ``y``."""
-        low, width = span(y)
-        self.feasibility_threshold = -low / width
+        self.feasibility_threshold = zero_in_unit_range(y)
         self.fitted = np.full(y.shape, np.nan)
 
     @torch.no_grad()

@@ -50,14 +50,28 @@ def unit_range(y: FloatArray) -> FloatArray:
         >>> unit_range(np.array([[1.0], [np.inf], [3.0], [np.nan]])).ravel()
         array([0., 1., 1., 0.])
     """
-    low, width = span(y)
-    return np.nan_to_num(np.clip((y - low) / width, 0.0, 1.0), nan=0.0)
+    low, width = _quarter_span(y)
+    return np.nan_to_num(np.clip((y / 4 - low) / width, 0.0, 1.0), nan=0.0)
 
 
-def span(y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Smallest finite value and width, both (K,); width 1 where all values are equal or unknown."""
+def zero_in_unit_range(y: FloatArray) -> FloatArray:
+    """(K,): where 0 lies among the columns of values (N, K) that `unit_range` has scaled.
+
+    Example:
+        >>> zero_in_unit_range(np.array([[-1.0, 5.0], [3.0, 6.0]]))
+        array([ 0.25, -5.  ])
+    """
+    low, width = _quarter_span(y)
+    return -low / width
+
+
+def _quarter_span(y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A quarter of the smallest finite value and of the width, both (K,); width 1 where all are equal or unknown.
+
+    Quarters, as the width of -1e308 and 1e308 is no float; by a power of two, nothing is rounded.
+    """
     known = np.isfinite(y)
     some = known.any(0)
-    low = np.where(some, np.where(known, y, np.inf).min(0), 0.0)
-    high = np.where(some, np.where(known, y, -np.inf).max(0), 0.0)
-    return low, np.where(high > low, high - low, 1.0)
+    low = np.where(some, np.where(known, y, np.inf).min(0), 0.0) / 4
+    high = np.where(some, np.where(known, y, -np.inf).max(0), 0.0) / 4
+    return low, np.where(high > low, high - low, 0.25)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.surrogate.base import Candidates
-from optuna_agnet.surrogate.targets import span, unit_range
+from optuna_agnet.surrogate.targets import unit_range, zero_in_unit_range
 
 _PARAMETERS = {"max_depth": 6, "eta": 0.3, "base_score": 0.5, "nthread": 1, "verbosity": 0}
 _ROUNDS = 500
@@ -46,8 +46,7 @@ class XGBoostSurrogate:
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Learn from decisions (N, D) and values (N, K), as `Surrogate.fit`; it keeps all of them."""
         features = self._features(x)
-        low, width = span(y)
-        self.feasibility_threshold = -low / width
+        self.feasibility_threshold = zero_in_unit_range(y)
         known = ~np.isnan(y)
         columns = zip(unit_range(y).T, known.T, strict=True)
         self._boosters = [_trees(features, targets, weights) for targets, weights in columns]

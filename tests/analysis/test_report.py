@@ -257,6 +257,22 @@ def test_without_a_feasible_trial_and_without_plotly(monkeypatch: pytest.MonkeyP
     assert "<script" not in result.html
 
 
+def test_a_trial_whose_constraint_is_unknown_is_named_and_not_the_best() -> None:
+    study = run(6, limit=1.5)
+    trial = study.ask()
+    SPACE.suggest(trial)
+    study.tell(trial, 99.0)
+    with pytest.warns(UserWarning, match=r"1 complete trials \(6\)"):
+        result = report(study, SPACE)
+    assert table(result, "Best feasible architecture")["trial"] != ("6",)
+    queries = table(result, "Queries")
+    assert queries["complete, a constraint unknown"] == ("1",)
+    kept = sum(
+        t.value < 99 for t in study.trials if t.value and t.system_attrs["constraints"][0] <= 0
+    )
+    assert queries["complete and feasible"][0].startswith(f"{kept} ")
+
+
 def test_the_public_name_is_the_function_also_after_the_module_was_imported() -> None:
     code = (
         "import optuna_agnet.study_report, optuna_agnet; from optuna_agnet import report;"

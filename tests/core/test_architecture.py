@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -110,6 +112,51 @@ def test_text_is_no_part_of_the_value() -> None:
     assert named == plain
     assert {named: 1}[plain] == 1
     assert (str(named), str(plain)) == ("my cell", "input,conv,output 0>1 1>2")
+
+
+def test_lists_and_numpy_integers_become_tuples_of_integers() -> None:
+    edges = np.array([[0, 1], [1, 2]])
+    listed = Architecture(["input", "conv", "output"], edges)  # type: ignore[arg-type]
+    plain = Architecture(("input", "conv", "output"), ((0, 1), (1, 2)))
+    assert listed == plain
+    assert {listed: 1}[plain] == 1
+    assert type(listed.nodes) is type(listed.edges) is type(listed.edges[0]) is tuple
+    assert json.loads(json.dumps(listed.edges)) == [[0, 1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges", "error", "message"),
+    [
+        ("input", (), TypeError, "nodes='input' must be labels"),
+        ((), (), TypeError, r"nodes=\(\) must be labels"),
+        ((0, 1), (), TypeError, "must be labels"),
+        (None, (), TypeError, "nodes=None must be labels"),
+        (("input", "output"), (0, 1), TypeError, r"edges=\(0, 1\) must be pairs"),
+        (("input", "output"), ((0, 1, 1),), TypeError, "must be pairs"),
+        (("input", "output"), ((0.0, 1.0),), TypeError, "must be pairs"),
+        (("input", "output"), None, TypeError, "edges=None must be pairs"),
+        (
+            ("input", "output"),
+            ((0, 1), (0, 1)),
+            ValueError,
+            r"\[\(0, 1\)\] are given more than once",
+        ),
+    ],
+)
+def test_what_is_no_graph_is_refused_where_it_is_made(
+    nodes: Any, edges: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Architecture(nodes, edges)
+
+
+def test_the_order_of_edges_is_no_part_of_the_value() -> None:
+    nodes = ("input", "conv", "output")
+    one, other = Architecture(nodes, ((0, 1), (1, 2))), Architecture(nodes, ((1, 2), (0, 1)))
+    assert one == other
+    assert len({one, other}) == 1
+    assert one != Architecture(nodes, ((0, 1), (0, 2)))
+    assert one != "input,conv,output 0>1 1>2"
 
 
 def test_to_pyg() -> None:

@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from optuna_agnet import spaces
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import Trainer, TrainingConfig
 from optuna_agnet.search import AGNet, AGNetConfig, Observations, Snapshot, SpaceExhausted
@@ -184,6 +186,47 @@ def test_a_generator_that_never_could_is_named_in_a_warning_and_the_search_goes_
     assert search.model.resets == 0
 
 
+@pytest.mark.parametrize("edges", [(), tuple((i, j) for j in range(7) for i in range(j))], ids=len)
+def test_a_value_is_not_filed_under_another_architecture(edges):
+    """Repair makes a valid cell of these, and `best` returned it."""
+    search = AGNet(spaces.nas_bench_101(), seed=0)
+    arch = Architecture(("input", *["maxpool3x3"] * 5, "output"), edges)
+    with pytest.raises(ValueError, match="is no valid architecture"):
+        search.tell(arch, 1.0)
+    assert len(search.observations) == 0
+
+
+def test_the_best_is_known_to_keep_all_constraints():
+    search = AGNet(NB201, seed=0)
+    first, second, third = search.ask(3)
+    search.tell(first, 9.0)
+    assert search.best == (first, (9.0,))  # nobody has spoken of a constraint yet
+    search.tell(second, 1.0, {"ms": -1.0})
+    search.tell(third, 5.0, {"ms": 1.0})
+    with pytest.warns(UserWarning, match=r"1 architectures were told without .*\(ms\)"):
+        assert search.best == (second, (1.0,))
+
+
+EXTREMES = [1e308, -1e308, 0.0, 1.7e308, -1.7e308, 1.0]
+
+
+@pytest.mark.filterwarnings("error:.*(overflow|invalid)")
+@pytest.mark.parametrize(
+    "config", [AGNetConfig(n_startup=4), SHORT_PAPER], ids=["default", "paper"]
+)
+@pytest.mark.parametrize("objectives", [1, 2])
+@pytest.mark.parametrize("constrained", [False, True])
+def test_values_at_the_end_of_the_floats_are_values(config, objectives, constrained):
+    """Infinity minus infinity was at hand wherever values were subtracted."""
+    config = replace(config, n_startup=4, retrain_every=4)
+    directions = ("maximize", "minimize")[:objectives]
+    search = AGNet(NB201, directions, seed=0, config=config)
+    for number in range(10):
+        values = [EXTREMES[(number + 2 * k) % 6] for k in range(objectives)]
+        constraints = {"c": EXTREMES[number % 5] - 1.0} if constrained else {}
+        search.tell(search.ask(), values, constraints)
+
+
 def test_infinite_told_rows_are_ranked_not_fatal():
     x = NB201.sample(20, np.random.default_rng(0))
     y = np.linspace(0, 1, 20)[:, None]
@@ -262,6 +305,10 @@ def test_a_pool_is_that_of_the_results_it_was_made_for():
         (lambda: AGNet.from_state_dict(SMALL, AGNet(NB201).state_dict()), "another space"),
         (lambda: AGNet.from_state_dict(NB201, {}), "lacks"),
         (lambda: AGNetConfig(surrogate="forest"), "forest"),
+        (
+            lambda: AGNetConfig(device="gpu0"),
+            "device='gpu0' is not available on any machine.*'cpu'",
+        ),
         (lambda: AGNetConfig(n_startup=0), "n_startup=0"),
         (lambda: AGNetConfig(candidate_sources=()), "candidate_sources"),
         (lambda: AGNetConfig(weight_factor=-1), "weight_factor"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import optuna
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optuna_agnet import spaces
+from optuna_agnet.core.architecture import INPUT, OUTPUT, Architecture
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces import (
     Chain,
@@ -203,6 +206,179 @@ def test_other_spaces_architectures_are_refused(space: SearchSpace) -> None:
     foreign = EdgeCell(nodes=2, ops=("foreign", "other")).random_architecture(0)
     with pytest.raises(ValueError, match="is no architecture of the space"):
         space.choices([foreign])
+
+
+Graph = tuple[list[str], set[tuple[int, int]]]
+
+
+def pairs(nodes: list[str]) -> list[tuple[int, int]]:
+    return [(i, j) for j in range(len(nodes)) for i in range(j)]
+
+
+def moved(edges: set[tuple[int, int]], node: int, by: int) -> set[tuple[int, int]]:
+    """The edges after a node was put in or taken out at ``node``."""
+    return {(i + by * (i >= node), j + by * (j >= node)) for i, j in edges}
+
+
+def an_edge_more(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    return nodes, edges | {pairs(nodes)[rng.integers(len(pairs(nodes)))]}
+
+
+def an_edge_less(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    return nodes, {e for e in edges if e != sorted(edges)[rng.integers(len(edges))]}
+
+
+def no_edges(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    return nodes, set()
+
+
+def all_edges(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    return nodes, set(pairs(nodes))
+
+
+def a_foreign_end(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    found = nodes.copy()
+    found[-int(rng.integers(2))] = str(rng.choice(["foreign", INPUT, OUTPUT, nodes[1]]))
+    return found, edges
+
+
+def swapped_ends(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    return [nodes[-1], *nodes[1:-1], nodes[0]], edges
+
+
+def another_label(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    found = nodes.copy()
+    found[rng.integers(len(nodes))] = str(rng.choice(["foreign", *nodes]))
+    return found, edges
+
+
+def swapped_nodes(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    """The graph stays the same where no edge forbids it."""
+    at = int(rng.integers(len(nodes) - 1))
+    place = {at: at + 1, at + 1: at}
+    found = [nodes[place.get(k, k)] for k in range(len(nodes))]
+    return found, {tuple(sorted((place.get(i, i), place.get(j, j)))) for i, j in edges}  # type: ignore[misc]
+
+
+def a_dead_node(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    at = int(rng.integers(1, len(nodes)))
+    return [*nodes[:at], str(rng.choice(nodes)), *nodes[at:]], moved(edges, at, 1)
+
+
+def a_node_less(nodes: list[str], edges: set[tuple[int, int]], rng: np.random.Generator) -> Graph:
+    at = int(rng.integers(len(nodes)))
+    return [*nodes[:at], *nodes[at + 1 :]], moved({e for e in edges if at not in e}, at, -1)
+
+
+CHANGES = [
+    *(an_edge_more, an_edge_less, no_edges, all_edges, a_foreign_end, swapped_ends),
+    *(another_label, swapped_nodes, a_dead_node, a_node_less),
+]
+
+
+def check_kept_or_refused(space: SearchSpace, arch: Architecture) -> None:
+    try:
+        rows = space.choices([arch])
+    except ValueError:
+        return
+    check_proper(space, rows)
+    assert space.architectures(rows)[0] == arch
+
+
+@every_space
+@given(seed=seeds, changes=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3))
+@settings(max_examples=30, deadline=None)
+def test_choices_say_all_of_an_architecture_or_refuse_it(
+    space: SearchSpace, seed: int, changes: list[Callable[..., Graph]]
+) -> None:
+    rng = np.random.default_rng(seed)
+    arch = space.architectures(space.sample(1, rng))[0]
+    nodes, edges = list(arch.nodes), set(arch.edges)
+    for change in changes:
+        if edges and len(nodes) > 2:
+            nodes, edges = change(nodes, edges, rng)
+    check_kept_or_refused(space, Architecture(tuple(nodes), tuple(edges)))
+
+
+@every_space
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_one_change_is_kept_or_refused(space: SearchSpace, change: Callable[..., Graph]) -> None:
+    rng = np.random.default_rng(0)
+    for arch in space.architectures(space.sample(20, rng)):
+        if arch.edges:
+            nodes, edges = change(list(arch.nodes), set(arch.edges), rng)
+            check_kept_or_refused(space, Architecture(tuple(nodes), tuple(edges)))
+
+
+@every_space
+def test_foreign_ends_are_refused(space: SearchSpace) -> None:
+    arch = space.random_architecture(0)
+    for ends in (("start", OUTPUT), (INPUT, "end"), (OUTPUT, INPUT), (INPUT, INPUT)):
+        foreign = Architecture((ends[0], *arch.nodes[1:-1], ends[1]), arch.edges)
+        for refuses in (space.to_params, space.canonical):
+            with pytest.raises(ValueError, match="is no architecture of the space"):
+                refuses(foreign)
+
+
+@every_space
+def test_the_order_of_edges_does_not_matter(space: SearchSpace) -> None:
+    arch = space.random_architecture(0)
+    turned = Architecture(arch.nodes, arch.edges[::-1])
+    np.testing.assert_array_equal(space.choices([turned]), space.choices([arch]))
+
+
+def test_a_graph_in_another_form_is_refused_with_the_form_of_the_space() -> None:
+    space = spaces.nas_bench_101()
+    arch = space.parse("input,conv3x3-bn-relu,maxpool3x3,output 0>1 0>2 1>3 2>3")
+    turned = Architecture((INPUT, *arch.nodes[2:0:-1], OUTPUT), arch.edges)
+    dead = Architecture(
+        (INPUT, *arch.nodes[1:3], "maxpool3x3", OUTPUT), (*arch.edges[:2], (1, 4), (2, 4))
+    )
+    for other in (turned, dead):
+        assert space.canonical(other) == arch
+        with pytest.raises(
+            ValueError, match=r"another form .*'input,maxpool3x3,conv.*space\.canonical"
+        ):
+            space.choices([other])
+    np.testing.assert_array_equal(space.choices([space.canonical(dead)]), space.choices([arch]))
+
+
+@pytest.mark.parametrize("edges", [(), tuple((i, j) for j in range(7) for i in range(j))], ids=len)
+def test_a_graph_that_needs_repair_is_refused(edges: tuple[tuple[int, int], ...]) -> None:
+    """21 edges where 9 are allowed, or no way to the output: the repaired cell is another one."""
+    space = spaces.nas_bench_101()
+    arch = Architecture((INPUT, *["maxpool3x3"] * 5, OUTPUT), edges)
+    for refuses in (space.to_params, space.canonical):
+        with pytest.raises(ValueError, match="is no valid architecture of the space"):
+            refuses(arch)
+
+
+@every_space
+@pytest.mark.parametrize("around", ["{}\n", " {}", "\n{} \t", "{}\r\n"])
+def test_blanks_around_a_text_do_not_count(space: SearchSpace, around: str) -> None:
+    arch = space.random_architecture(1)
+    assert space.parse(around.format(arch)) == arch
+
+
+def enqueued(params: dict[str, object]) -> optuna.Trial:
+    study = optuna.create_study()
+    study.enqueue_trial(params)
+    return study.ask()
+
+
+def test_an_enqueued_value_that_the_space_lacks_is_named() -> None:
+    with pytest.raises(ValueError, match=r"given 'conv9x9', which is none of \['none'.*to_params"):
+        spaces.nas_bench_201().suggest(enqueued({"op_0_1": "conv9x9"}))
+
+
+def test_another_parameter_of_the_same_name_is_to_be_renamed() -> None:
+    space = spaces.nas_bench_201()
+    trial = enqueued(space.to_params(space.random_architecture(0)))
+    trial.suggest_categorical(
+        "op_1_2", ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "x"]
+    )
+    with pytest.raises(ValueError, match="rename that one"):
+        space.suggest(trial)
 
 
 def test_one_hot_marks_the_choice_of_every_decision():

@@ -389,7 +389,10 @@ def test_arguments_of_another_type(arguments: dict[str, object], message: str) -
     [
         ({"seed": "0"}, "seed='0' must be an integer"),
         ({"seed": 0.5}, "seed=0.5 must be an integer"),
-        ({"config": AGNetConfig(device="gpu")}, "device='gpu' is not available.*'cpu' always is"),
+        (
+            {"config": AGNetConfig(device="cuda:99")},
+            "device='cuda:99' is not available.*'cpu' always is",
+        ),
     ],
 )
 def test_values_that_no_search_can_use(arguments: dict[str, object], message: str) -> None:

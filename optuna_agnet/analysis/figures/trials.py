@@ -10,7 +10,7 @@ import numpy as np
 from optuna_agnet.analysis.figures.style import ACCENT, GREY, SOURCES, plotly, titled
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.study.storage_view import SOURCE
-from optuna_agnet.study.trials import constraints_of, is_feasible
+from optuna_agnet.study.trials import constraint_names, constraints_of, is_feasible
 
 if TYPE_CHECKING:
     import optuna
@@ -48,11 +48,12 @@ def plot_search_progress(study: optuna.Study, *, objective: int = 0) -> go.Figur
     go = plotly("plot_search_progress").graph_objects
     trials = complete_trials(study, objective)
     values = np.array([trial.values[objective] for trial in trials])
-    feasible = np.array([is_feasible(trial) for trial in trials])
+    names = constraint_names(study.get_trials(deepcopy=False))
+    feasible = np.array([is_feasible(trial, names) for trial in trials])
     figure = go.Figure()
     figure.add_traces(_by_source(trials, values, feasible))
     if (~feasible).any():
-        figure.add_trace(_infeasible(trials, [t.number for t in trials], values, ~feasible))
+        figure.add_trace(_infeasible(trials, [t.number for t in trials], values, ~feasible, names))
     if feasible.any():
         figure.add_trace(_best_so_far(study, trials, values, feasible, objective))
     figure.update_xaxes(title="Trial")
@@ -85,8 +86,13 @@ def _by_source(
 
 
 def _infeasible(
-    trials: list[FrozenTrial], x: Sequence[float], y: FloatArray, rows: np.ndarray
+    trials: list[FrozenTrial],
+    x: Sequence[float],
+    y: FloatArray,
+    rows: np.ndarray,
+    names: Sequence[str],
 ) -> go.Scatter:
+    """Trials that break a constraint, or never set one that others have."""
     go = plotly("a figure").graph_objects
     chosen = np.flatnonzero(rows)
     return go.Scatter(
@@ -100,7 +106,7 @@ def _infeasible(
             "symbol": "x-thin",
             "line": {"width": 1.5, "color": GREY},
         },
-        text=[_violations(trials[k]) for k in chosen],
+        text=[_violations(trials[k], names) for k in chosen],
         hovertemplate="%{y:.6g}<br>%{text}<extra>infeasible</extra>",
     )
 
@@ -170,10 +176,11 @@ def plot_latency_accuracy(
     y = np.array([trial.values[objective] for trial in trials])
     trials = [trial for trial, known in zip(trials, np.isfinite(x), strict=True) if known]
     x, y = x[np.isfinite(x)], y[np.isfinite(x)]
-    feasible = np.array([is_feasible(trial) for trial in trials], dtype=bool)
+    names = constraint_names(study.get_trials(deepcopy=False))
+    feasible = np.array([is_feasible(trial, names) for trial in trials], dtype=bool)
     figure = go.Figure()
     if (~feasible).any():
-        figure.add_trace(_infeasible(trials, x.tolist(), y, ~feasible))
+        figure.add_trace(_infeasible(trials, x.tolist(), y, ~feasible, names))
     if feasible.any():
         figure.add_trace(_feasible_points(trials, x, y, feasible))
         figure.add_trace(_front(x[feasible], y[feasible], is_maximized(study, objective)))
@@ -201,7 +208,7 @@ def _latency(
         return latency, "latency", ()
     if latency is None and len(study.directions) > 1:
         return (lambda trial: trial.values[1]), value_name(study, 1), ()
-    names = list(dict.fromkeys(name for trial in trials for name in constraints_of(trial)))
+    names = list(constraint_names(trials))
     if latency is None and names:
         latency = names[0]
     if latency in names:
@@ -281,7 +288,7 @@ def plot_feasibility(
 
     go = plotly("plot_feasibility").graph_objects
     history = history or search_history(study, space)
-    kept = history.observations.feasible
+    kept = history.observations.kept
     starts = history.sizes
     ends = [*starts[1:], len(kept)]
     blocks = [(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
@@ -338,8 +345,10 @@ def complete_trials(study: optuna.Study, objective: int = 0) -> list[FrozenTrial
     return trials
 
 
-def _violations(trial: FrozenTrial) -> str:
-    return ", ".join(f"{k}: {v:+.4g}" for k, v in constraints_of(trial).items() if v > 0)
+def _violations(trial: FrozenTrial, names: Sequence[str]) -> str:
+    found = constraints_of(trial)
+    broken = [f"{name}: {value:+.4g}" for name, value in found.items() if value > 0]
+    return ", ".join([*broken, *(f"{name}: unknown" for name in names if name not in found)])
 
 
 def source_of(trial: FrozenTrial) -> str:

@@ -63,6 +63,24 @@ def test_every_trial_is_a_point_of_its_source_or_infeasible() -> None:
     assert len(shown["infeasible"].x) == sum(not is_feasible(t) for t in study.trials)
 
 
+def with_unknown(direction: str = "maximize") -> optuna.Study:
+    """The best trial of all never set the constraint that the others have."""
+    study = new_study(direction)
+    value = 99.0 if direction == "maximize" else -99.0
+    study.add_trial(create_trial(value=value, user_attrs={"ms": 0.0}))
+    return study
+
+
+def test_a_trial_whose_constraint_is_unknown_is_not_the_best() -> None:
+    study = with_unknown()
+    shown = traces(plot_search_progress(study))
+    assert shown["best feasible"].y.max() < 99.0
+    assert shown["infeasible"].text[-1] == "0: unknown"
+    front = traces(plot_latency_accuracy(study, "ms"))
+    assert front["front"].y.max() < 99.0
+    assert front["infeasible"].y.max() == 99.0
+
+
 def test_without_a_feasible_trial_there_is_no_best_line() -> None:
     shown = traces(plot_search_progress(new_study(limit=-99)))
     assert set(shown) == {"infeasible"}
