@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optuna_agnet.core.arrays import FloatArray
     from optuna_agnet.spaces.base import SearchSpace
 
+_FARTHEST = 1e300  # of the value axis: the difference of any two such values is a float
 _SPREAD = 2.5  # interquartile ranges below the quartile that a figure shows
 
 
@@ -373,7 +374,7 @@ def value_name(study: optuna.Study, objective: int = 0) -> str:
 def worth_showing(study: optuna.Study, values: FloatArray, objective: int) -> list[float]:
     """Ends of the value axis: from the worst value that is not hopeless to the best one."""
     sign = 1.0 if is_maximized(study, objective) else -1.0
-    good = sign * values[np.isfinite(values)]
+    good = np.clip(sign * values[np.isfinite(values)], -_FARTHEST, _FARTHEST)
     if not len(good):
         return [0.0, 1.0]
     low, high = np.quantile(good, [0.25, 0.75])

@@ -63,6 +63,14 @@ def test_every_trial_is_a_point_of_its_source_or_infeasible() -> None:
     assert len(shown["infeasible"].x) == sum(not is_feasible(t) for t in study.trials)
 
 
+@pytest.mark.filterwarnings("error")
+def test_values_at_the_end_of_the_floats_have_an_axis() -> None:
+    study = optuna.create_study()
+    for value in (1e308, -1e308, 0.0, 1.7e308):
+        study.add_trial(create_trial(value=value))
+    assert np.isfinite(plot_search_progress(study).layout.yaxis.range).all()
+
+
 def with_unknown(direction: str = "maximize") -> optuna.Study:
     """The best trial of all never set the constraint that the others have."""
     study = new_study(direction)
