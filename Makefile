@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
 LIMITED := $(PY) -c "import subprocess, sys; sys.exit(subprocess.run([sys.executable, sys.argv[1]], timeout=300).returncode)"
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo dashboard test test-slow lint types examples docs release-check clean
+.PHONY: help .venv demo dashboard test test-slow mutants lint types examples docs release-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z.][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -42,6 +42,9 @@ test-slow: $(STAMP)  ## the tests marked slow
 	@status=0; $(PYTEST) -m slow --collect-only -q >/dev/null || status=$$?; \
 	if [ $$status -eq 5 ]; then echo "No test is marked slow."; \
 	else echo "$(PYTEST) -m slow -n 2"; $(PYTEST) -m slow -n 2; fi
+
+mutants: $(STAMP)  ## changes that a test must notice, of which it writes a table; half an hour
+	$(PY) -m benchmarks.mutants.run
 
 lint: $(STAMP)  ## ruff: rules and format
 	.venv/bin/ruff check

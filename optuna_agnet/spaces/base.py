@@ -281,9 +281,8 @@ class SearchSpace(ABC):
         rows = [self._any_row(architecture) for architecture in architectures]
         x = self.repair(np.array(rows, dtype=np.int64).reshape(-1, len(self.decisions)))
         for architecture, row in zip(architectures, x, strict=True):
-            if (
-                self._architecture(row) != architecture
-            ):  # what a row can't say would be lost: the value of another one
+            # what a row can't say would be lost, and a value filed under another architecture
+            if self._architecture(row) != architecture:
                 raise ValueError(
                     f"'{architecture}' has another form than {self!r} gives it, '{self.canonical(architecture)}':"
                     " give space.canonical(architecture)"

@@ -8,6 +8,8 @@ from optuna_agnet.search.acquisition import (
     expected_improvement,
     probability_of_feasibility,
 )
+from optuna_agnet.search.proposer import Proposer
+from optuna_agnet.spaces import nas_bench_201
 
 hypervolume = pytest.importorskip("optuna._hypervolume").compute_hypervolume
 
@@ -63,6 +65,16 @@ def test_probably_feasible_candidates_come_first_by_improvement_the_others_by_pr
 def test_boldly_a_large_improvement_makes_up_for_a_small_probability():
     mean, margin = np.array([5.0, 1.0, 2.0, 9.0]), np.array([-1.0, 0.1, 3.0, -0.1])
     assert ranked(mean, margin, np.array([[0.0]]), cautious=False) == [3, 2, 0, 1]
+
+
+def test_a_search_is_cautious_about_every_other_time():
+    mean, margin = np.array([5.0, 1.0, 2.0, 9.0]), np.array([-1.0, 0.1, 3.0, -0.1])
+    predicted = np.stack([mean, margin], 1)
+    given = Prediction(predicted, np.ones_like(predicted), np.zeros(1), np.array([[0.0]]))
+    acquisition, rng = Proposer(nas_bench_201())._acquisition, np.random.default_rng(0)
+    orders = [acquisition.order(given, rng).tolist() for _ in range(100)]
+    assert 30 < orders.count([2, 1, 3, 0]) < 70  # cautiously
+    assert orders.count([2, 1, 3, 0]) + orders.count([3, 2, 0, 1]) == 100
 
 
 def test_while_nothing_is_feasible_only_the_probability_counts():

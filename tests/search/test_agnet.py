@@ -121,13 +121,21 @@ def test_duplicates_are_allowed_on_request():
 
 
 def test_isomorphic_cells_count_once_by_default():
-    cells = SMALL.enumerate()
-    kinds = len(set(SMALL.keys(cells).tolist()))
-    assert kinds < len(cells) or kinds == len(cells)
-    search = AGNet(SMALL, seed=0, config=AGNetConfig(n_startup=2))
-    run(search, kinds)
+    """Of 8 cells: nothing arrives, by the direct edge, by the two others, by all three."""
+    space = spaces.EdgeCell(nodes=3, ops=("a", "none"))
+    search = AGNet(space, config=AGNetConfig(n_startup=2), generator=Generator(space))
+    kinds = (
+        "|none~0|+|none~0|none~1|",
+        "|none~0|+|a~0|none~1|",
+        "|a~0|+|none~0|a~1|",
+        "|a~0|+|a~0|a~1|",
+    )
+    assert {arch.key for arch in run(search, 4)} == {space.parse(text).key for text in kinds}
     with pytest.raises(SpaceExhausted):
         search.ask()
+    config = AGNetConfig(n_startup=2, dedup="encoding")
+    every = AGNet(space, config=config, generator=Generator(space))
+    assert len({str(arch) for arch in run(every, 8)}) == 8
 
 
 def test_fixed_decisions_are_kept():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optuna_agnet import spaces
-from optuna_agnet.spaces import EdgeCell
+from optuna_agnet.spaces import Chain, EdgeCell, Graphs, SearchSpace
 
 NB201 = spaces.nas_bench_201()
 
@@ -24,6 +24,28 @@ def test_nas_bench_201_has_8765_different_graphs() -> None:
     The 6,466 that Dong and Yang (2020) count additionally merge cells that differ by skip connections alone.
     """
     assert len(np.unique(NB201.keys(NB201.enumerate()))) == 8_765
+
+
+@pytest.mark.parametrize(
+    "space", [NB201, Chain(layers=[("conv", "skip"), ("skip", "pool", "conv")])], ids=repr
+)
+def test_valid_is_what_encodes_to_the_same_graph(space: SearchSpace) -> None:
+    """Graphs of cells of which some had a node's type or an edge changed."""
+    rng = np.random.default_rng(0)
+    types, edges = (part.copy() for part in space.encode(space.sample(300, rng)))
+    rows = np.arange(100)
+    inner = rng.integers(
+        0, space.num_nodes - 1, 100
+    )  # the last node is the output whatever it says
+    types[rows, inner] = rng.integers(0, len(space.node_types), 100)
+    edges[rows + 100, rng.integers(0, edges.shape[1], 100)] ^= True
+    x, valid = space.decode(Graphs(types, edges))
+    back = space.encode(x)
+    same = (back.types == types).all(1) & (back.edges == edges).all(1)
+    np.testing.assert_array_equal(valid, same)
+    assert valid[200:].all()
+    assert not valid[100:200].any()
+    assert 0 < valid[:100].sum() < 90
 
 
 def test_line_graph_of_nas_bench_201() -> None:

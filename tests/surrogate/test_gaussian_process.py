@@ -84,6 +84,23 @@ def test_hyperparameters_depend_on_the_data_alone():
     np.testing.assert_array_equal(steps.predict(Candidates(x))[0], once.predict(Candidates(x))[0])
 
 
+def test_hyperparameters_are_fitted_to_the_results():
+    """To a multiple of eight of them; smooth and rough values get other kernels."""
+    space = SPACES[0]
+    x, y = data(space, 60)
+    noise = np.random.default_rng(3).normal(size=len(x))
+    fitted = []
+    for values in (y, noise):
+        gp = GaussianProcess(space)
+        gp.fit(x[:45], values[:45, None], -values[:45])
+        features = featurize(space, x[:40])
+        target = torch.from_numpy(normal_scores(values[:40]))[:, None]
+        nothing = torch.empty(40, 1, 0, dtype=torch.float64)
+        assert gp.kernels == best_kernels(features.distances(features), target, nothing)
+        fitted += gp.kernels
+    assert len({*fitted, KernelParams()}) == 3
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_what_was_computed_before_leaves_no_trace(space):
     """The memory of matrices is used again: larger and smaller fits, several outcomes, gaps, pending ones."""

@@ -1,0 +1,86 @@
+"""Mutants of the generator and its training."""
+
+from benchmarks.mutants.base import Mutant
+
+_NETWORK = "generator/test_network.py"
+_TRAINING = "generator/test_training.py"
+
+GENERATOR = (
+    Mutant(
+        "uniform latent vectors are normal ones",
+        "generator/network.py",
+        "        if uniform:\n",
+        "        if False:\n",
+        f"{_NETWORK} search/test_proposer.py",
+    ),
+    Mutant(
+        "an edge counts for later nodes from a probability of a half",
+        "generator/network.py",
+        "_EDGE_THRESHOLD = 0.5",
+        "_EDGE_THRESHOLD = 0.0",
+        _NETWORK,
+    ),
+    Mutant(
+        "types are the likeliest ones, not drawn",
+        "generator/network.py",
+        "(scores.nodes.cpu() + noise).argmax(2)",
+        "scores.nodes.cpu().argmax(2)",
+        _NETWORK,
+    ),
+    Mutant(
+        "absent edges have no likelihood",
+        "generator/network.py",
+        "return nodes + present @ edges.T + absent.sum(1)[:, None]",
+        "return nodes + present @ edges.T",
+        _NETWORK,
+    ),
+    Mutant(
+        "edges have no share in Eq. 1",
+        "generator/network.py",
+        "return nodes + each.mean(1)",
+        "return nodes",
+        _NETWORK,
+    ),
+    Mutant(
+        "a graph trains the latent vector under which it is least likely",
+        "generator/training.py",
+        ".argmax(0)",
+        ".argmin(0)",
+        _TRAINING,
+    ),
+    Mutant(
+        "all graphs are drawn alike",
+        "generator/training.py",
+        "chance = data.weights.cpu()",
+        "chance = torch.ones_like(data.weights.cpu())",
+        f"{_TRAINING} search/test_model.py",
+    ),
+    Mutant(
+        "alpha is the generator's share",
+        "generator/training.py",
+        "(1 - self.config.alpha) * loss + self.config.alpha * extra",
+        "self.config.alpha * loss + (1 - self.config.alpha) * extra",
+        _TRAINING,
+    ),
+    Mutant(
+        "the surrogate's loss always trains the generator",
+        "generator/training.py",
+        "if not self.config.backpropagate:",
+        "if False:",
+        _TRAINING,
+    ),
+    Mutant(
+        "weights never multiply the loss",
+        "generator/training.py",
+        "if self.config.weigh_loss else loss.mean()",
+        "if False else loss.mean()",
+        _TRAINING,
+    ),
+    Mutant(
+        "the optimizer's state is not taken over",
+        "generator/training.py",
+        "tensor.copy_(state[name])",
+        "tensor.copy_(state[name]) if name.startswith('parameter') else None",
+        f"{_TRAINING} generator/test_checkpoints.py",
+    ),
+)

@@ -1,0 +1,154 @@
+"""Runs the tests of every mutant on a copy of the tree: ``make mutants``, or ``python -m benchmarks.mutants.run WORD``.
+
+Verdicts are kept in results.jsonl, so that a run that was cut off goes on where it stopped, and a mutant is run again
+only where its code or its tests have changed. README.md is the table of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.mutants import MUTANTS, Mutant
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+RESULTS, TABLE = HERE / "results.jsonl", HERE / "README.md"
+_COPIED = ("optuna_agnet", "tests", "benchmarks", "integrations", "examples", "pyproject.toml")
+_LIMIT = 900  # seconds; a mutant that never ends is noticed
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a mutant: "killed", "survived", or "broken" where the tests could not even be run."""
+
+    mutant: str
+    digest: str
+    verdict: str
+    killed_by: str
+    seconds: float
+
+
+def known() -> dict[str, Verdict]:
+    """Verdicts so far, by the mutant's digest."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    return {verdict.digest: verdict for verdict in (Verdict(**json.loads(line)) for line in lines)}
+
+
+def copied(folder: Path) -> Path:
+    """A copy of what the tests need."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.db")
+    for name in _COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=ignore)
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def tested(tree: Path, targets: Sequence[str]) -> tuple[str, str]:
+    """Verdict and first failing test of a tree."""
+    environment = os.environ | {
+        "PYTHONPATH": str(tree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    environment.setdefault("OPTUNA_AGNET_DATA", str(ROOT.parent / "shared" / "benchmarks"))
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
+    try:
+        done = subprocess.run(
+            [*command, *targets],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "killed", "time"
+    verdict = {0: "survived", 1: "killed"}.get(done.returncode, "broken")
+    failed = re.search(r"^FAILED tests/(.*?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    return verdict, failed[1] if failed else done.stdout[-300:] if verdict == "broken" else ""
+
+
+def judged(mutant: Mutant, tree: Path) -> Verdict:
+    """The verdict on a mutant; the tree is as it was afterwards."""
+    start, file = time.perf_counter(), mutant.source(tree)
+    whole = file.read_text()
+    file.write_text(mutant.applied(tree))
+    try:
+        verdict, killed_by = tested(tree, mutant.targets)
+    finally:
+        file.write_text(whole)
+    seconds = round(time.perf_counter() - start, 1)
+    return Verdict(mutant.name, mutant.digest(ROOT), verdict, killed_by, seconds)
+
+
+def table(mutants: Sequence[Mutant], verdicts: dict[str, Verdict]) -> str:
+    """All mutants with their verdicts, as Markdown."""
+    found = [verdicts.get(mutant.digest(ROOT)) for mutant in mutants]
+    killed = sum(v is not None and v.verdict == "killed" for v in found)
+    lines = [
+        "# Mutants",
+        "",
+        "Each is a small change that makes the package wrong. `make mutants` runs the tests that should notice, on a",
+        "copy of the tree, and writes this table.",
+        "",
+        f"{killed} of {len(mutants)} are killed.",
+        "",
+        "| file | what is wrong | verdict | first test that failed |",
+        "| --- | --- | --- | --- |",
+    ]
+    for mutant, verdict in zip(mutants, found, strict=True):
+        said = ("not run", "") if verdict is None else (verdict.verdict, verdict.killed_by)
+        test = f"`{said[1].partition('[')[0]}`" if said[0] == "killed" else ""
+        lines.append(f"| {mutant.file} | {mutant.name} | {said[0]} | {test} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Run what has no verdict yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "word", nargs="?", default="", help="only mutants whose file or name has it"
+    )
+    word = parser.parse_args().word
+    verdicts = known()
+    left = [m for m in MUTANTS if m.digest(ROOT) not in verdicts and word in f"{m.file} {m.name}"]
+    with tempfile.TemporaryDirectory() as folder:
+        tree = copied(Path(folder))
+        every = sorted({target for mutant in left for target in mutant.targets})
+        if left and (said := tested(tree, every)) != ("survived", ""):
+            sys.exit(f"the tests fail without a mutant: {said[1]}")
+        for mutant in left:
+            verdict = judged(mutant, tree)
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(asdict(verdict)) + "\n")
+            print(
+                f"{verdict.verdict:<9} {verdict.seconds:>6} s  {mutant.name}: {verdict.killed_by}",
+                flush=True,
+            )
+    verdicts = known()
+    current = {
+        m.digest(ROOT): verdicts[m.digest(ROOT)] for m in MUTANTS if m.digest(ROOT) in verdicts
+    }
+    RESULTS.write_text("".join(json.dumps(asdict(v)) + "\n" for v in current.values()))
+    TABLE.write_text(table(MUTANTS, current))
+    if any(v.verdict != "killed" for v in current.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
