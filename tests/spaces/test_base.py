@@ -18,10 +18,14 @@ from optuna_agnet.spaces import (
     DartsCell,
     EdgeCell,
     Graphs,
+    Network,
     NodeCell,
+    OneOf,
     RecurrentCell,
+    Repeat,
     SearchSpace,
     Stack,
+    ordered,
 )
 
 SPACES = [
@@ -285,7 +289,14 @@ def check_kept_or_refused(space: SearchSpace, arch: Architecture) -> None:
     assert space.architectures(rows)[0] == arch
 
 
-@every_space
+NETWORKS = [
+    Network(act=("relu", "gelu"), width=ordered(16, 32, 64), cell=SPACES[4]),
+    Repeat(Network(mixer=OneOf(a=Network(heads=ordered(2, 4)), b=("conv", "pool"))), 1, 3),
+]
+any_space = pytest.mark.parametrize("space", [*SPACES, *NETWORKS], ids=repr)
+
+
+@any_space
 @given(seed=seeds, changes=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3))
 @settings(max_examples=30, deadline=None)
 def test_choices_say_all_of_an_architecture_or_refuse_it(
@@ -300,7 +311,7 @@ def test_choices_say_all_of_an_architecture_or_refuse_it(
     check_kept_or_refused(space, Architecture(tuple(nodes), tuple(edges)))
 
 
-@every_space
+@any_space
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_one_change_is_kept_or_refused(space: SearchSpace, change: Callable[..., Graph]) -> None:
     rng = np.random.default_rng(0)
