@@ -18,6 +18,7 @@ class Stream(IntEnum):
     PRIOR_ROUND = 6
     PRIOR_CHECK = 7
     PRETRAINED_CHECK = 8
+    HYPERPARAMETERS = 9
 
 
 def check_seed(seed: object) -> int:

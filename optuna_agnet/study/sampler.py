@@ -10,11 +10,12 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -38,11 +39,12 @@ from optuna_agnet.search.candidates import Filter
 from optuna_agnet.search.known_constraints import InvalidConstraint, KnownConstraint
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.study import storage_view
+from optuna_agnet.study.known_trials import note_start
 from optuna_agnet.study.storage_view import StudyState
 from optuna_agnet.study.trials import directions_of
+from optuna_agnet.study.trialwise_tpe import TrialwiseTPE
 from optuna_agnet.study.warm_start import check_directions_of, read_sources
 
-_COMPANION_SEEDS = 2**32  # numpy's RandomState, which Optuna's samplers use, takes no larger ones
 _ATTEMPTS = 50  # at an architecture that no other worker takes at the same moment
 
 
@@ -59,12 +61,17 @@ class AGNetSampler(BaseSampler):
         seed: Same seed, same study, same architectures; None takes one from the system.
         config: `AGNetConfig()` or `AGNetConfig.paper()`, or one of your own.
         generator: A pretrained one; default: the bundled one of the space, or one pretrained on first use (seconds).
-        independent_sampler: Samples the parameters that are not the architecture's; default `TPESampler`.
+        independent_sampler: Samples the parameters that are not the architecture's; default: Optuna's `TPESampler`,
+            with random numbers that depend on ``seed`` and the trial's number alone, so that workers differ and a
+            study that is resumed goes on as it would have gone. One of your own is left as it is: give it another seed
+            in each worker.
         max_failures: Failed trials of one architecture after which it is not proposed again; until then it is tried
             again at once. A worker's death counts as one where the storage notices it (heartbeats).
         stale_after: Seconds after which a trial that still runs counts as dead, so that its architecture becomes free;
             longer than any evaluation takes, or 0 for a study with one worker. Needed where the storage has no
-            heartbeats (Journal, Redis, gRPC). The workers' clocks must agree to within this time.
+            heartbeats (Journal, Redis, gRPC, and databases unless they are asked for): without it, trials that were
+            running before this worker began are named in one warning. Counted in UTC, so workers may be in any time
+            zone; their clocks must agree to within this time.
         known_constraints: Limits that cost no trial, by name: functions of an architecture that return a number, at
             most 0 where it may be proposed, such as ``{"latency_ms": lambda arch: latency(arch) - 4.0}``. Each is
             called once an architecture, for candidates in the order in which they would be proposed. Constraints that
@@ -150,9 +157,7 @@ class AGNetSampler(BaseSampler):
         directions = self._sources[0].directions if self._sources else ("maximize",)
         self._search: Proposer | None = self.new_search(directions)  # errors at the door
         if independent_sampler is None:
-            independent_sampler = TPESampler(
-                seed=None if seed is None else self.seed % _COMPANION_SEEDS
-            )
+            independent_sampler = TrialwiseTPE(self.seed)
         example = "optuna.samplers.RandomSampler()"
         check_type("independent_sampler", independent_sampler, BaseSampler, example)
         self._independent_sampler = independent_sampler
@@ -160,6 +165,7 @@ class AGNetSampler(BaseSampler):
         self._state: StudyState | None = None
         self._warned: set[str] = set()
         self._lock = threading.RLock()
+        self._since = datetime.now()
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -170,11 +176,12 @@ class AGNetSampler(BaseSampler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.RLock()
+        self._since = datetime.now()
 
     # -- Optuna's contract -----------------------------------------------------------------------------------------
 
     def reseed_rng(self) -> None:
-        """Reseed the independent sampler; proposals of architectures differ by trial number and need no reseeding."""
+        """Reseed an independent sampler of your own; all else differs by trial number and needs no reseeding."""
         self._independent_sampler.reseed_rng()
 
     def infer_relative_search_space(
@@ -224,7 +231,9 @@ class AGNetSampler(BaseSampler):
         )
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Forwarded to the independent sampler."""
+        """Notes the time, and is forwarded to the independent sampler."""
+        with suppress(Exception):  # an error here would leave a trial that runs and that nobody has
+            note_start(study, trial)
         self._independent_sampler.before_trial(study, trial)
 
     def after_trial(
@@ -410,6 +419,7 @@ class AGNetSampler(BaseSampler):
                 self._max_failures,
                 self._stale_after,
                 self._config or AGNetConfig(),
+                since=self._since,
             )
         return self._state
 

@@ -18,9 +18,9 @@ import time
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from optuna.samplers import BaseSampler, PartialFixedSampler
@@ -33,6 +33,7 @@ from optuna_agnet.search.model import training_sizes
 from optuna_agnet.search.observations import Result, Snapshot, is_observed
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.study import training_rounds
+from optuna_agnet.study.known_trials import KnownTrials, has_heartbeats
 from optuna_agnet.study.pruned_trials import FinalValues
 from optuna_agnet.study.trials import CONSTRAINTS, constraints_of, directions_of
 
@@ -44,6 +45,7 @@ _SPACE = "agnet:space"  # of a study, with a digest behind it
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 _LOOKS = 20  # at a rival's claim, before the architecture is left to it
 _PAUSE = 0.05  # seconds between them
+_UNKNOWN = 64  # trials named in manifests and lacking in a list, at most; a damaged one may name any number
 
 
 class StudyState:
@@ -57,6 +59,8 @@ class StudyState:
         config: Of the search whose rounds of training are agreed on with other workers; None leaves results in the
             order of their completion.
         writes: Whether what is missing there is written to the study.
+        since: When the worker began: trials that have been running since before that are named in one warning where
+            nobody would notice the death of their workers. None warns of none.
 
     Raises:
         ValueError: The study searches another space with parameters of the same names.
@@ -70,17 +74,17 @@ class StudyState:
         stale_after: float | None = None,
         config: AGNetConfig | None = None,
         writes: bool = True,
+        since: datetime | None = None,
     ) -> None:
         self._space, self._config = space, config
         self._writes = writes and config is not None
         self._max_failures = max_failures
-        self._stale_after = None if stale_after is None else timedelta(seconds=stale_after)
+        self._trials = KnownTrials(stale_after)
+        self._since = since if stale_after is None else None
         self._distributions = space.distributions()
         self._directions = directions_of(study)
         self._storage = weakref.ref(study._storage)
         self._study_id = study._study_id
-        self._count = 0  # trials looked at so far ...
-        self._open: list[int] = []  # ... and those of them that were not finished
         self._synced = 0  # rounds of training whose trials are agreed on
         self._forget()
         self._failed: list[int] = []  # numbers of failed trials
@@ -92,7 +96,7 @@ class StudyState:
     def _forget(self) -> None:
         self._observations = Observations.of([], self._directions, len(self._space.decisions))
         self._results: list[Result] = []  # in the order in which they were learned ...
-        self._numbers: list[int] = []  # ... and their trials
+        self._learned: dict[int, FrozenTrial] = {}  # ... and their trials, by number
         self._finals = FinalValues(self._directions[0])
 
     def belongs_to(self, study: Study) -> bool:
@@ -106,6 +110,7 @@ class StudyState:
             ValueError: Recorded parameters don't fit the space.
         """
         alive, dead = self._update(study, number)
+        self._check_running(study)
         if self._num_rounds() > self._synced:
             self._sync_training_order(study)
             alive, dead = self._update(study, number)
@@ -147,23 +152,14 @@ class StudyState:
 
     def _update(self, study: Study, number: int) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
         """Learn of finished trials; all other trials but ``number`` that may still finish, and those that died."""
-        trials = study._storage.get_all_trials(self._study_id, deepcopy=False)  # by number
-        recent = [trials[open_] for open_ in self._open] + trials[self._count :]
-        unfinished = [trial for trial in recent if not trial.state.is_finished()]
-        self._learn([trial for trial in recent if trial.state.is_finished()])
-        self._count, self._open = len(trials), [trial.number for trial in unfinished]
-        others = [trial for trial in unfinished if trial.number != number]
-        dead = self._stale(others)
-        gone = {trial.number for trial in dead}
-        return [trial for trial in others if trial.number not in gone], dead
+        self._trials.update(study)
+        self._learn()
+        alive, dead = self._trials.unfinished()
+        others = [trial for trial in alive if trial.number != number]
+        return others, [trial for trial in dead if trial.number != number]
 
-    def _stale(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        if self._stale_after is None:
-            return []
-        latest = datetime.now() - self._stale_after
-        return [t for t in trials if t.datetime_start is not None and t.datetime_start <= latest]
-
-    def _learn(self, trials: list[FrozenTrial]) -> None:
+    def _learn(self) -> None:
+        trials = self._trials.news
         for trial in trials:
             self._check(trial)
             self._check_use(trial)
@@ -172,11 +168,12 @@ class StudyState:
         new = [trial for trial in trials if self._is_whole(trial)]
         for trial, (row, _, _) in zip(new, self._append(new), strict=True):
             self._count_failure(trial.state, row)
+        trials.clear()
 
     def _append(self, trials: list[FrozenTrial]) -> list[Result]:
         results = [self._result(trial) for trial in trials]
         self._results += results
-        self._numbers += [trial.number for trial in trials]
+        self._learned.update({trial.number: trial for trial in trials})
         self._observations = self._with(results)
         return results
 
@@ -231,21 +228,29 @@ class StudyState:
         """Bring results into the order of the study's manifests, and write those that are missing."""
         for _ in range(_LOOKS):
             stored = study._storage.get_study_system_attrs(self._study_id)
-            self._update(study, -1)  # whoever wrote them had seen their trials finished
-            missing = self._apply_manifests(study, stored)
+            self._look_up(study, stored)
+            missing = self._apply_manifests(stored)
             if not missing or not self._writes:
                 return
             for name, text in missing.items():
                 study._storage.set_study_system_attr(self._study_id, name, text)
 
-    def _apply_manifests(self, study: Study, stored: Mapping[str, object]) -> dict[str, str]:
+    def _look_up(self, study: Study, stored: Mapping[str, object]) -> None:
+        """Learn of all trials that the manifests name: whoever wrote them had seen them finished."""
+        self._trials.update(study)
+        runs = (
+            run for name in self._names(stored) for run in training_rounds.runs(stored[name]) or ()
+        )
+        unknown = (n for n in itertools.chain.from_iterable(runs) if n not in self._learned)
+        self._trials.look_up(study, itertools.islice(unknown, _UNKNOWN))
+        self._learn()
+
+    def _apply_manifests(self, stored: Mapping[str, object]) -> dict[str, str]:
         """Take over what is agreed on; manifests by name for the rounds that are left."""
         order: list[int] = []
-        free, ignored = set(self._numbers), False
-        for version in itertools.count():
-            name = self._manifest_name(version)
-            if name not in stored:
-                break
+        free, ignored = set(self._learned), False
+        names = list(self._names(stored))
+        for name in names:
             numbers = training_rounds.parse(stored[name], free)
             if numbers is None:
                 ignored = True
@@ -258,31 +263,36 @@ class StudyState:
                 break
             order += numbers
             free.difference_update(numbers)
-        if order != self._numbers[: len(order)]:
-            self._reorder(study, order + [n for n in self._numbers if n in free])
+        if order != list(self._learned)[: len(order)]:
+            self._reorder(order + [n for n in self._learned if n in free])
         self._synced = self._num_rounds()
-        return {} if ignored else self._missing(version, len(order))
+        return {} if ignored else self._missing(len(names), len(order))
 
     def _missing(self, version: int, start: int) -> dict[str, str]:
         """Manifests of the rounds from ``version`` on; those before it take the first ``start`` results."""
         assert self._config is not None
         ends = 1 + np.flatnonzero([is_observed(result) for result in self._results])
-        found = {}
+        found, numbers = {}, list(self._learned)
         sizes = training_sizes(len(self._observations), self._config)
         for later, size in enumerate(sizes[version:], version):
             end = max(start, int(ends[size - 1]))
-            found[self._manifest_name(later)] = training_rounds.manifest(self._numbers[start:end])
+            found[self._manifest_name(later)] = training_rounds.manifest(numbers[start:end])
             start = end
         return found
+
+    def _names(self, stored: Mapping[str, object]) -> Iterator[str]:
+        """Of the manifests that there are, in the order of their rounds."""
+        names = map(self._manifest_name, itertools.count())
+        return itertools.takewhile(stored.__contains__, names)
 
     def _manifest_name(self, version: int) -> str:
         assert self._config is not None
         return training_rounds.key(self._space, self._config, version)
 
-    def _reorder(self, study: Study, numbers: Sequence[int]) -> None:
-        trials = study._storage.get_all_trials(self._study_id, deepcopy=False)
+    def _reorder(self, numbers: Sequence[int]) -> None:
+        trials = [self._learned[number] for number in numbers]
         self._forget()
-        self._append([trials[number] for number in numbers])
+        self._append(trials)
 
     # -- the space -------------------------------------------------------------------------------------------------
 
@@ -304,18 +314,45 @@ class StudyState:
             study._storage.set_study_system_attr(self._study_id, own, about)
 
     def _check_use(self, trial: FrozenTrial) -> None:
-        if (
-            self._writes
-            and trial.state == TrialState.COMPLETE
-            and self._distributions.keys().isdisjoint(trial.params)
-            and _parse_claim(trial.system_attrs.get(CLAIM), self._space.num_choices.tolist())
+        """Tell of complete trials that teach nothing, as they lack parameters of the space."""
+        missing = [name for name in self._distributions if name not in trial.params]
+        if not missing or not self._writes or trial.state != TrialState.COMPLETE:
+            return
+        if len(missing) < len(self._distributions):
+            self._warn(
+                "partial",
+                f"trial {trial.number} finished without {len(missing)} of the {len(self._distributions)} parameters of"
+                f" {self._space!r}: {', '.join(missing[:4])}{', ...' * (len(missing) > 4)}. It teaches the search"
+                " nothing, and so do others like it: call suggest(trial) of the space, which asks for all of them, and"
+                " leave unused what a network does not need",
+            )
+        elif (
+            _parse_claim(trial.system_attrs.get(CLAIM), self._space.num_choices.tolist())
             is not None
         ):
             self._warn(
                 "unused",
                 f"trial {trial.number} finished without the architecture that it was given: its parameters"
-                f" {sorted(trial.params)[:4]} are none of {self._space!r} ({', '.join(list(self._distributions)[:3])},"
-                " ...), so it teaches the search nothing. Let the objective call suggest(trial) of the sampler's space",
+                f" {sorted(trial.params)[:4]} are none of {self._space!r} ({', '.join(missing[:3])}, ...), so it"
+                " teaches the search nothing. Let the objective call suggest(trial) of the sampler's space",
+            )
+
+    def _check_running(self, study: Study) -> None:
+        """Tell, at the first look, of trials whose workers may be dead without anybody noticing."""
+        since, self._since = self._since, None
+        if since is None or has_heartbeats(study):
+            return
+        running = self._trials.running_since_before(since)
+        if running:
+            listed = ", ".join(map(str, running[:8])) + ", ..." * (len(running) > 8)
+            self._warn(
+                "running",
+                f"trials of this study were running before this worker began: {listed}. If their workers live, all is"
+                " well. If they were killed, nobody notices, and their architectures stay taken for ever: pass"
+                " AGNetSampler(..., stale_after=0) where this is the only worker, else the seconds that no evaluation"
+                " exceeds; or end them by hand,"
+                f" study.tell({running[0]}, state=optuna.trial.TrialState.FAIL); or keep the study in a database with"
+                " heartbeats, optuna.storages.RDBStorage(url, heartbeat_interval=60)",
             )
 
     # -- trials ----------------------------------------------------------------------------------------------------

@@ -49,6 +49,20 @@ def parse(text: object, known: Collection[int]) -> list[int] | None:
         >>> parse('{"schema": 1, "trials": "0-999999999"}', range(10)) is None
         True
     """
+    found = runs(text)
+    if found is None or sum(map(len, found)) > len(known):
+        return None
+    numbers = [number for run in found for number in run]
+    return numbers if len(set(numbers)) == len(numbers) and set(numbers) <= set(known) else None
+
+
+def runs(text: object) -> list[range] | None:
+    """The numbers of a manifest as ranges, whatever they are; None where it is torn or of another schema.
+
+    Example:
+        >>> runs('{"schema": 1, "trials": "3-5,9"}')
+        [range(3, 6), range(9, 10)]
+    """
     try:
         about = json.loads(text)  # type: ignore[arg-type]
     except (TypeError, ValueError, RecursionError):
@@ -59,7 +73,4 @@ def parse(text: object, known: Collection[int]) -> list[int] | None:
     if not isinstance(trials, str) or not _RANGES.fullmatch(trials):
         return None
     ends = [[int(end) for end in run.split("-")] for run in trials.split(",") if run]
-    if sum(run[-1] - run[0] + 1 for run in ends) > len(known):
-        return None
-    numbers = [number for run in ends for number in range(run[0], run[-1] + 1)]
-    return numbers if len(set(numbers)) == len(numbers) and set(numbers) <= set(known) else None
+    return [range(run[0], run[-1] + 1) for run in ends]

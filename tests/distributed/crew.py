@@ -6,11 +6,13 @@ Processes come from a fork server that has imported everything once, so that sta
 from __future__ import annotations
 
 import itertools
+import math
 import multiprocessing
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,6 +112,13 @@ def objective(trial: optuna.Trial) -> float:
     return arch.count("conv") - 0.5 * arch.count("skip") + 0.01 * len(arch)
 
 
+def mixed(trial: optuna.Trial) -> float:
+    """An objective with parameters beside the architecture, one of which only some trials have."""
+    value = objective(trial) - abs(math.log10(trial.suggest_float("lr", 1e-4, 1, log=True)) + 2)
+    momentum = trial.suggest_categorical("optimizer", ["sgd", "adam"]) == "sgd"
+    return value + (trial.suggest_float("momentum", 0, 1) if momentum else 0.5)
+
+
 # -- storages --------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +170,7 @@ def work(
     sampler: Sampler,
     start: threading.Barrier,
     storage: dict[str, Any],
+    objective: Callable[[optuna.Trial], float],
 ) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.load_study(study_name=name, storage=connect(address, **storage), sampler=sampler)
@@ -169,12 +179,18 @@ def work(
 
 
 def run(
-    address: str, name: str, trials: int, samplers: list[Sampler], **storage: Any
+    address: str,
+    name: str,
+    trials: int,
+    samplers: list[Sampler],
+    objective: Callable[[optuna.Trial], float] = objective,
+    **storage: Any,
 ) -> list[int | None]:
     """Exit codes of one worker a sampler, all started at the same moment."""
     start = _PROCESSES.Barrier(len(samplers))
     workers = [
-        process(work, address, name, trials, sampler, start, storage) for sampler in samplers
+        process(work, address, name, trials, sampler, start, storage, objective)
+        for sampler in samplers
     ]
     for worker in workers:
         worker.join(timeout=300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from functools import lru_cache
 
 import crew
@@ -66,6 +67,32 @@ def test_killed_again_and_again(journal: str, name: str) -> None:
         sampler = Sampler(Death(2, phase), stale_after=0)
         assert crew.run(journal, name, TRIALS, [sampler]) == [-9]
     finish(single_worker(journal, name))
+
+
+@pytest.mark.parametrize("stale_after", [None, 0])
+def test_who_resumes_is_told_of_killed_trials_and_how_to_free_them(
+    sqlite: str, name: str, stale_after: float | None
+) -> None:
+    """README's recipe, SIGKILL in trials 5 and 18, and on to 24 results."""
+    whole = optuna.create_study(direction="maximize", sampler=Sampler())
+    whole.optimize(crew.objective, n_trials=24)
+    crew.new_study(sqlite, name)
+    for trial in (5, 12):
+        sampler = Sampler(Death(trial, "parameters"), stale_after=stale_after)
+        assert crew.run(sqlite, name, 24, [sampler]) == [-9]
+    study = crew.new_study(sqlite, name, sampler=Sampler(stale_after=stale_after))
+    assert running(study) == [5, 18]
+    with warnings.catch_warnings(record=True) as observations:
+        warnings.simplefilter("always")
+        study.optimize(crew.objective, n_trials=24 - len(crew.architectures(study)))
+    named = [
+        str(w.message)
+        for w in observations
+        if "running before this worker began: 5, 18." in str(w.message)
+    ]
+    assert len(named) == (stale_after is None)
+    assert all("stale_after=0" in text and "study.tell(5" in text for text in named)
+    assert (crew.architectures(study) == crew.architectures(whole)) == (stale_after == 0)
 
 
 def test_dead_trial_is_told_to_have_failed(journal: str, name: str) -> None:

@@ -449,3 +449,30 @@ def test_exhausted_space_stops_the_study() -> None:
     assert all(t.state == TrialState.COMPLETE for t in study.trials)
     seen = [str(TINY.suggest(study.ask())) for _ in range(3)]  # ask and tell goes on, each as often
     assert len(set(seen)) == 3
+
+
+def test_an_objective_that_takes_some_of_its_architecture_is_told_what_is_missing() -> None:
+    """Only the layers that exist, for a depth that is a parameter beside the architecture."""
+    space = spaces.Chain([("a", "b", "c")] * 6)
+    study = new_study(sampler=sampler(space=space))
+
+    def varying(trial: optuna.Trial) -> float:
+        depth = trial.suggest_int("depth", 2, 5)
+        ops = [trial.suggest_categorical(d.name, d.choices) for d in space.decisions[:depth]]
+        return ops.count("a")
+
+    with pytest.warns(
+        UserWarning,
+        match=r"finished without \d of the 6 parameters of Chain.*layer_5.*suggest\(trial\)",
+    ) as caught:
+        study.optimize(varying, n_trials=8)
+    assert len([w for w in caught if "finished without" in str(w.message)]) == 1
+
+
+def test_imported_trials_that_lack_parameters_are_told_too() -> None:
+    study = new_study()
+    params = dict.fromkeys(NAMES[:-1], SPACE.decisions[0].choices[0])
+    distributions = {name: SPACE.distributions()[name] for name in params}
+    study.add_trial(create_trial(params=params, distributions=distributions, value=1.0))
+    with pytest.warns(UserWarning, match=rf"without 1 of the 6 parameters.*{NAMES[-1]}\."):
+        study.optimize(objective, n_trials=1)

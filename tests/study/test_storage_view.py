@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import copy
 import time
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import TrialState, create_trial
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optuna_agnet import AGNetSampler, spaces
+from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.study.storage_view import Snapshot, StudyState
 from optuna_agnet.study.trials import best_trials
 
@@ -112,3 +119,146 @@ def test_2000_trials_stay_cheap() -> None:
     start = time.perf_counter()
     assert len(state.read(study, -1).observations) == 2000
     assert time.perf_counter() - start < first / 3
+
+
+# -- lists that can't be relied on -------------------------------------------------------------------------------------
+
+
+class Listing:
+    """A storage whose lists are changed on their way; everything else is the storage's."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self.storage = storage
+        self.change: Callable[[list[FrozenTrial]], list[FrozenTrial]] = list
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.storage, name)
+
+    def get_all_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        return self.change(self.storage.get_all_trials(*args, **kwargs))
+
+
+def listed(study: optuna.Study) -> Listing:
+    listing = Listing(study._storage)
+    study._storage = listing
+    return listing
+
+
+def told_numbers(study: optuna.Study) -> list[int]:
+    """The trials that the study's sampler has learned of, each as often as it has."""
+    rows = study.sampler._state_of(study).read(study, -1).observations.x.tolist()
+    by_row = {
+        tuple(SPACE.choices([SPACE.from_params(t.params)])[0]): t.number for t in study.trials
+    }
+    return sorted(by_row[tuple(row)] for row in rows)
+
+
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_trial_that_a_list_lacks_for_a_moment_is_learned_once(known_before: bool) -> None:
+    study = new_study()
+    listing = listed(study)
+    study.optimize(lambda trial: len(str(SPACE.suggest(trial))), n_trials=5)
+    fifth, sixth = study.ask(), study.ask()
+    first = SPACE.suggest(fifth) if known_before else None
+    listing.change = lambda trials: [t for t in trials if t.number != fifth.number]
+    second = SPACE.suggest(sixth)
+    listing.change = list
+    first = first or SPACE.suggest(fifth)
+    assert first != second
+    study.tell(fifth, 1.0)
+    study.tell(sixth, 2.0)
+    study.optimize(lambda trial: len(str(SPACE.suggest(trial))), n_trials=4)
+    assert told_numbers(study) == list(range(11))
+    assert len({tuple(t.params.values()) for t in study.trials}) == 11
+
+
+@pytest.mark.parametrize("change", [lambda trials: trials[::-1], lambda trials: trials[::2]])
+def test_the_order_of_a_list_and_what_it_lacks_change_nothing(change: Any) -> None:
+    honest, other = new_study(), new_study()
+    listed(other).change = change
+    for study in (honest, other):
+        study.optimize(lambda trial: len(str(SPACE.suggest(trial))), n_trials=9)
+        SPACE.suggest(study.ask())
+        study.optimize(lambda trial: len(str(SPACE.suggest(trial))), n_trials=9)
+    other._storage.change = list
+    assert told_numbers(honest) == told_numbers(other) == [*range(9), *range(10, 19)]
+    assert [t.params for t in honest.trials] == [t.params for t in other.trials]
+
+
+def test_what_was_seen_of_a_trial_is_not_forgotten() -> None:
+    """An older list: a finished trial runs again, a claim is not there yet."""
+    study = new_study()
+    study.optimize(lambda trial: len(str(SPACE.suggest(trial))), n_trials=3)
+    created = study.ask()
+    old = [copy.copy(trial) for trial in study._storage.get_all_trials(study._study_id)]
+    old[2].state, old[2].values = TrialState.RUNNING, None
+    SPACE.suggest(created)
+    state = StudyState(SPACE, study, 2)
+    before = state.read(study, -1)
+    listed(study).change = lambda trials: old
+    after = state.read(study, -1)
+    assert after.observations.data == before.observations.data
+    assert after.pending.tolist() == before.pending.tolist()
+    assert len(before.pending) == 1
+
+
+def test_a_manifest_names_a_trial_that_a_list_lacks() -> None:
+    config = AGNetConfig(n_startup=4, retrain_every=4)
+    study = new_study()
+    for k in range(4):
+        evaluated(study, None, float(k))
+    writer = StudyState(SPACE, study, 2, config=config)
+    seen = writer.read(study, -1).observations
+    listed(study).change = lambda trials: trials[:-1]
+    joined = StudyState(SPACE, study, 2, config=config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert joined._num_rounds() == 0
+        joined.read(study, -1)
+        joined._sync_training_order(study)
+        assert joined.read(study, -1).observations.data == seen.data
+
+
+def test_a_state_is_looked_at_once() -> None:
+    """A trial finishes between two looks at the same object."""
+
+    class Changing(FrozenTrial):
+        looks = 0
+
+        @property
+        def state(self) -> TrialState:
+            self.looks += 1
+            return TrialState.RUNNING if self.looks == 1 else self._state
+
+        @state.setter
+        def state(self, state: TrialState) -> None:
+            self._state = state
+
+    study = new_study()
+    listing = listed(study)
+    study.optimize(lambda trial: len(str(SPACE.suggest(trial))), n_trials=3)
+
+    def changing(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        last = copy.copy(trials[-1])
+        last.__class__ = Changing
+        last.__dict__["_state"] = trials[-1].state
+        return [*trials[:-1], last]
+
+    listing.change = changing
+    state = StudyState(SPACE, study, 2)
+    first = state.read(study, -1)
+    assert (len(first.observations), len(first.pending)) == (2, 1)
+    listing.change = list
+    assert (len(state.read(study, -1).observations), len(state.read(study, -1).pending)) == (3, 0)
+
+
+def test_parameters_that_do_not_fit_are_an_error_each_time() -> None:
+    study = new_study()
+    wrong = CategoricalDistribution(("x", "y"))
+    study.add_trial(
+        create_trial(params={NAMES[0]: "x"}, distributions={NAMES[0]: wrong}, value=1.0)
+    )
+    state = StudyState(SPACE, study, 2)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="recorded the parameter"):
+            state.read(study, -1)

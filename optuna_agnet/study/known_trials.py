@@ -1,0 +1,141 @@
+"""The trials of a study by number, as far as they were seen, and which of those that run count as dead.
+
+Lists of trials are not taken at their word. Optuna's cached storage leaves one out between its creation in the database
+and its entry in the cache, and the server of a gRPC proxy shares one such cache among all its clients; a list may be
+older than one that was seen before. So a trial is its number, never its place in a list; nothing is concluded from an
+absence (the trial is asked for by its number instead); and what was once seen finished stays so.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta, timezone
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+STARTED = "agnet:started"
+"""When a trial was asked for, in seconds of UTC since 1970: the same number whatever zone a worker's clock shows."""
+_WEST = timedelta(hours=12)  # how far local time may be behind UTC
+
+
+class KnownTrials:
+    """Trials by number.
+
+    Args:
+        stale_after: Seconds after which a trial that still runs counts as dead; None for never.
+
+    Attributes:
+        news: Trials that were seen finished; whoever has learned of them takes them out.
+    """
+
+    def __init__(self, stale_after: float | None = None) -> None:
+        self.news: list[FrozenTrial] = []
+        self._stale_after = stale_after
+        self._finished: set[int] = set()
+        self._unfinished: dict[int, FrozenTrial] = {}
+        self._first_seen: dict[int, float] = {}  # on this process's own clock
+        self._largest = -1
+
+    def update(self, study: Study) -> None:
+        """Look at the study again; costs one list, however long the study is."""
+        listed = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        unknown = [trial for trial in listed if trial.number not in self._finished]
+        self._take(unknown)
+        self.look_up(study, self._absent({trial.number for trial in unknown}))
+
+    def look_up(self, study: Study, numbers: Iterable[int]) -> None:
+        """Ask for trials by number, as far as they are not known to be finished."""
+        storage, study_id = study._storage, study._study_id
+        for number in numbers:
+            if number in self._finished:
+                continue
+            try:
+                trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+                self._take([storage.get_trial(trial_id)])
+            except KeyError:  # not there yet
+                continue
+
+    def unfinished(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """Trials that may still finish, by number, and those that count as dead."""
+        trials = [self._unfinished[number] for number in sorted(self._unfinished)]
+        dead = {trial.number for trial in trials if self._is_dead(trial)}
+        alive = [trial for trial in trials if trial.number not in dead]
+        return alive, [trial for trial in trials if trial.number in dead]
+
+    def running_since_before(self, moment: datetime) -> list[int]:
+        """Numbers of trials that began before a moment of this process and have not ended."""
+        trials = [self._unfinished[number] for number in sorted(self._unfinished)]
+        return [trial.number for trial in trials if _began_before(trial, moment)]
+
+    def _absent(self, listed: Collection[int]) -> list[int]:
+        """Numbers that a list lacks: of trials that were seen before, and below the largest one that was seen."""
+        absent = [number for number in self._unfinished if number not in listed]
+        if len(self._finished) + len(self._unfinished) <= self._largest:
+            known = self._finished | self._unfinished.keys()
+            absent += [number for number in range(self._largest) if number not in known]
+        return absent
+
+    def _take(self, trials: Iterable[FrozenTrial]) -> None:
+        for trial in trials:
+            number, done = trial.number, trial.state.is_finished()  # the one look at its state
+            self._largest = max(self._largest, number)
+            if number in self._finished:
+                continue
+            if done:
+                self._finished.add(number)
+                self._unfinished.pop(number, None)
+                self._first_seen.pop(number, None)
+                self.news.append(trial)
+            elif not _is_older(trial, self._unfinished.get(number)):
+                self._unfinished[number] = trial
+                if trial.datetime_start is not None:
+                    self._first_seen.setdefault(number, time.monotonic())
+
+    def _is_dead(self, trial: FrozenTrial) -> bool:
+        if self._stale_after is None or trial.datetime_start is None:
+            return False
+        ages = [time.monotonic() - self._first_seen[trial.number]]
+        started = _started(trial)
+        if started is not None:
+            ages.append(time.time() - started)
+        else:  # Optuna notes the time of a zone that it does not name
+            latest = trial.datetime_start.replace(tzinfo=timezone.utc) + _WEST
+            ages.append((datetime.now(timezone.utc) - latest).total_seconds())
+        return max(ages) >= self._stale_after
+
+
+def _is_older(trial: FrozenTrial, known: FrozenTrial | None) -> bool:
+    """Whether an unfinished trial lacks what was seen of it before; nothing of a trial is ever taken away."""
+    if known is None:
+        return False
+    return (
+        (trial.datetime_start is None and known.datetime_start is not None)
+        or len(trial.params) < len(known.params)
+        or not known.system_attrs.keys() <= trial.system_attrs.keys()
+    )
+
+
+def _started(trial: FrozenTrial) -> float | None:
+    started = trial.system_attrs.get(STARTED)
+    return started if type(started) in (int, float) and math.isfinite(started) else None
+
+
+def _began_before(trial: FrozenTrial, moment: datetime) -> bool:
+    started = _started(trial)
+    if started is not None:
+        return started < moment.timestamp()
+    return trial.datetime_start is not None and trial.datetime_start < moment
+
+
+def has_heartbeats(study: Study) -> bool:
+    """Whether Optuna notices when a worker of the study dies."""
+    interval = getattr(study._storage, "get_heartbeat_interval", None)
+    return interval is not None and interval() is not None
+
+
+def note_start(study: Study, trial: FrozenTrial) -> None:
+    """Store when a trial was asked for."""
+    study._storage.set_trial_system_attr(trial._trial_id, STARTED, time.time())

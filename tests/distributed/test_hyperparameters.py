@@ -1,0 +1,63 @@
+"""Parameters beside the architecture: other ones in each worker, the same ones after a restart."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import crew
+import optuna
+from crew import Sampler
+from optuna.samplers import TPESampler
+
+TRIALS = 14  # more than TPE's random start
+
+
+def learning_rates(study: optuna.Study) -> list[float]:
+    return [trial.params["lr"] for trial in study.trials]
+
+
+@lru_cache
+def uninterrupted() -> list[dict[str, object]]:
+    study = optuna.create_study(direction="maximize", sampler=Sampler())
+    study.optimize(crew.mixed, n_trials=TRIALS)
+    return [trial.params for trial in study.trials]
+
+
+def test_eight_workers_draw_different_ones(address: str, name: str) -> None:
+    study = crew.new_study(address, name)
+    codes = crew.run(address, name, 3, [Sampler() for _ in range(8)], crew.mixed)
+    assert codes == [0] * 8
+    assert len(set(learning_rates(study))) == len(learning_rates(study)) == 24
+
+
+def test_a_study_in_pieces_is_the_whole(address: str, name: str) -> None:
+    """Such as a job array, each job with one trial and the same seed."""
+    for trials in (1, 1, 1, 4, 7):
+        study = crew.new_study(address, name, sampler=Sampler())
+        study.optimize(crew.mixed, n_trials=trials)
+    assert [trial.params for trial in study.trials] == uninterrupted()
+    assert len(set(learning_rates(study))) == TRIALS
+
+
+def test_threads_draw_different_ones() -> None:
+    study = optuna.create_study(direction="maximize", sampler=Sampler())
+    study.optimize(crew.mixed, n_trials=TRIALS, n_jobs=4)
+    assert len(set(learning_rates(study))) == TRIALS
+
+
+def test_seeds_draw_different_ones() -> None:
+    studies = [optuna.create_study(sampler=Sampler(seed=seed)) for seed in (0, 1, None)]
+    for study in studies:
+        study.optimize(crew.mixed, n_trials=2)
+    assert len({lr for study in studies for lr in learning_rates(study)}) == 6
+
+
+def test_an_independent_sampler_of_your_own_is_left_as_it_is() -> None:
+    samples_per_attempt = []
+    for independent_sampler in (TPESampler(seed=3), TPESampler(seed=3)):
+        study = optuna.create_study(sampler=Sampler(independent_sampler=independent_sampler))
+        study.optimize(crew.mixed, n_trials=3)
+        samples_per_attempt.append(learning_rates(study))
+    assert samples_per_attempt[0] == samples_per_attempt[1]
+    study.optimize(crew.mixed, n_trials=2, n_jobs=2)  # reseeded by Optuna, as ever
+    assert study.sampler._independent_sampler is independent_sampler
