@@ -376,4 +376,4 @@ def test_search_keeps_the_limit_on_parameters() -> None:
     found = re.search(r"parameters +([\d,]+)", run(*options, 9000).output)
     assert found is not None
     assert int(found[1].replace(",", "")) <= 9000
-    assert "at most 10 parameters" in fails(run(*options, 10), 1)
+    assert "the nearest breaks parameters by" in fails(run(*options, 10), 1)

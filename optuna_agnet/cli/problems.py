@@ -41,7 +41,6 @@ class _Problem:
     limits: Mapping[str, Callable[[Architecture], float]] = field(default_factory=dict)
     dedup: Literal["graph", "encoding"] = "graph"
     facts: _Facts = lambda arch: {}
-    nothing: str = "no trial is complete and within its constraints"
 
 
 @click.command(
@@ -173,7 +172,7 @@ def _say(study: optuna.Study, problem: _Problem) -> None:
 
     best = best_trials(study)
     if not best:
-        raise ValueError(problem.nothing)
+        raise ValueError("no trial is complete and within its constraints")
     archs = [problem.space.from_params(trial.params) for trial in best]
     rows = {"trials": str(len(study.trials)), "best architecture": str(archs[0])}
     for k, value in enumerate(best[0].values):
@@ -204,7 +203,6 @@ def _own(problem: str, space: str | None, directions: tuple[_Direction, ...]) ->
 
 
 def _digits(epochs: int, max_parameters: int | None) -> _Problem:
-    import optuna
 
     from optuna_agnet.cli import digits
     from optuna_agnet.hardware import count_parameters
@@ -217,10 +215,7 @@ def _digits(epochs: int, max_parameters: int | None) -> _Problem:
         limits["parameters"] = lambda arch: parameters(arch) - max_parameters
 
     def objective(trial: optuna.Trial) -> float:
-        arch = digits.SPACE.suggest(trial)
-        if any(limit(arch) > 0 for limit in limits.values()):  # nothing smaller was found
-            raise optuna.TrialPruned
-        return digits.validation_accuracy(arch, epochs)
+        return digits.validation_accuracy(digits.SPACE.suggest(trial), epochs)
 
     def facts(arch: Architecture) -> dict[str, str]:
         test = digits.held_out_accuracy(arch, epochs)
@@ -235,9 +230,6 @@ def _digits(epochs: int, max_parameters: int | None) -> _Problem:
         metric="validation accuracy",
         limits=limits,
         facts=facts,
-        nothing=f"no network of at most {max_parameters:,} parameters was found"
-        if max_parameters
-        else _Problem.nothing,
     )
 
 

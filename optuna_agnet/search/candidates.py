@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -19,10 +20,12 @@ PARENTS = 8
 """Incumbents whose neighbours are candidates."""
 _LEAST_NEW = 1 / 32
 """A pool with fewer new candidates than this share of its size is given up for random draws."""
+_MOST_ALIKE = 32
+"""Combinations of choices that stand for one architecture; where there are more, a used up space is noticed later."""
 
 
 class SpaceExhausted(ValueError):
-    """Every architecture of the space was proposed."""
+    """Every architecture of the space was proposed, or nothing new was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def random_pool(size: int, allowed: Filter, rng: np.random.Generator) -> IntArra
     """New valid architectures, at least one and at most ``size``.
 
     Raises:
-        SpaceExhausted: Nothing new is left.
+        SpaceExhausted: Nothing new is left, or was found in a space that is too large to list.
     """
     for attempt in range(4):
         x = allowed.fix(allowed.space.sample(size * 4**attempt, rng))
@@ -101,15 +104,60 @@ def random_pool(size: int, allowed: Filter, rng: np.random.Generator) -> IntArra
         if len(new):
             return x[new][:size]
     every = allowed.space.enumerate()
-    if every is not None:
-        every = every[allowed.new(every)]
-    if every is None or not len(every):
-        fixed = f" with {dict(allowed.fixed)}" if allowed.fixed else ""
+    fitting = None if every is None else every[allowed.fits(every)]
+    if fitting is None or not len(fitting):
         raise SpaceExhausted(
-            f"no new architecture is left in {allowed.space!r}{fixed}: {len(allowed.taken)} are taken."
+            f"no new architecture{_with(allowed)} was found in {allowed.space!r}; {len(allowed.taken)} are taken"
+        )
+    left = fitting[allowed.new(fitting)]
+    if not len(left):
+        raise SpaceExhausted(
+            f"no new architecture is left in {allowed.space!r}{_with(allowed)}: {len(allowed.taken)} are taken."
             " Stop here, widen the space, or set AGNetConfig(allow_duplicates=True)"
         )
-    return rng.permutation(every)[:size]
+    return rng.permutation(left)[:size]
+
+
+def _with(allowed: Filter) -> str:
+    return f" with {dict(allowed.fixed)}" if allowed.fixed else ""
+
+
+class Inventory:
+    """All architectures of a space that is small enough to list; they are listed once the space may be used up.
+
+    Args:
+        space: The space.
+        dedup: As in `AGNetConfig`.
+
+    Example:
+        >>> from optuna_agnet import spaces
+        >>> space = spaces.EdgeCell(nodes=3, ops=("skip", "conv"))
+        >>> free = Filter(space, "graph", frozenset(), {})
+        >>> inventory, x = Inventory(space, "graph"), space.enumerate()
+        >>> inventory.is_used_up(free.without(x[:-1])), inventory.is_used_up(free.without(x))
+        (False, True)
+    """
+
+    def __init__(self, space: SearchSpace, dedup: str) -> None:
+        self._free = Filter(space, dedup, frozenset(), {})
+        self._keys: dict[tuple[object, ...], frozenset[object]] = {}  # by what is fixed
+
+    def may_be_used_up(self, taken: int, fixed: Mapping[str, Choice]) -> bool:
+        """Whether it is worth a closer look when so many architectures are taken; costs nothing."""
+        free = (len(d.choices) for d in self._free.space.decisions if d.name not in fixed)
+        return taken * _MOST_ALIKE >= math.prod(free)
+
+    def is_used_up(self, allowed: Filter) -> bool:
+        """Whether no architecture is left that is allowed; False as well where that is not easily known."""
+        if not self.may_be_used_up(len(allowed.taken), allowed.fixed):
+            return False
+        known = tuple(sorted(allowed.fixed.items()))
+        if known not in self._keys:
+            every = self._free.space.enumerate()
+            found = [] if every is None else self._free.keys(allowed.fix(every))
+            self._keys[known] = frozenset(found)
+        keys = self._keys[known]
+        return bool(keys) and keys <= allowed.taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,12 +121,6 @@ class Limits:
                 return number
         return None
 
-    @property
-    def nearest(self) -> IntArray | None:
-        """Decisions (D,) of the architecture asked for that breaks the limits least; None without limits or asking."""
-        x = self._asked
-        return x[self._violations(x).argmin()] if self and len(x) else None
-
     def describe(self) -> str:
         """What was asked for so far, for messages."""
         text = f"{len(self)} architectures were checked against the limits {sorted(self.functions)}"

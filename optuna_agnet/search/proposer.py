@@ -158,7 +158,7 @@ class Proposer:
             SpaceExhausted: Nothing new is left.
         """
         turn_rng = np.random.default_rng(seed_from(self.seed, Stream.CELL_SCHEDULE))
-        free = self._new(snapshot)
+        free = self.untaken(snapshot)
         *turns, together = (
             replace(free, fixed={**by_turn, **(fixed or {})})
             for by_turn in fixed_by_turn(self.space, self.config, snapshot.observations, turn_rng)
@@ -168,8 +168,8 @@ class Proposer:
                 return self._propose(snapshot, allowed, at_random)
         return self._propose(snapshot, together, at_random)
 
-    def _new(self, snapshot: Snapshot) -> Filter:
-        """What was not proposed before."""
+    def untaken(self, snapshot: Snapshot) -> Filter:
+        """What may be proposed: all that was not proposed before."""
         new = Filter(self.space, self.config.dedup, frozenset(), {})
         new = new.without(snapshot.excluded, self._keys)
         if self.config.allow_duplicates:

@@ -396,6 +396,8 @@ class SearchSpace(ABC):
             try:
                 return decision.index(trial.suggest_categorical(decision.name, decision.choices))
             except ValueError as error:
+                if type(error) is not ValueError:  # the sampler's own, such as SpaceExhausted
+                    raise
                 raise ValueError(
                     f"the parameter '{decision.name}' of {self!r} can't be suggested ({error})."
                     f" {_advice(trial, decision)}"

@@ -10,10 +10,12 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
@@ -35,7 +37,7 @@ from optuna_agnet.search import (
     SpaceExhausted,
     Surrogate,
 )
-from optuna_agnet.search.candidates import Filter
+from optuna_agnet.search.candidates import Filter, Inventory
 from optuna_agnet.search.known_constraints import InvalidConstraint, KnownConstraint
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.study import storage_view
@@ -45,6 +47,7 @@ from optuna_agnet.study.trials import directions_of
 from optuna_agnet.study.trialwise_tpe import TrialwiseTPE
 from optuna_agnet.study.warm_start import check_directions_of, read_sources
 
+_DRAWS = 256  # random architectures with fixed decisions
 _ATTEMPTS = 50  # at an architecture that no other worker takes at the same moment
 
 
@@ -163,6 +166,7 @@ class AGNetSampler(BaseSampler):
         self._independent_sampler = independent_sampler
         self._max_failures, self._stale_after = max_failures, stale_after
         self._state: StudyState | None = None
+        self._inventory: Inventory | None = None
         self._warned: set[str] = set()
         self._lock = threading.RLock()
         self._since = datetime.now()
@@ -170,7 +174,7 @@ class AGNetSampler(BaseSampler):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_lock"]
-        state.update(_search=None, _state=None)  # rebuilt from the study
+        state.update(_search=None, _state=None, _inventory=None)  # rebuilt from the study
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -201,6 +205,8 @@ class AGNetSampler(BaseSampler):
 
         Raises:
             ValueError: The study's recorded parameters don't fit the space.
+            SpaceExhausted: No architecture keeps the known constraints.
+            TrialPruned: Nothing new is left; `optimize` stops. An ask-and-tell loop gets architectures again.
             InvalidConstraint: A known constraint returned something else than a number (a TypeError).
         """
         own = {d.name for d in self._space.decisions} & search_space.keys()
@@ -239,7 +245,7 @@ class AGNetSampler(BaseSampler):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Stores what ``constraints_func`` says, and is forwarded to the independent sampler."""
+        """Stores what ``constraints_func`` says, is forwarded, and ends `optimize` with a space's last architecture."""
         if self._constraints_func is not None and state in (
             TrialState.COMPLETE,
             TrialState.PRUNED,
@@ -252,6 +258,10 @@ class AGNetSampler(BaseSampler):
                 " value space', choices differ from the space's: suggest architectures with space.suggest(trial)",
             )
         self._independent_sampler.after_trial(study, trial, state, values)
+        with suppress(
+            Exception
+        ):  # the trial has its result; whatever this is, the next one will tell
+            self._stop_if_used_up(study, trial, state)
 
     def _store_constraints(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
@@ -324,9 +334,11 @@ class AGNetSampler(BaseSampler):
             try:
                 picked = self._propose(search, snapshot, fixed)
             except SpaceExhausted as exhausted:
-                if stop:
-                    self._give_up(study, snapshot, exhausted)
-                picked = Proposal(self._repeat(search, snapshot, fixed), "repeat", 0)
+                picked = self._without_new(search, snapshot, fixed, exhausted)
+                if picked.source == "repeat" and stop:
+                    self._say_used_up(f"{exhausted}")
+                    if storage_view.stop(study):
+                        raise TrialPruned(f"{exhausted}") from None
             claimed = self._space.repair(picked.row[None])
             storage_view.claim(study, trial, claimed[0])
             if search.config.allow_duplicates or picked.source == "repeat":
@@ -350,35 +362,86 @@ class AGNetSampler(BaseSampler):
             )
             return search.propose(snapshot, fixed=fixed, at_random=True)
 
-    def _give_up(self, study: Study, snapshot: Snapshot, exhausted: SpaceExhausted) -> None:
-        evaluated = len(np.unique(snapshot.observations.x, axis=0))
+    def _without_new(
+        self,
+        search: Proposer,
+        snapshot: Snapshot,
+        fixed: Mapping[str, Choice],
+        exhausted: SpaceExhausted,
+    ) -> Proposal:
+        """What there is to propose when the search has found nothing new.
+
+        Raises:
+            SpaceExhausted: No architecture keeps the limits.
+        """
+        row = self._unrepaired(search, snapshot, fixed) if fixed else None
+        if row is not None:
+            self._warn(
+                "unrepaired",
+                f"{self._space!r} writes no new architecture with {dict(fixed)}: random ones from now on, which have"
+                " these parameters and are written in another way",
+            )
+            return Proposal(row, "random", 0)
+        known = (snapshot.observations.x, snapshot.pending, snapshot.excluded)
+        if search.limits and search.limits.first(np.concatenate(known)) is None:
+            raise exhausted
+        return Proposal(self._repeat(search, snapshot, fixed), "repeat", 0)
+
+    def _unrepaired(
+        self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]
+    ) -> IntArray | None:
+        """Decisions (D,) that have the fixed ones and stand for a new architecture, although not as it is written."""
+        free, rng = replace(search.untaken(snapshot), fixed=fixed), self._rng(snapshot.position)
+        every = self._space.enumerate()
+        x = self._space.sample(_DRAWS, rng) if every is None else rng.permutation(every)
+        x = self._space.assign(x, fixed)
+        repaired = self._space.repair(x)
+        new = replace(free, fixed={}).new(repaired)
+        within = search.limits.first(repaired[new])
+        return None if within is None else np.asarray(x[new[within]])
+
+    def _say_used_up(self, why: str) -> None:
         self._warn(
             "exhausted",
-            f"{exhausted}. The study has results of {evaluated} architectures; optimize() stops after the running"
-            " trials, an ask-and-tell loop gets architectures again.",
+            f"{why}. optimize() stops after the running trials; an ask-and-tell loop gets architectures again",
         )
-        storage_view.stop(study)
+
+    def _stop_if_used_up(self, study: Study, trial: FrozenTrial, state: TrialState) -> None:
+        """End `optimize` with the last architecture, rather than with a trial that gets none."""
+        with self._lock:
+            search = self._search_for(study)
+            fixed = storage_view.fixed_by_sampler(study, self._space)
+            if search.config.allow_duplicates or self._state is None:
+                return
+            inventory = self._inventory or Inventory(self._space, search.config.dedup)
+            if not inventory.may_be_used_up(trial.number + 1, fixed):
+                return
+            self._inventory = inventory
+            snapshot = self._state_of(study).read_after(study, trial, state)
+            left = replace(search.untaken(snapshot), fixed=fixed)
+            if inventory.is_used_up(left) and storage_view.stop(study):
+                taken = len(left.taken)
+                self._say_used_up(
+                    f"no new architecture is left in {self._space!r}: {taken} are taken. Widen the space, or set"
+                    " AGNetConfig(allow_duplicates=True)"
+                )
 
     def _repeat(
         self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]
     ) -> IntArray:
-        """The best of the least-evaluated architectures within the limits; where there is none, the next best thing."""
-        observations = snapshot.observations
-        rows, first, inverse = np.unique(
-            observations.x, axis=0, return_index=True, return_inverse=True
-        )
-        rank = search.ranks(observations)[first]
-        counts = np.bincount(inverse.reshape(-1), minlength=len(rows))
-        counts += (rows[:, None] == snapshot.pending[None]).all(axis=2).sum(axis=1)
+        """The best of the least-evaluated architectures within the limits; a random one where there is none."""
+        results = len(snapshot.observations)
+        known = np.concatenate([snapshot.observations.x, snapshot.pending])
+        rows, inverse, counts = np.unique(known, axis=0, return_inverse=True, return_counts=True)
+        rank = np.full(len(rows), float(len(known)))
+        np.minimum.at(rank, inverse.reshape(-1)[:results], search.ranks(snapshot.observations))
         rows = rows[np.lexsort((rank, counts))]
         rows = rows[Filter(self._space, search.config.dedup, frozenset(), fixed).fits(rows)]
         within = search.limits.first(rows)
         if within is not None:
             return np.asarray(rows[within])
-        nearest = search.limits.nearest
-        if nearest is None:
-            nearest = self._space.sample(1, self._rng(snapshot.position))[0]
-        return np.asarray(self._space.assign(nearest[None], fixed)[0])
+        drawn = self._space.sample(1, self._rng(snapshot.position))
+        return np.asarray(self._space.assign(drawn, fixed)[0])
 
     # -- caches ----------------------------------------------------------------------------------------------------
 

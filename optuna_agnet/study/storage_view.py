@@ -20,6 +20,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -119,6 +120,17 @@ class StudyState:
         lost += sum(trial.number < number for trial in dead)
         excluded = self._stack(list(self._excluded.values()))
         return Snapshot(self._observations, self._stack(pending), excluded, max(number - lost, 0))
+
+    def read_after(self, study: Study, trial: FrozenTrial, state: TrialState) -> Snapshot:
+        """The study as it will be when a trial has ended in this state, which the storage does not know yet."""
+        snapshot = self.read(study, trial.number)
+        if not self._distributions.keys() <= trial.params.keys():
+            return snapshot
+        row = self._row(trial.params)
+        failures = self._failures[row.tobytes()] + 1
+        if state == TrialState.FAIL and failures < self._max_failures:
+            return snapshot
+        return replace(snapshot, excluded=np.concatenate([snapshot.excluded, row[None]]))
 
     def confirm_claim(
         self, study: Study, number: int, key: object, keys: Callable[[IntArray], list[object]]
@@ -469,9 +481,10 @@ def _choices(params: Mapping[str, object], space: SearchSpace) -> dict[str, Choi
     return known
 
 
-def stop(study: Study) -> None:
-    """End ``study.optimize`` after the running trials; no effect in an ask-and-tell loop."""
+def stop(study: Study) -> bool:
+    """End ``study.optimize`` after the running trials; False in an ask-and-tell loop, which nobody can stop."""
     try:
         study.stop()
     except RuntimeError:
-        return
+        return False
+    return True

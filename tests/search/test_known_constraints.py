@@ -11,7 +11,7 @@ from optuna_agnet import spaces
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import TrainingConfig
 from optuna_agnet.search import AGNet, AGNetConfig, SpaceExhausted
-from optuna_agnet.search.known_constraints import InvalidConstraint, Limits
+from optuna_agnet.search.known_constraints import InvalidConstraint
 
 SPACE = spaces.nas_bench_201()
 SMALL = spaces.EdgeCell(nodes=3, ops=("a", "b"))
@@ -108,19 +108,6 @@ def test_a_known_constraint_that_fails_for_some_excludes_them_with_one_warning(f
 def test_what_is_no_function_is_refused_at_once():
     with pytest.raises(TypeError, match=r"known_constraints\['ms'\]=4\.0"):
         search(known_constraints={"ms": 4.0})
-
-
-def test_the_nearest_is_the_one_that_breaks_the_limits_least():
-    limits = Limits(SMALL, {"a": lambda arch: str(arch).count("a") - 1.0})
-    assert limits.nearest is None
-    x = SMALL.enumerate()
-    assert limits.first(x[:1]) is None
-    for row in x:
-        limits.of(row)
-    assert (limits.nearest == 0).sum() <= 1
-    free = Limits(SMALL, None)
-    assert free.first(x) == 0
-    assert free.nearest is None  # whatever was asked for
 
 
 def test_a_search_does_not_give_up_while_there_is_much_left_within_a_tight_limit():

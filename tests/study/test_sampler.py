@@ -16,7 +16,7 @@ import pytest
 import torch
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import PartialFixedSampler, RandomSampler, TPESampler
-from optuna.trial import TrialState, create_trial
+from optuna.trial import create_trial
 
 from optuna_agnet import AGNetConfig, AGNetSampler, Architecture, spaces
 from optuna_agnet.analysis.report import report
@@ -436,19 +436,6 @@ def test_independent_architecture_parameters_warn_once_a_name() -> None:
         for name in (NAMES[0], NAMES[0], NAMES[1]):
             study.sampler.sample_independent(study, trial, name, SPACE.distributions()[name])
     assert len([w for w in caught if "sampled independently" in str(w.message)]) == 2
-
-
-def test_exhausted_space_stops_the_study() -> None:
-    study = new_study(sampler=sampler(space=TINY))
-    with pytest.warns(
-        UserWarning, match=r"allow_duplicates=True.*results of \d architectures"
-    ) as caught:
-        study.optimize(lambda trial: len(str(TINY.suggest(trial))), n_trials=50)
-    assert len([w for w in caught if "allow_duplicates" in str(w.message)]) == 1
-    assert len(study.trials) == len(TINY.enumerate()) + 1
-    assert all(t.state == TrialState.COMPLETE for t in study.trials)
-    seen = [str(TINY.suggest(study.ask())) for _ in range(3)]  # ask and tell goes on, each as often
-    assert len(set(seen)) == 3
 
 
 def test_an_objective_that_takes_some_of_its_architecture_is_told_what_is_missing() -> None:
