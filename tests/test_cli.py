@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -18,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
-from optuna_agnet import load_generator, spaces
+from optuna_agnet import AGNetSampler, load_generator, spaces
 from optuna_agnet.cli import main
 from optuna_agnet.cli.inputs import PRESETS
 from optuna_agnet.generator.files import WEIGHTS
@@ -315,6 +316,25 @@ def test_search_takes_an_objective_of_ones_own_and_goes_on(own: Path) -> None:
     shown = run(*words[:-1], page)
     assert shown.exit_code == 0, shown.output
     assert "<svg" in page.read_text()
+
+
+def test_search_notices_workers_that_died(own: Path) -> None:
+    url = f"sqlite:///{own.parent}/nas.db"
+    arguments = ("search", f"{own}:objective", "--space", f"{own}:space", "--storage", url)
+    assert run(*arguments, "--trials", 2).exit_code == 0
+    with closing(sqlite3.connect(f"{own.parent}/nas.db")) as database:
+        beating = database.execute("SELECT COUNT(DISTINCT trial_id) FROM trial_heartbeats")
+        assert beating.fetchone() == (2,)
+    study = optuna.load_study(
+        study_name=f"{own}:objective", storage=url, sampler=AGNetSampler(NB201, seed=0)
+    )
+    NB201.suggest(study.ask())  # and is never heard of again
+    assert run(*arguments, "--trials", 1).exit_code == 0
+    assert run(*arguments, "--trials", 1, "--stale-after", 0).exit_code == 0
+    keys = [NB201.from_params(trial.params).key for trial in study.trials]
+    assert keys[4] == keys[2]
+    assert len(set(keys[:4])) == 4
+    assert "--stale-after" in fails(run(*arguments, "--stale-after", -1), 2)
 
 
 def test_search_takes_a_module_and_shows_a_front(

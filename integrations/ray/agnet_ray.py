@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from optuna_agnet import AGNetSampler
@@ -71,6 +73,18 @@ class AGNetSearch(OptunaSearch):
     def study(self) -> Any:
         """The Optuna study, for `best_trials`, figures and reports."""
         return self._ot_study
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """A trial's parameters; `Searcher.FINISHED` once every architecture was proposed, which ends the experiment.
+
+        Raises:
+            SpaceExhausted: No architecture keeps the sampler's known constraints (a ValueError).
+        """
+        params: dict[str, Any] = super().suggest(trial_id)
+        if not storage_view.is_repeated(self.study, self._ot_trials[trial_id]):
+            return params
+        self.study.tell(self._ot_trials.pop(trial_id), state=TrialState.PRUNED)
+        return str(Searcher.FINISHED)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

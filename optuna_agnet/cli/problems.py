@@ -24,6 +24,7 @@ _TABLES = {"nb201-c10": "cifar10", "nb201-c100": "cifar100", "nb201-in16": "imag
 _BUILT_IN = ("digits", *_TABLES)
 _EPOCHS = 5
 _SHOWN = 10  # trials of a front
+_HEARTBEAT = 60  # seconds; after two of them without a sign of life Optuna counts a trial as failed
 
 _Direction: TypeAlias = Literal["maximize", "minimize"]
 _Objective: TypeAlias = "Callable[[optuna.Trial], float | Sequence[float]]"
@@ -52,6 +53,13 @@ class _Problem:
 @click.option("--paper", is_flag=True, help="The paper's algorithm instead of the default.")
 @click.option("--storage", help="Keep the study here, e.g. sqlite:///nas.db; run again to go on.")
 @click.option("--study", "name", help="Name in the storage. Default: PROBLEM.")
+@click.option(
+    "--stale-after",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="After these a trial that still runs counts as dead; 0 where this is the only worker."
+    " Default: after 2 minutes without a heartbeat.",
+)
 @click.option("--space", help="Of your own objective: a preset, FILE.py:NAME or MODULE:NAME.")
 @click.option(
     "--direction",
@@ -79,6 +87,7 @@ def search(
     paper: bool,
     storage: str | None,
     name: str | None,
+    stale_after: float | None,
     space: str | None,
     directions: tuple[_Direction, ...],
     epochs: int | None,
@@ -110,7 +119,7 @@ def search(
         found = _table(problem)
     else:
         found = _own(problem, space, directions)
-    study = _study(found, name or problem, storage, seed, paper)
+    study = _study(found, name or problem, storage, seed, paper, stale_after)
     if study.trials:
         click.echo(
             f"Going on with the study '{study.study_name}', {len(study.trials)} trials so far."
@@ -131,24 +140,28 @@ def search(
 
 
 def _study(
-    problem: _Problem, name: str, storage: str | None, seed: int, paper: bool
+    problem: _Problem,
+    name: str,
+    storage: str | None,
+    seed: int,
+    paper: bool,
+    stale_after: float | None,
 ) -> optuna.Study:
     import optuna
 
     from optuna_agnet import AGNetConfig, AGNetSampler
     from optuna_agnet.study.trials import directions_of
 
-    if storage is not None and "://" not in storage:
-        raise ValueError(f"the storage '{storage}' is no URL; a file would be sqlite:///{storage}")
     make = AGNetConfig.paper if paper else AGNetConfig
     sampler = AGNetSampler(
         problem.space,
         seed=seed,
         config=make(dedup=problem.dedup),
         known_constraints=problem.limits,
+        stale_after=stale_after,
     )
     study = optuna.create_study(
-        storage=storage,
+        storage=None if storage is None else _database(storage),
         study_name=name,
         directions=problem.directions,
         sampler=sampler,
@@ -164,6 +177,17 @@ def _study(
             warnings.simplefilter("ignore")
             study.set_metric_names([problem.metric])
     return study
+
+
+def _database(storage: str) -> optuna.storages.BaseStorage:
+    """A database in which Optuna notices dead workers."""
+    import optuna
+
+    if "://" not in storage:
+        raise ValueError(f"the storage '{storage}' is no URL; a file would be sqlite:///{storage}")
+    with warnings.catch_warnings():  # heartbeats are experimental
+        warnings.simplefilter("ignore")
+        return optuna.storages.RDBStorage(storage, heartbeat_interval=_HEARTBEAT)
 
 
 def _say(study: optuna.Study, problem: _Problem) -> None:

@@ -8,6 +8,7 @@ absence (the trial is asked for by its number instead); and what was once seen f
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Collection, Iterable
@@ -48,15 +49,24 @@ class KnownTrials:
 
     def look_up(self, study: Study, numbers: Iterable[int]) -> None:
         """Ask for trials by number, as far as they are not known to be finished."""
-        storage, study_id = study._storage, study._study_id
         for number in numbers:
-            if number in self._finished:
-                continue
-            try:
-                trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
-                self._take([storage.get_trial(trial_id)])
-            except KeyError:  # not there yet
-                continue
+            if number not in self._finished:
+                self._ask_for(study, number)
+
+    def look_beyond(self, study: Study) -> None:
+        """Ask for trials that the last list may have lacked at its end; costs one query."""
+        while self._ask_for(study, self._largest + 1):
+            pass
+
+    def _ask_for(self, study: Study, number: int) -> bool:
+        """Whether there is a trial of this number."""
+        storage, study_id = study._storage, study._study_id
+        try:
+            trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+            self._take([storage.get_trial(trial_id)])
+        except KeyError:
+            return False
+        return True
 
     def unfinished(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
         """Trials that may still finish, by number, and those that count as dead."""
@@ -90,7 +100,7 @@ class KnownTrials:
                 self._first_seen.pop(number, None)
                 self.news.append(trial)
             elif not _is_older(trial, self._unfinished.get(number)):
-                self._unfinished[number] = trial
+                self._unfinished[number] = _frozen(trial)
                 if trial.datetime_start is not None:
                     self._first_seen.setdefault(number, time.monotonic())
 
@@ -105,6 +115,13 @@ class KnownTrials:
             latest = trial.datetime_start.replace(tzinfo=timezone.utc) + _WEST
             ages.append((datetime.now(timezone.utc) - latest).total_seconds())
         return max(ages) >= self._stale_after
+
+
+def _frozen(trial: FrozenTrial) -> FrozenTrial:
+    """A trial as it is now; what a storage in memory hands out is changed by whoever runs the trial."""
+    frozen = copy.copy(trial)
+    frozen.params, frozen.system_attrs = dict(trial.params), dict(trial.system_attrs)
+    return frozen
 
 
 def _is_older(trial: FrozenTrial, known: FrozenTrial | None) -> bool:

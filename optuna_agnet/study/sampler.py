@@ -335,13 +335,13 @@ class AGNetSampler(BaseSampler):
                 picked = self._propose(search, snapshot, fixed)
             except SpaceExhausted as exhausted:
                 picked = self._without_new(search, snapshot, fixed, exhausted)
-                if picked.source == "repeat" and stop:
+                if picked.source == storage_view.REPEAT and stop:
                     self._say_used_up(f"{exhausted}")
                     if storage_view.stop(study):
                         raise TrialPruned(f"{exhausted}") from None
             claimed = self._space.repair(picked.row[None])
             storage_view.claim(study, trial, claimed[0])
-            if search.config.allow_duplicates or picked.source == "repeat":
+            if search.config.allow_duplicates or picked.source == storage_view.REPEAT:
                 break
             if state.confirm_claim(study, trial.number, free.keys(claimed)[0], free.keys):
                 break
@@ -385,7 +385,7 @@ class AGNetSampler(BaseSampler):
         known = (snapshot.observations.x, snapshot.pending, snapshot.excluded)
         if search.limits and search.limits.first(np.concatenate(known)) is None:
             raise exhausted
-        return Proposal(self._repeat(search, snapshot, fixed), "repeat", 0)
+        return Proposal(self._repeat(search, snapshot, fixed), storage_view.REPEAT, 0)
 
     def _unrepaired(
         self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]

@@ -42,6 +42,7 @@ CLAIM = "agnet:claim"
 SOURCE = "agnet:source"
 VERSION = "agnet:version"
 SECONDS = "agnet:seconds"
+REPEAT = "repeat"  # the source of an architecture that is taken, where nothing new is left
 _SPACE = "agnet:space"  # of a study, with a digest behind it
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 _LOOKS = 20  # at a rival's claim, before the architecture is left to it
@@ -149,7 +150,8 @@ class StudyState:
         """
         known = len(self._results)
         for _ in range(_LOOKS):
-            alive, _ = self._update(study, number)
+            self._ask_who_may_choose(study, number)
+            alive, _ = self._others(number)
             done = self._stack([row for row, _, _ in self._results[known:]])
             if key in keys(done):
                 return False
@@ -166,9 +168,21 @@ class StudyState:
         """Learn of finished trials; all other trials but ``number`` that may still finish, and those that died."""
         self._trials.update(study)
         self._learn()
+        return self._others(number)
+
+    def _others(self, number: int) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
         alive, dead = self._trials.unfinished()
         others = [trial for trial in alive if trial.number != number]
         return others, [trial for trial in dead if trial.number != number]
+
+    def _ask_who_may_choose(self, study: Study, number: int) -> None:
+        """Look again, and ask for each trial that has no architecture yet: a list may be older than its claim."""
+        self._trials.update(study)
+        self._trials.look_beyond(study)
+        others, _ = self._others(number)
+        choosing = [t for t in others if not self._distributions.keys() <= _settled(t).keys()]
+        self._trials.look_up(study, [trial.number for trial in choosing])
+        self._learn()
 
     def _learn(self) -> None:
         trials = self._trials.news
@@ -451,6 +465,12 @@ def set_constraint(study: Study, trial: Trial, name: str, value: float) -> None:
 def set_constraints(study: Study, trial: FrozenTrial, values: Iterable[float]) -> None:
     """Store a trial's constraints as the list that every Optuna version and optuna-dashboard read."""
     study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, list(values))
+
+
+def is_repeated(study: Study, trial: Trial) -> bool:
+    """Whether a trial got an architecture again, as nothing new is left."""
+    attrs = study._storage.get_trial(trial._trial_id).system_attrs
+    return attrs.get(SOURCE) == REPEAT
 
 
 def is_unused_claim(trial: FrozenTrial) -> bool:

@@ -141,6 +141,25 @@ def serve(address: str, port: int) -> None:
     optuna.storages.run_grpc_proxy_server(connect(address), port=port)
 
 
+class Gaps:
+    """A storage whose lists lack some trials, other ones each time."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self.storage, self.rng = storage, np.random.default_rng(0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.storage, name)
+
+    def get_all_trials(self, *arguments: Any, **options: Any) -> list[FrozenTrial]:
+        trials = self.storage.get_all_trials(*arguments, **options)
+        return [trial for trial in trials if self.rng.random() < 0.7]
+
+
+def serve_with_gaps(address: str, port: int) -> None:
+    """A gRPC proxy whose lists have gaps; its clients never ask again for a trial before one that they saw finished."""
+    optuna.storages.run_grpc_proxy_server(Gaps(connect(address)), port=port)
+
+
 def new_study(address: str, name: str = "study", **arguments: Any) -> Study:
     return optuna.create_study(
         **{

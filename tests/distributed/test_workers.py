@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from pathlib import Path
 
 import crew
 import optuna
 import pytest
+from conftest import free_port, wait_for
 from crew import PHASES, Death, Lockstep, Sampler
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import TrialState
@@ -59,6 +61,20 @@ def test_four_workers_share_what_they_train(journal: str, name: str, tmp_path: P
     store = FileSystemArtifactStore(str(tmp_path))
     run(journal, name, 6, [Sampler(artifact_store=store) for _ in range(4)])
     assert 1 <= len(list(tmp_path.glob("agnet-*"))) <= 8
+
+
+def test_four_workers_behind_a_proxy_whose_lists_have_gaps(sqlite: str, name: str) -> None:
+    pytest.importorskip("grpc", reason="needs pip install grpcio")
+    port = free_port()
+    study = crew.new_study(sqlite, name)
+    proxy = crew.process(crew.serve_with_gaps, sqlite, port)
+    wait_for(lambda: socket.create_connection(("localhost", port)).close(), OSError)
+    workers: list[Sampler] = [Lockstep() for _ in range(4)]
+    codes = crew.run(f"grpc:{port}", name, 5, workers)
+    proxy.kill()
+    proxy.join()
+    assert codes == [0] * 4
+    check(study, 5, workers)
 
 
 @pytest.mark.slow

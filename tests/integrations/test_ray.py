@@ -45,6 +45,31 @@ def measured(config: dict) -> tuple[float, float]:
     return cell.count("conv") - 0.1 * cell.count("pool"), float(cell.count("conv"))
 
 
+@pytest.mark.filterwarnings("ignore:no new architecture is left")
+def test_a_used_up_space_finishes_the_search() -> None:
+    """Also while all of it still runs."""
+    space = spaces.EdgeCell(nodes=3, ops=("a", "none"))  # four graphs
+    sampler = AGNetSampler(space, seed=0, config=QUICK, generator=Generator(space))
+    search = agnet_ray.AGNetSearch(space, metric="accuracy", mode="max", sampler=sampler)
+    configs = [search.suggest(str(number)) for number in range(4)]
+    assert len({space.from_params(config).key for config in configs}) == 4
+    for number in range(4, 7):
+        assert search.suggest(str(number)) == tune.search.Searcher.FINISHED
+        if number == 4:
+            for done in range(4):
+                search.on_trial_complete(str(done), {"accuracy": 1.0})
+    states = [trial.state for trial in search.study.trials]
+    assert states == [TrialState.COMPLETE] * 4 + [TrialState.PRUNED] * 3
+
+
+def test_limits_that_nothing_keeps_are_an_error() -> None:
+    limits = {"ms": lambda arch: 1.0}
+    sampler = AGNetSampler(SPACE, seed=0, generator=Generator(SPACE), known_constraints=limits)
+    search = new_search(sampler=sampler)
+    with pytest.raises(ValueError, match="the nearest breaks ms"):
+        search.suggest("0")
+
+
 def test_architectures_hyperparameters_and_limits() -> None:
     search = new_search(
         limits={"latency_ms": 2.0}, hyperparameters={"lr": FloatDistribution(1e-4, 1, log=True)}
