@@ -137,7 +137,9 @@ def _is_older(trial: FrozenTrial, known: FrozenTrial | None) -> bool:
 
 def _started(trial: FrozenTrial) -> float | None:
     started = trial.system_attrs.get(STARTED)
-    return started if type(started) in (int, float) and math.isfinite(started) else None
+    if isinstance(started, bool) or not isinstance(started, (int, float)):
+        return None
+    return started if math.isfinite(started) else None
 
 
 def _began_before(trial: FrozenTrial, moment: datetime) -> bool:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from optuna.samplers import BaseSampler, PartialFixedSampler
@@ -125,7 +126,7 @@ class StudyState:
     def read_after(self, study: Study, trial: FrozenTrial, state: TrialState) -> Snapshot:
         """The study as it will be when a trial has ended in this state, which the storage does not know yet."""
         snapshot = self.read(study, trial.number)
-        if not self._distributions.keys() <= trial.params.keys():
+        if not self._space.is_complete(trial.params):
             return snapshot
         row = self._row(trial.params)
         failures = self._failures[row.tobytes()] + 1
@@ -180,7 +181,7 @@ class StudyState:
         self._trials.update(study)
         self._trials.look_beyond(study)
         others, _ = self._others(number)
-        choosing = [t for t in others if not self._distributions.keys() <= _settled(t).keys()]
+        choosing = [t for t in others if not self._space.is_complete(_settled(t))]
         self._trials.look_up(study, [trial.number for trial in choosing])
         self._learn()
 
@@ -341,19 +342,20 @@ class StudyState:
 
     def _check_use(self, trial: FrozenTrial) -> None:
         """Tell of complete trials that teach nothing, as they lack parameters of the space."""
-        missing = [name for name in self._distributions if name not in trial.params]
-        if not missing or not self._writes or trial.state != TrialState.COMPLETE:
+        if not self._writes or trial.state != TrialState.COMPLETE:
             return
-        if len(missing) < len(self._distributions):
+        missing = self._missing_of(trial.params)
+        if missing and not self._distributions.keys().isdisjoint(trial.params):
             self._warn(
                 "partial",
                 f"trial {trial.number} finished without {len(missing)} of the {len(self._distributions)} parameters of"
                 f" {self._space!r}: {', '.join(missing[:4])}{', ...' * (len(missing) > 4)}. It teaches the search"
-                " nothing, and so do others like it: call suggest(trial) of the space, which asks for all of them, and"
-                " leave unused what a network does not need",
+                " nothing, and so do others like it: call suggest(trial) of the space, which asks for all that an"
+                " architecture has, and leave unused what a network does not need",
             )
         elif (
-            _parse_claim(trial.system_attrs.get(CLAIM), self._space.num_choices.tolist())
+            missing
+            and _parse_claim(trial.system_attrs.get(CLAIM), self._space.num_choices.tolist())
             is not None
         ):
             self._warn(
@@ -362,6 +364,13 @@ class StudyState:
                 f" {sorted(trial.params)[:4]} are none of {self._space!r} ({', '.join(missing[:3])}, ...), so it"
                 " teaches the search nothing. Let the objective call suggest(trial) of the sampler's space",
             )
+
+    def _missing_of(self, params: Mapping[str, Any]) -> list[str]:
+        """Names of decisions that exist in an architecture of which these parameters are known."""
+        chosen = {d.name: params.get(d.name, d.choices[0]) for d in self._space.decisions}
+        exists = self._space.active(self._space.params_to_row(chosen)[None])[0]
+        names = [d.name for d in self._space.decisions]
+        return [n for n, e in zip(names, exists, strict=True) if e and n not in params]
 
     def _check_running(self, study: Study) -> None:
         """Tell, at the first look, of trials whose workers may be dead without anybody noticing."""
