@@ -7,8 +7,17 @@ drawing, a row its height above the middle.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from optuna_agnet.analysis.figures.lanes import (
+    arrow,
+    grid_of,
+    is_network,
+    lane_numbers,
+    lane_places,
+    lanes_of,
+    without_decisions,
+)
 from optuna_agnet.core.architecture import INPUT, NONE, OUTPUT, Architecture
 from optuna_agnet.spaces.base import check_architecture
 
@@ -79,7 +88,7 @@ def draw(arch: Architecture, width: int, ops: Sequence[str] = ()) -> Drawing:
     """Lay out an architecture in ``width`` pixels, from left (input) to right (output).
 
     Several cells are drawn one below the other. Names stand in the nodes where they fit, else nodes are discs and a
-    legend is below.
+    legend is below. The decisions of a network have a lane each, above its cells (`lanes`).
 
     Args:
         arch: What to draw.
@@ -93,6 +102,53 @@ def draw(arch: Architecture, width: int, ops: Sequence[str] = ()) -> Drawing:
     check_architecture(arch)
     if width < 100:
         raise ValueError(f"width={width} must be at least 100 pixels")
+    if not is_network(arch):
+        return _draw_cells(arch, width, ops)
+    decisions, cells = _draw_decisions(arch, width, ops), without_decisions(arch)
+    if len(cells.nodes) < 2:
+        return decisions
+    return _below(decisions, _draw_cells(cells, width, ops))
+
+
+def _draw_decisions(arch: Architecture, width: int, ops: Sequence[str]) -> Drawing:
+    places = lane_places(arch)
+    if not places:
+        return Drawing(width, 0, (), (), True, (), (), 13.0)
+    grid, lanes, colors = grid_of(places, width), lanes_of(places), lane_numbers(ops)
+    boxes = []
+    for place in places.values():
+        lane = lanes[place.lane]
+        fill = COLORS[colors.get(place.lane, lane) % len(COLORS)]
+        at = grid.x(place.column), grid.y(lane)
+        size = grid.half, grid.half_height
+        boxes.append(Box(*at, *size, grid.text(place.value), fill, _ink(fill)))
+    arrows = [arrow(grid, places, node) for node in places]
+    captions = tuple((8.0, grid.y(number), lane) for lane, number in lanes.items())
+    height = round(grid.y(len(lanes) - 1) + grid.half_height + 14)
+    drawn = tuple(arrow for arrow in arrows if arrow is not None)
+    return Drawing(width, height, tuple(boxes), drawn, True, (), captions, grid.font)
+
+
+def _below(above: Drawing, cells: Drawing) -> Drawing:
+    """Both drawings, one below the other; the cells' discs have their names in the legend alone."""
+    top = above.height
+
+    def moved(box: Box) -> Box:
+        return replace(box, y=box.y + top, op=box.op if cells.named else "")
+
+    return Drawing(
+        above.width,
+        top + cells.height,
+        (*above.boxes, *map(moved, cells.boxes)),
+        (*above.arrows, *((x, y + top, to_x, to_y + top) for x, y, to_x, to_y in cells.arrows)),
+        True,
+        tuple(replace(box, y=box.y + top) for box in cells.legend),
+        (*above.captions, *((x, y + top, name) for x, y, name in cells.captions)),
+        above.font,
+    )
+
+
+def _draw_cells(arch: Architecture, width: int, ops: Sequence[str]) -> Drawing:
     cells = cells_of(arch)
     places = [places_of(cell.nodes, cell.edges) for cell in cells]
     colors = colors_of(ops or sorted(set(arch.nodes)))
