@@ -72,6 +72,18 @@ def test_mixed_hyperparameters(tmp_path: Path) -> None:
     assert "after 5 trials" in output
 
 
+def test_vision_transformer(tmp_path: Path) -> None:
+    output = run("vision_transformer.py", "--trials", "2", cwd=tmp_path)
+    assert 'one of 193,710,204 networks: {"width": ' in output
+    assert "after 2 trials" in output
+
+
+def test_tabular_network(tmp_path: Path) -> None:
+    output = run("tabular_network.py", "--trials", "2", "--seeds", "1", cwd=tmp_path)
+    losses = re.findall(r"^seed 0  (\w+) +([\d.]+)  ([\d.]+)$", output, re.MULTILINE)
+    assert [name for name, *_ in losses] == ["AGNetSampler", "TPESampler"]
+
+
 def test_every_example_is_short_and_listed() -> None:
     listed = (EXAMPLES / "README.md").read_text()
     tested = Path(__file__).read_text()
