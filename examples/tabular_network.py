@@ -36,14 +36,13 @@ class Residual(nn.Module):
 def loss(params: dict, folds_seed: int) -> float:
     """Log loss of cross-validation with three folds; other folds and weights for other seeds."""
     values, total = SPACE.values(SPACE.from_params(params)), 0.0
+    width = values["width"]
     folds = StratifiedKFold(3, shuffle=True, random_state=folds_seed)
     for train, valid in folds.split(X, Y):
         torch.manual_seed(folds_seed)
-        width = values["width"]
         blocks = (Residual(width, **block) for block in values["blocks"])
         model = nn.Sequential(nn.Linear(30, width), *blocks, nn.Linear(width, 2))
-        settings = {"lr": params["lr"], "weight_decay": params["decay"]}
-        optimizer = torch.optim.AdamW(model.parameters(), **settings)
+        optimizer = torch.optim.AdamW(model.parameters(), params["lr"], weight_decay=params["wd"])
         for _ in range(40):
             step = cross_entropy(model(X[train]), Y[train])
             optimizer.zero_grad()
@@ -57,7 +56,7 @@ def loss(params: dict, folds_seed: int) -> float:
 def objective(trial: optuna.Trial) -> float:
     SPACE.suggest(trial)
     trial.suggest_float("lr", 1e-4, 1e-1, log=True)
-    trial.suggest_float("decay", 1e-4, 1.0, log=True)
+    trial.suggest_float("wd", 1e-4, 1.0, log=True)
     return loss(trial.params, folds_seed=0)
 
 
@@ -72,10 +71,7 @@ def main() -> None:
             study = optuna.create_study(sampler=sampler)
             study.optimize(objective, args.trials)
             again = sum(loss(study.best_params, folds) for folds in range(1, 6)) / 5
-            print(
-                f"seed {seed}  {type(sampler).__name__:<13} {study.best_value:.4f}  {again:.4f}",
-                flush=True,
-            )
+            print(f"seed {seed}  {type(sampler).__name__:<13} {study.best_value:.4f}  {again:.4f}")
 
 
 if __name__ == "__main__":
