@@ -22,6 +22,7 @@ from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig, Architecture
 from optuna_agnet.generator.files import bundled
 from optuna_agnet.generator.pretraining import pretrained
+from optuna_agnet.search.source_schedule import sources_of, use_generator
 from optuna_agnet.spaces.base import SearchSpace
 
 
@@ -29,6 +30,8 @@ def new_search(
     space: SearchSpace, directions: Sequence[str], seed: int, config: AGNetConfig, **given: Any
 ) -> AGNet:
     """A search with a generator that makes valid graphs without weights that took hours."""
+    if not use_generator(sources_of(config, space)):
+        return AGNet(space, directions, seed=seed, config=config, **given)
     shape = config.generator
     if bundled(space, shape) is None:
         shape = replace(shape, structured=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-from benchmarks.problems import fcnet, hwnas, nb101, nb201, nb301, nbnlp
+from benchmarks.problems import chains, fcnet, hwnas, nb101, nb201, nb301, nbnlp
 from benchmarks.problems.base import Outcomes, Problem, data_file
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -19,6 +19,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
         for dataset in fcnet.DATASETS
         for order in (True, False)
     },
+    **chains.PROBLEMS,
     **{f"nb201-c100-lat{share}": partial(nb201.under_limit, share) for share in (5, 25)},
     **{
         f"hw-{device}-{limit}" + "-joint" * joint: partial(hwnas.under_limit, device, limit, joint)

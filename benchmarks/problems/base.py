@@ -47,7 +47,8 @@ class Problem:
         optimum: What the best search could reach, None where unknown: the best feasible value of the first objective;
             with a reference point and no constraint, the hypervolume of the exact front.
         num_rows: Number of different architectures, None where nobody could run out of them.
-        noisy: Where values are noisy: from a search's seed to its ``evaluate``, which draws noise afresh each time.
+        noisy: Where values depend on the seed: from a search's seed to its ``evaluate``, which draws noise afresh each
+            time, or the effects of a drawn problem.
     """
 
     name: str

@@ -97,13 +97,27 @@ class SearchHistory:
         """How many results each round knew; the pretrained generator, the first, knew 0."""
         return [0, *training_sizes(len(self.observations), self.search.config)]
 
+    @property
+    def has_generator(self) -> bool:
+        """Whether a generator takes part in the search; in a space of many decisions none does."""
+        return self.search.model.generator is not None
+
     @cached_property
     @isolated_torch_settings()
     def rounds(self) -> list[Round]:
-        """The pretrained generator and the one after each round; trains them when first asked for."""
-        model, rounds = self.search.model, []
+        """The pretrained generator and the one after each round; trains them when first asked for.
+
+        Raises:
+            ValueError: None takes part in the search.
+        """
+        model, rounds = self.search.model, list[Round]()
         for size in self.sizes:
             model.advance(self.observations.head(size))
+            if model.generator is None:
+                raise ValueError(
+                    f"no generator takes part in a search of {self.space!r}: its decisions are many, and candidates are"
+                    " mutants of the best results"
+                )
             rounds.append(Round(size, copy.deepcopy(model.generator)))
         return rounds
 

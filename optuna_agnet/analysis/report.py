@@ -71,7 +71,7 @@ def report(
         trial for trial in study.get_trials(deepcopy=False) if space.is_complete(trial.params)
     ]
     best = best_trials(study)
-    samples = [r.sample(_SAMPLES) for r in history.rounds]
+    samples = [r.sample(_SAMPLES) for r in history.rounds] if history.has_generator else []
     sections = (
         _queries(study, trials),
         _best(study, space, best),
@@ -198,6 +198,8 @@ def _generator(
     known: bool,
     samples: Sequence[tuple[IntArray, float]],
 ) -> Section:
+    if not history.has_generator:
+        return Section("Generator", note="None took part: the space has many decisions.")
     rows = []
     for r, (x, valid) in zip(history.rounds, samples, strict=True):
         keys = space.keys(x)
@@ -240,7 +242,7 @@ def _duplicates(
     ]
     note = "Isomorphic graphs count once as graphs."
     generated = [t for t in trials if t.system_attrs.get(SOURCE) == "generator"]
-    if generated and not history.search.config.allow_duplicates:
+    if generated and samples and not history.search.config.allow_duplicates:
         numbers = zip(keys.tolist(), (t.number for t in finished), strict=True)
         first = dict(sorted(numbers, key=lambda pair: -pair[1]))  # the earliest trial of each graph
         seen = [
@@ -310,8 +312,9 @@ def _figures(
         figures["latency"] = plot_latency_accuracy(study)
     if history.observations.names:
         figures["feasibility"] = plot_feasibility(study, space, history=history)
-    figures["latent space"] = plot_latent_space(study, space, history=history)
-    figures["operations"] = plot_operation_drift(study, space, history=history)
+    if history.has_generator:
+        figures["latent space"] = plot_latent_space(study, space, history=history)
+        figures["operations"] = plot_operation_drift(study, space, history=history)
     if history.judgements():
         figures["surrogate"] = plot_surrogate_calibration(study, space, history=history)
     return figures

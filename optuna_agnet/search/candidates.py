@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
 from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.surrogate.base import Candidates
 
@@ -165,23 +164,41 @@ class CandidateRequest:
     """What a source of candidates is asked for.
 
     Args:
-        generator: As trained on the results so far.
+        trained_generator: As trained on the results so far; None where no source reads it.
         incumbents: Decisions (N, D) of all results, the best first; of the first prior study while there are none.
         size: Most candidates that are wanted.
         allowed: What each of them must fulfil.
         rng: For all that is random; the same state gives the same candidates.
     """
 
-    generator: Generator
+    trained_generator: Generator | None
     incumbents: IntArray
     size: int
     allowed: Filter
     rng: np.random.Generator
 
+    @property
+    def generator(self) -> Generator:
+        """As trained on the results so far.
+
+        Raises:
+            ValueError: The source has ``uses_generator = False``, and so have the others.
+        """
+        if self.trained_generator is None:
+            raise ValueError(
+                "no generator was trained: all sources of candidates have uses_generator = False; leave that out of the"
+                " one that reads it"
+            )
+        return self.trained_generator
+
 
 @runtime_checkable
 class CandidateSource(Protocol):
-    """Where the candidates of a proposal come from. Sources take turns, one a proposal."""
+    """Where the candidates of a proposal come from. Sources take turns, one a proposal.
+
+    One that does not read ``request.generator`` may have the attribute ``uses_generator = False``: where all have it,
+    none is trained.
+    """
 
     @property
     def name(self) -> str:
@@ -237,6 +254,7 @@ class NeighborSource:
     """New neighbours of the best results: they differ in one decision."""
 
     name: str = "neighbors"
+    uses_generator: ClassVar[bool] = False
 
     def candidates(self, request: CandidateRequest) -> Candidates | None:
         """At most ``request.size``; None where all were evaluated."""
@@ -249,42 +267,8 @@ class RandomSource:
     """New random architectures."""
 
     name: str = "random"
+    uses_generator: ClassVar[bool] = False
 
     def candidates(self, request: CandidateRequest) -> Candidates | None:
         """At most ``request.size``; raises `SpaceExhausted` where nothing new is left."""
         return Candidates(random_pool(request.size, request.allowed, request.rng))
-
-
-def sources_of(config: AGNetConfig) -> tuple[CandidateSource, ...]:
-    """The sources that a config names, in the order of their turns."""
-    known: dict[str, CandidateSource] = {
-        "generator": GeneratorSource(config.samples_per_attempt, config.uniform_latents),
-        "neighbors": NeighborSource(),
-        "random": RandomSource(),
-    }
-    return tuple(known[name] for name in config.candidate_sources)
-
-
-def check_sources(
-    sources: Sequence[CandidateSource] | None, config: AGNetConfig
-) -> tuple[CandidateSource, ...]:
-    """One's own sources, or those of the config.
-
-    Raises:
-        TypeError: One is no source, or there is one instead of a sequence.
-        ValueError: There is none.
-    """
-    if sources is None:
-        return sources_of(config)
-    if not isinstance(sources, Sequence) or not len(sources):
-        raise (ValueError if isinstance(sources, Sequence) else TypeError)(
-            f"candidate_sources={sources!r} must be a sequence of at least one source, such as"
-            " [NeighborSource()]"
-        )
-    for source in sources:
-        if not isinstance(source, CandidateSource) or not isinstance(source.name, str):
-            raise TypeError(
-                f"candidate_sources contains {source!r}: a source has a name and a method candidates(request), see"
-                " optuna_agnet.search.CandidateSource"
-            )
-    return tuple(sources)

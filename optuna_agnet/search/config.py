@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from optuna_agnet.core.deprecation import accepts_old_names, old_names_of, warn_of_old_name
 from optuna_agnet.core.ranking import RANKINGS
@@ -14,7 +14,7 @@ from optuna_agnet.generator.network import GeneratorConfig
 from optuna_agnet.generator.training import TrainingConfig
 from optuna_agnet.torch_settings import check_device_name
 
-Source = Literal["generator", "neighbors", "random"]
+Source = Literal["generator", "mutants", "neighbors", "random"]
 
 
 _RENAMED = {
@@ -39,7 +39,8 @@ class AGNetConfig:
         training: A round of its training.
         weight_factor: k of Eq. 3; infinity weighs all architectures alike (the paper's "without LSO", as described).
         candidate_sources: Where candidates come from, one source a proposal, in turn. Never mixed in one pool: expected
-            improvement would always prefer the neighbours.
+            improvement would always prefer the neighbours. None leaves it to the space: three turns to the generator
+            and one to the neighbours, or all of them to mutants where decisions are many (`search.many_decisions`).
         samples_per_attempt: Generator samples of one attempt after the other, until there are ``pool_size`` new ones.
         pool_size: Most candidates of a pool.
         uniform_latents: Whether candidates come from z ~ U[-3, 3] (Alg. 1, l. 15) instead of N(0, 1).
@@ -75,7 +76,7 @@ class AGNetConfig:
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     weight_factor: float = 0.01  # k = 10e-3, Table 14
-    candidate_sources: tuple[Source, ...] = ("generator", "generator", "generator", "neighbors")
+    candidate_sources: tuple[Source, ...] | None = None
     samples_per_attempt: tuple[int, ...] = (512,)
     pool_size: int = 512
     uniform_latents: bool = False
@@ -112,10 +113,10 @@ class AGNetConfig:
                 f"acquisition='ei' needs a surrogate with an uncertainty: surrogate='gp', not {self.surrogate!r};"
                 " or acquisition='mean'"
             )
-        unknown = set(self.candidate_sources) - {"generator", "neighbors", "random"}
-        if unknown or not self.candidate_sources:
+        sources = self.candidate_sources
+        if sources is not None and (not sources or set(sources) - set(get_args(Source))):
             raise ValueError(
-                f"candidate_sources={self.candidate_sources!r} must name generator, neighbors or random"
+                f"candidate_sources={sources!r} must be None or name {', '.join(get_args(Source))}"
             )
 
     def _check_numbers(self) -> None:
@@ -171,10 +172,11 @@ class AGNetConfig:
         """The reverse of `to_dict`, also after a round trip through JSON."""
         values = old_names_of(values, **_RENAMED)
         training = dict(values["training"], betas=tuple(values["training"]["betas"]))
+        sources = values["candidate_sources"]
         parts = {
             "generator": GeneratorConfig(**values["generator"]),
             "training": TrainingConfig(**training),
-            "candidate_sources": tuple(values["candidate_sources"]),
+            "candidate_sources": sources and tuple(sources),
             "samples_per_attempt": tuple(values["samples_per_attempt"]),
             "cell_schedule": tuple((cell, results) for cell, results in values["cell_schedule"]),
         }

@@ -19,13 +19,14 @@ from optuna_agnet.generator.network import Generator, valid_share
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Observations
+from optuna_agnet.search.source_schedule import many_decisions
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.graphs import num_edges
 from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.mlp import MLPSurrogate
 from optuna_agnet.surrogate.ranking_loss import RankingHead
-from optuna_agnet.surrogate.targets import unit_range
+from optuna_agnet.surrogate.targets import RANKS, VALUES, Target, unit_range
 from optuna_agnet.surrogate.xgboost import XGBoostSurrogate
 
 _SAMPLES = 128
@@ -58,7 +59,7 @@ class Model:
 
     Args:
         space: Of the architectures.
-        pretrained: The generator before the first round.
+        pretrained: The generator before the first round; None where none is needed: rounds are only counted then.
         config: Of the search.
         seed: Of the search.
         surrogate: One to use instead of that of the config.
@@ -70,7 +71,7 @@ class Model:
     def __init__(
         self,
         space: SearchSpace,
-        pretrained: Generator,
+        pretrained: Generator | None,
         config: AGNetConfig,
         seed: int,
         surrogate: Surrogate | None = None,
@@ -79,16 +80,17 @@ class Model:
     ) -> None:
         self.space, self.config, self.seed = space, config, seed
         self._given, self._prior_observations = surrogate, prior_observations
-        self._checkpoints = (
-            checkpoints if surrogate is None else None
-        )  # what one of your own knows is not in them
+        # what a surrogate of your own knows is not in them
+        self._checkpoints = None if surrogate is not None or pretrained is None else checkpoints
         self.resets = 0
         self.rank = RANKINGS[config.ranking]
-        rng = torch.Generator().manual_seed(seed_from(seed, Stream.PRETRAINED_CHECK))
-        self._valid = valid_share(pretrained, _SAMPLES, rng)
-        if self._valid < _USELESS:
-            self._warn(pretrained)
-        self._pretrained = self._warm_started(pretrained)
+        self._pretrained: Generator | None = None
+        if pretrained is not None:
+            rng = torch.Generator().manual_seed(seed_from(seed, Stream.PRETRAINED_CHECK))
+            self._valid = valid_share(pretrained, _SAMPLES, rng)
+            if self._valid < _USELESS:
+                self._warn(pretrained)
+            self._pretrained = self._warm_started(pretrained)
         self._start(1, ())
 
     def _warn(self, pretrained: Generator) -> None:
@@ -106,8 +108,8 @@ class Model:
         """A copy of the generator, trained on the sources, whose rounds take turns; without sources the generator."""
         if not self._prior_observations:
             return pretrained
-        self.generator = copy.deepcopy(pretrained).to(self.config.device)
-        trainer = Trainer(self.generator, self.config.training)
+        generator = copy.deepcopy(pretrained).to(self.config.device)
+        trainer = Trainer(generator, self.config.training)
         rounds = [
             len(training_sizes(len(observations), self.config))
             for observations in self._prior_observations
@@ -118,32 +120,39 @@ class Model:
                     seed = seed_from(self.seed, Stream.PRIOR_ROUND, number, version)
                     trainer.round(self._data(observations), torch.Generator().manual_seed(seed))
         rng = torch.Generator().manual_seed(seed_from(self.seed, Stream.PRIOR_CHECK))
-        return pretrained if self._collapsed(rng) else self.generator
+        return pretrained if self._collapsed(generator, rng) else generator
 
     def _start(self, outcomes: int, constraints: tuple[str, ...]) -> None:
         """Pretrained weights, a fresh surrogate of so many outcomes, constraints of these names among them."""
-        self.generator = copy.deepcopy(self._pretrained).to(self.config.device)
         self._outcomes, self._constraints = outcomes, constraints
         self.surrogate = self._fresh() if self._given is None else self._given
-        self._trainer = Trainer(self.generator, self.config.training, self._head())
+        self.generator: Generator | None = None
+        self._trainer: Trainer | None = None
+        if self._pretrained is not None:
+            self.generator = copy.deepcopy(self._pretrained).to(self.config.device)
+            self._trainer = Trainer(self.generator, self.config.training, self._head())
         self.version = 0  # rounds of training so far
         self.trained_on = 0  # results that the last round was trained on
         self.digest = _digest(b"")  # of these results
 
     def _fresh(self) -> Surrogate:
         if self.config.surrogate == "gp":
-            return GaussianProcess(
-                self.space, priors=[self._fitted(t) for t in self._prior_observations]
-            )
+            priors = [self._fitted(t) for t in self._prior_observations]
+            return GaussianProcess(self.space, targets=self._targets, priors=priors)
         if self.config.surrogate == "xgboost":
             return XGBoostSurrogate(self.space)
         width = self.space.num_nodes * len(self.space.node_types)
         width += num_edges(self.space.num_nodes)
         return MLPSurrogate(width, self._outcomes, seed=self.seed).to(self.config.device)
 
+    @property
+    def _targets(self) -> tuple[Target, ...]:
+        """Cells keep to ranks: a few useless ones dominate the values, and the good ones crowd at the top."""
+        return (RANKS, VALUES) if many_decisions(self.space) else (RANKS,)
+
     def _fitted(self, source: Observations) -> GaussianProcess:
         """What a prior study knows of the outcomes; nothing of those that it has not."""
-        process = GaussianProcess(self.space)
+        process = GaussianProcess(self.space, targets=self._targets)
         values = source.with_constraints(self._constraints).outcomes
         process.fit(source.x, values, source.ranks(self.rank))
         return process
@@ -167,12 +176,12 @@ class Model:
         self._catch_up(observations, sizes)
         for size in sizes[self.version :]:
             self._round(observations.head(size))
-            if self._checkpoints is not None:
+            if self._checkpoints is not None and self._trainer is not None:
                 self._checkpoints.save(self._name(self.digest), self._trainer.optimizer.state)
 
     def _catch_up(self, observations: Observations, sizes: list[int]) -> None:
         """Take over the last of the rounds of these sizes that somebody else has trained."""
-        if self._checkpoints is None:
+        if self._checkpoints is None or self._trainer is None:
             return
         for version in range(len(sizes), self.version, -1):
             known = observations.head(sizes[version - 1])
@@ -186,36 +195,44 @@ class Model:
     def _name(self, digest: bytes) -> str:
         """Of the state after a round on results with this digest: a digest of everything that it follows from."""
         about = (VERSION, self.space.fingerprint, self.config.to_dict(), self.seed)
+        assert self._pretrained is not None
         start = checksum({name: t.cpu() for name, t in self._pretrained.state_dict().items()})
         return _digest(json.dumps([*about, self._constraints, start]).encode() + digest).hex()
 
     def _round(self, observations: Observations) -> None:
         version = self.version
-        rng = torch.Generator().manual_seed(seed_from(self.seed, Stream.TRAINING_ROUND, version))
-        self._train(observations, rng)
-        if self._collapsed(rng):
-            self._start(self._outcomes, self._constraints)
-            self._train(observations, rng)
-            self.resets += 1
+        if self._pretrained is not None:
+            self._train_or_reset(observations)
         self.version, self.trained_on, self.digest = (
             version + 1,
             len(observations),
             _digest(observations.data),
         )
 
-    def _train(self, observations: Observations, rng: torch.Generator) -> None:
+    def _train_or_reset(self, observations: Observations) -> None:
+        seed = seed_from(self.seed, Stream.TRAINING_ROUND, self.version)
+        rng = torch.Generator().manual_seed(seed)
+        if self._collapsed(self._train(observations, rng), rng):
+            self._start(self._outcomes, self._constraints)
+            self._train(observations, rng)
+            self.resets += 1
+
+    def _train(self, observations: Observations, rng: torch.Generator) -> Generator:
         if self.config.training.alpha:  # who teaches has to know the results first
             self.surrogate.fit(observations.x, observations.outcomes, observations.ranks(self.rank))
+        assert self._trainer is not None
         self._trainer.round(self._data(observations.head(self.config.learn_from)), rng)
+        return self._trainer.generator
 
     def _data(self, observations: Observations) -> TrainingData:
         weights = rank_weights(observations.ranks(self.rank), self.config.weight_factor)
         targets = torch.from_numpy(unit_range(observations.outcomes))
         graphs = self.space.encode(observations.x)
-        return TrainingData.of(graphs, self.generator.device, torch.from_numpy(weights), targets)
+        device = torch.device(self.config.device)
+        return TrainingData.of(graphs, device, torch.from_numpy(weights), targets)
 
-    def _collapsed(self, rng: torch.Generator) -> bool:
-        return valid_share(self.generator, _SAMPLES, rng) < _COLLAPSED * self._valid
+    def _collapsed(self, generator: Generator, rng: torch.Generator) -> bool:
+        return valid_share(generator, _SAMPLES, rng) < _COLLAPSED * self._valid
 
 
 def _digest(data: bytes) -> bytes:

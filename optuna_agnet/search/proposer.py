@@ -27,7 +27,6 @@ from optuna_agnet.search.candidates import (
     CandidateSource,
     Filter,
     SpaceExhausted,
-    check_sources,
     random_pool,
 )
 from optuna_agnet.search.cell_schedule import check_turns, fixed_by_turn
@@ -36,6 +35,7 @@ from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
 from optuna_agnet.search.observations import Observations, Snapshot
 from optuna_agnet.search.prior_observations import check_prior_observations
+from optuna_agnet.search.source_schedule import check_sources, use_generator
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.surrogate.base import Candidates, Surrogate
 from optuna_agnet.torch_settings import check_device, isolated_torch_settings
@@ -50,7 +50,7 @@ class Proposal:
     Args:
         row: Its decisions (D,).
         source: "startup" (random, or best predicted from prior studies), the name of a source of candidates
-            ("generator", "neighbors", "random"), or "repeat".
+            ("generator", "mutants", "neighbors", "random"), or "repeat".
         version: Rounds of training that the generator had had.
     """
 
@@ -109,7 +109,7 @@ class Proposer:
         self.limits = Limits(space, known_constraints)
         self._generator, self._surrogate, self._checkpoints = generator, surrogate, checkpoints
         self._ranking = RANKINGS[self.config.ranking]
-        self._sources = check_sources(candidate_sources, self.config)
+        self._sources = check_sources(candidate_sources, self.config, space)
         by_name: dict[str, Acquisition] = {
             "ei": ExpectedImprovement(),
             "mean": PosteriorMean(self._ranking),
@@ -124,7 +124,9 @@ class Proposer:
     def model(self) -> Model:
         """Generator and surrogate, trained as far as the last proposal needed them."""
         if self._model is None:
-            start = self._generator or pretrained(self.space, self.config.generator)
+            start = self._generator
+            if start is None and use_generator(self._sources):
+                start = pretrained(self.space, self.config.generator)
             self._model = Model(
                 self.space,
                 start,

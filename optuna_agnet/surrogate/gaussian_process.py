@@ -1,4 +1,4 @@
-"""The default surrogate: an exact Gaussian process on true encodings with rank-transformed targets.
+"""The default surrogate: an exact Gaussian process on true encodings, with targets that it may choose.
 
 `kernel` has the covariance, and `kernel_choice` the most probable hyperparameters.
 
@@ -36,9 +36,11 @@ from optuna_agnet.surrogate.kernel import (
     covariance,
     featurize,
 )
-from optuna_agnet.surrogate.targets import normal_scores, zero_score
+from optuna_agnet.surrogate.targets import RANKS, Target, log_slope
 
 _TUNING_POINTS = 200
+_DOUBT = 3.0
+"""Log odds against targets other than the first: those that it takes until the first is left."""
 
 
 class _Posterior:
@@ -121,10 +123,12 @@ class _Posterior:
 
 
 class GaussianProcess:
-    """See the module. Each outcome has a GP of its own; predictions are in units of normal scores.
+    """See the module. Each outcome has a GP of its own; predictions are in units of its targets.
 
     Args:
         space: Whose decisions it reads.
+        targets: What it may see of an outcome's values. The first is taken unless another one explains them better by
+            odds of 20 to 1 (the marginal likelihood, with the Jacobian of the change of variables).
         priors: Processes that were fitted to other studies' results of the same outcomes.
         tune_every: Hyperparameters are those of the first so many points, a multiple of this; so they depend on the
             data alone and not on how often it was fitted.
@@ -149,13 +153,15 @@ class GaussianProcess:
         self,
         space: SearchSpace,
         *,
+        targets: Sequence[Target] = (RANKS,),
         priors: Sequence[GaussianProcess] = (),
         tune_every: int = 8,
         max_points: int = 400,
     ) -> None:
-        self.space, self.priors = space, priors
+        self.space, self.targets, self.priors = space, tuple(targets), priors
         self.tune_every, self.max_points = tune_every, max_points
         self.kernels: list[KernelParams] = []
+        self.chosen: list[Target] = []  # of each outcome
         self._tuned_on: bytes | None = None
         self._buffers = BufferPool()
         self._outcome_buffers: defaultdict[int, BufferPool] = defaultdict(
@@ -177,12 +183,13 @@ class GaussianProcess:
             if len(kept) and not len(known):
                 # all known ones were left out: as if one average value had been seen
                 known, values = np.zeros(1, dtype=np.int64), np.zeros(1)
-            target, rows = torch.from_numpy(normal_scores(values[known])), torch.from_numpy(known)
+            chosen = self.chosen[column]
+            target, rows = torch.from_numpy(chosen.scores(values[known])), torch.from_numpy(known)
             posterior = _Posterior(
                 distances, rows, target, prior[rows, column], kernel, self._outcome_buffers[column]
             )
             if len(known):
-                self.feasibility_threshold[column] = zero_score(values[known])
+                self.feasibility_threshold[column] = chosen.zero(values[known])
             elif self.priors:
                 self.feasibility_threshold[column] = np.mean(
                     [source.feasibility_threshold[column] for source in self.priors]
@@ -255,6 +262,7 @@ class GaussianProcess:
         if data == self._tuned_on:
             return
         self.kernels, self._tuned_on = [KernelParams()] * y.shape[1], data
+        self.chosen = [self.targets[0]] * y.shape[1]
         if self.priors and size < self.tune_every:
             return
         columns = defaultdict(list)  # those known for the same architectures share the costly part
@@ -265,13 +273,25 @@ class GaussianProcess:
             rows = np.frombuffer(rows_data, dtype=np.int64)
             if not len(rows):
                 continue
-            features = self._featurize(x[rows], "more counts")
-            targets = np.stack([normal_scores(y[rows, column]) for column in chosen], 1)
-            prior = self._prior(features, y.shape[1])[:, chosen]
-            distances = features.distances(features, self._buffers)
-            kernels = best_kernels(distances, torch.from_numpy(targets), prior)
-            for column, kernel in zip(chosen, kernels, strict=True):
-                self.kernels[column] = kernel
+            self._choose(x[rows], y[rows], chosen)
+
+    def _choose(self, x: IntArray, y: FloatArray, columns: Sequence[int]) -> None:
+        """Kernel and target of some outcomes, all known for decisions (n, D) with values (n, K)."""
+        features = self._featurize(x, "more counts")
+        scores = [[t.scores(y[:, column]) for column in columns] for t in self.targets]
+        prior = self._prior(features, y.shape[1])[:, columns].repeat(1, len(scores), 1)
+        distances = features.distances(features, self._buffers)
+        targets = torch.from_numpy(np.stack([s for of_target in scores for s in of_target], 1))
+        found = best_kernels(distances, targets, prior)
+        for number, column in enumerate(columns):
+            evidence = [
+                found[i * len(columns) + number][1]
+                + (log_slope(of_target[number], scores[0][number]) - _DOUBT if i else 0.0)
+                for i, of_target in enumerate(scores)
+            ]
+            best = int(np.argmax(evidence))
+            self.chosen[column] = self.targets[best]
+            self.kernels[column] = found[best * len(columns) + number][0]
 
 
 def _subset(rank: FloatArray, most: int) -> npt.NDArray[np.int64]:

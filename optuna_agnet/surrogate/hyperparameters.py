@@ -32,8 +32,12 @@ GUESSED = 4
 """Results that a signal's variance of 1 counts for where sources stand in for the first results."""
 
 
-def best_kernels(distances: Similarities, targets: Tensor, prior: Tensor) -> list[KernelParams]:
-    """For each of the targets (N, K) the most probable kernel of the grid.
+def best_kernels(
+    distances: Similarities, targets: Tensor, prior: Tensor
+) -> list[tuple[KernelParams, float]]:
+    """For each of the targets (N, K) the most probable kernel of the grid, and its log probability up to a constant.
+
+    The constant depends on N alone, so it can be compared how well different targets are explained.
 
     Args:
         distances: Of the N architectures.
@@ -59,7 +63,8 @@ def best_kernels(distances: Similarities, targets: Tensor, prior: Tensor) -> lis
         scale = (squares / (n + guessed)).clamp_min(1e-12)
         probable.append(believed - 0.5 * (n + guessed) * scale.log() - determinant - linear)
         kernels += [KernelParams(*point, trust, slack) for point in _GRID]
-    return [kernels[best] for best in torch.cat(probable).argmax(0).tolist()]
+    highest, best = torch.cat(probable).max(0)
+    return [(kernels[i], p) for i, p in zip(best.tolist(), highest.tolist(), strict=True)]
 
 
 def _whitened(covariance: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,17 @@
-"""Values as normal scores: what the Gaussian process sees of them is their order."""
+"""What surrogates see of values: their order as normal scores, or the values themselves."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from optuna_agnet.core.arrays import FloatArray
+
+_LEAST_SPACING = 1e-3
+"""Of neighbouring results, in standard deviations: equal values have no slope."""
 
 
 def normal_scores(y: FloatArray) -> FloatArray:
@@ -38,6 +44,81 @@ def zero_score(y: FloatArray) -> float:
 
 def _quantile(share: FloatArray) -> FloatArray:
     return torch.special.ndtri(torch.from_numpy(share)).numpy()  # type: ignore[no-any-return]
+
+
+def standard_scores(y: FloatArray) -> FloatArray:
+    """Values (N,) less their mean, in units of their standard deviation; infinite ones count as the nearest finite one.
+
+    Example:
+        >>> standard_scores(np.array([0.0, 1.0, 5.0, np.inf])).round(2)
+        array([-1.22, -0.78,  1.  ,  1.  ])
+    """
+    middle, width, finite = _location(y)
+    return (finite / width - middle / width) if width else np.zeros(len(y))
+
+
+def zero_standard_score(y: FloatArray) -> float:
+    """Where 0 lies among the standard scores of values (N,).
+
+    Example:
+        >>> zero_standard_score(np.array([1.0, 3.0]))
+        -2.0
+    """
+    middle, width, _ = _location(y)
+    return float(-middle / width) if width else 0.0
+
+
+def _location(y: FloatArray) -> tuple[float, float, FloatArray]:
+    """Mean and standard deviation of values (N,), and the values, infinite ones replaced by the nearest finite one."""
+    known = y[np.isfinite(y)]
+    if not len(known):
+        return 0.0, 0.0, np.zeros(len(y))
+    finite = np.clip(y, known.min(), known.max())
+    unit = float(np.abs(finite).max()) or 1.0  # squares of huge numbers would overflow
+    return float((finite / unit).mean()) * unit, float((finite / unit).std()) * unit, finite
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the Gaussian process sees of an outcome's values.
+
+    Args:
+        scores: From values (N,) to targets (N,), in the same order.
+        zero: Where 0 lies among the targets of values (N,).
+    """
+
+    scores: Callable[[FloatArray], FloatArray]
+    zero: Callable[[FloatArray], float]
+
+
+RANKS = Target(normal_scores, zero_score)
+"""The order alone: right where a few useless architectures dominate the values, or many good ones crowd at the top."""
+VALUES = Target(standard_scores, zero_standard_score)
+"""The values as they are: right where effects add up, as in a network of many layers."""
+
+
+def log_slope(targets: FloatArray, scores: FloatArray) -> float:
+    """Sum over N results of log dt/ds, t the targets and s the normal scores of the same values, both (N,).
+
+    By the change of variables p(s) = p(t(s)) dt/ds, this is what must be added to the log likelihood of targets before
+    it is compared with that of normal scores. The derivative is a ratio of spacings between order statistics m places
+    apart (Vasicek 1976); the mean of log spacings is too low by log(2 m) - digamma(2 m), which is added.
+
+    Example:
+        >>> s = normal_scores(np.arange(50.0))
+        >>> bool(abs(log_slope(2 * s, s) / 50 - np.log(2)) < 0.2)
+        True
+    """
+    n = len(scores)
+    order, each = np.argsort(scores, kind="stable"), np.arange(n)
+    m = max(1, round(n**0.5 / 2))
+    low, high = np.maximum(each - m, 0), np.minimum(each + m, n - 1)
+    apart = (high - low).astype(np.float64)
+    least = _LEAST_SPACING * apart / n  # of equal values
+    t, s = targets[order], scores[order]
+    ratio = np.maximum(t[high] - t[low], least) / np.maximum(s[high] - s[low], least)
+    bias = np.log(apart) - torch.special.digamma(torch.from_numpy(apart)).numpy()
+    return float((np.log(ratio) + bias).sum())
 
 
 def unit_range(y: FloatArray) -> FloatArray:

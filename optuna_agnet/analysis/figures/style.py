@@ -14,6 +14,7 @@ ACCENT = "#D55E00"
 SOURCES = {
     "startup": "#999999",
     "generator": "#0F8FD6",
+    "mutants": "#D55E00",
     "neighbors": "#E69F00",
     "random": "#009E73",
     "repeat": "#CC79A7",

@@ -294,7 +294,7 @@ def plot_feasibility(
     ends = [*starts[1:], len(kept)]
     blocks = [(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
     figure = go.Figure()
-    if feasible is not None:
+    if feasible is not None and history.has_generator:
         rates = [_feasible_share(r.sample(samples)[0], space, feasible) for r in history.rounds]
         figure.add_trace(_share_trace(starts, rates, "generated", SOURCES["generator"]))
     selected = [float(kept[a:b].mean()) for a, b in blocks]

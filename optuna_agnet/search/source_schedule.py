@@ -1,0 +1,84 @@
+"""Which sources of candidates a search has, and whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from optuna_agnet.search.candidates import (
+    CandidateSource,
+    GeneratorSource,
+    NeighborSource,
+    RandomSource,
+)
+from optuna_agnet.search.config import AGNetConfig, Source
+from optuna_agnet.search.mutants import MutantSource
+from optuna_agnet.spaces.base import SearchSpace
+
+MANY_DECISIONS = 32
+"""With more than so many that make a difference in a random architecture, results are too few to train a generator."""
+_SAMPLES = 256
+_FEW: tuple[Source, ...] = ("generator", "generator", "generator", "neighbors")
+_MANY: tuple[Source, ...] = ("mutants",)
+
+
+@lru_cache(maxsize=64)
+def many_decisions(space: SearchSpace) -> bool:
+    """Whether a space is one of many decisions: more than 32 that make a difference, in a random architecture.
+
+    Example:
+        >>> from optuna_agnet import spaces
+        >>> many_decisions(spaces.darts()), many_decisions(spaces.Chain([("conv", "skip")] * 40))
+        (False, True)
+    """
+    if len(space.decisions) <= MANY_DECISIONS:
+        return False
+    x = space.sample(_SAMPLES, np.random.default_rng(0))
+    return bool(space._matters(x).sum(1).mean() > MANY_DECISIONS)
+
+
+def sources_of(config: AGNetConfig, space: SearchSpace) -> tuple[CandidateSource, ...]:
+    """The sources that a config names, in the order of their turns; or those that suit the space."""
+    known: dict[str, CandidateSource] = {
+        "generator": GeneratorSource(config.samples_per_attempt, config.uniform_latents),
+        "mutants": MutantSource(),
+        "neighbors": NeighborSource(),
+        "random": RandomSource(),
+    }
+    names = config.candidate_sources
+    if names is None:
+        gp = config.surrogate == "gp"  # the others learn from the generator, or teach it
+        names = _MANY if gp and many_decisions(space) else _FEW
+    return tuple(known[name] for name in names)
+
+
+def use_generator(sources: Sequence[CandidateSource]) -> bool:
+    """Whether any of them reads the generator."""
+    return any(getattr(source, "uses_generator", True) for source in sources)
+
+
+def check_sources(
+    sources: Sequence[CandidateSource] | None, config: AGNetConfig, space: SearchSpace
+) -> tuple[CandidateSource, ...]:
+    """One's own sources, or those of config and space.
+
+    Raises:
+        TypeError: One is no source, or there is one instead of a sequence.
+        ValueError: There is none.
+    """
+    if sources is None:
+        return sources_of(config, space)
+    if not isinstance(sources, Sequence) or not len(sources):
+        raise (ValueError if isinstance(sources, Sequence) else TypeError)(
+            f"candidate_sources={sources!r} must be a sequence of at least one source, such as"
+            " [NeighborSource()]"
+        )
+    for source in sources:
+        if not isinstance(source, CandidateSource) or not isinstance(source.name, str):
+            raise TypeError(
+                f"candidate_sources contains {source!r}: a source has a name and a method candidates(request), see"
+                " optuna_agnet.search.CandidateSource"
+            )
+    return tuple(sources)

@@ -1,0 +1,89 @@
+"""Which sources a search has: those that it is given, or those that suit its space."""
+
+import numpy as np
+import pytest
+
+from optuna_agnet import AGNet, AGNetConfig, spaces
+from optuna_agnet.search import CandidateRequest, NeighborSource, RandomSource
+from optuna_agnet.search.candidates import Filter
+from optuna_agnet.search.source_schedule import many_decisions, sources_of, use_generator
+from optuna_agnet.surrogate.targets import RANKS, VALUES
+
+LONG = spaces.Chain([("a", "b", "c")] * 40)
+CELLS = [
+    spaces.nas_bench_201(),
+    spaces.nas_bench_101(),
+    spaces.darts(),
+    spaces.fbnet(),
+    spaces.RecurrentCell(max_nodes=12),
+]
+BY_DEFAULT = ["generator", "generator", "generator", "neighbors"]
+
+
+def names(space, **changes):
+    return [source.name for source in sources_of(AGNetConfig(**changes), space)]
+
+
+@pytest.mark.parametrize("space", CELLS, ids=lambda s: s.name)
+def test_cells_have_a_generator(space):
+    assert not many_decisions(space)
+    assert names(space) == BY_DEFAULT
+
+
+def test_a_space_of_many_decisions_has_mutants():
+    assert many_decisions(LONG)
+    assert names(LONG) == ["mutants"]
+
+
+def test_decisions_that_a_random_architecture_has_are_counted():
+    part = spaces.Network(op=("a", "b"), size=(1, 2))
+    short, deep = (spaces.Network(blocks=spaces.Repeat(part, 1, most)) for most in (18, 40))
+    assert len(short.decisions) == 37
+    assert [many_decisions(space) for space in (short, deep)] == [False, True]
+
+
+def test_what_a_config_names_comes_first():
+    assert names(LONG, candidate_sources=("generator", "random")) == ["generator", "random"]
+    assert [s.name for s in sources_of(AGNetConfig.paper(), LONG)] == ["generator"]
+
+
+def test_a_surrogate_that_reads_or_teaches_the_generator_keeps_it():
+    config = AGNetConfig(surrogate="xgboost", acquisition="mean")
+    assert [s.name for s in sources_of(config, LONG)] == BY_DEFAULT
+
+
+def test_a_generator_is_made_where_a_source_may_read_it():
+    class Own:
+        name = "own"
+
+        def candidates(self, request):
+            return None
+
+    assert not use_generator([NeighborSource(), RandomSource()])
+    assert use_generator([NeighborSource(), Own()])
+
+
+def test_a_source_that_reads_no_generator_in_vain():
+    allowed = Filter(LONG, "graph", frozenset(), {})
+    asked = CandidateRequest(None, LONG.sample(1, np.random.default_rng(0)), 1, allowed, None)
+    with pytest.raises(ValueError, match="uses_generator"):
+        _ = asked.generator
+
+
+def test_many_decisions_may_have_values_as_targets_and_cells_have_ranks():
+    targets = [AGNet(s, seed=0).model.surrogate.targets for s in (LONG, CELLS[0])]
+    assert targets == [(RANKS, VALUES), (RANKS,)]
+
+
+def test_a_search_among_many_decisions_goes_on_from_json():
+    def run(search, n):
+        asked = []
+        for _ in range(n):
+            arch = search.ask()
+            search.tell(arch, float(str(arch).count("a")))
+            asked.append(str(arch))
+        return asked
+
+    whole, first = AGNet(LONG, seed=1), AGNet(LONG, seed=1)
+    everything, start = run(whole, 26), run(first, 19)
+    assert everything == start + run(AGNet.from_state_dict(LONG, first.state_dict()), 7)
