@@ -51,7 +51,7 @@ def standard_scores(y: FloatArray) -> FloatArray:
 
     Example:
         >>> standard_scores(np.array([0.0, 1.0, 5.0, np.inf])).round(2)
-        array([-1.22, -0.78,  1.  ,  1.  ])
+        array([-1.21, -0.77,  0.99,  0.99])
     """
     middle, width, finite = _location(y)
     return (finite / width - middle / width) if width else np.zeros(len(y))

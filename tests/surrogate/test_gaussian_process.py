@@ -7,7 +7,7 @@ from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.hyperparameters import best_kernels
 from optuna_agnet.surrogate.kernel import KernelParams, featurize
-from optuna_agnet.surrogate.targets import normal_scores, zero_score
+from optuna_agnet.surrogate.targets import RANKS, VALUES, normal_scores, zero_score
 
 SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
 
@@ -157,7 +157,7 @@ def test_the_most_probable_kernel_of_the_grid_is_chosen():
         return float(normal.log_prob(target) + prior)
 
     nothing = torch.empty(len(x), 1, 0, dtype=torch.float64)
-    (chosen,) = best_kernels(distances, target[:, None], nothing)
+    ((chosen, _),) = best_kernels(distances, target[:, None], nothing)
     for other in (
         KernelParams(0.1, 0.95, 0.2),
         KernelParams(0.4, 0.5, 0.05),
@@ -165,6 +165,84 @@ def test_the_most_probable_kernel_of_the_grid_is_chosen():
         KernelParams(0.8, 0.7, 0.01),
     ):
         assert log_probability(chosen) >= log_probability(other) - 1e-6
+
+
+def test_the_probability_of_a_kernel_compares_targets():
+    """Its difference between two targets is that of their log likelihoods."""
+    space = SPACES[0]
+    x, y = data(space, 30)
+    distances = featurize(space, x).distances(featurize(space, x))
+    targets = torch.from_numpy(np.stack([normal_scores(y), normal_scores(-(y**2))], 1))
+    nothing = torch.empty(len(x), 2, 0, dtype=torch.float64)
+    found = best_kernels(distances, targets, nothing)
+
+    def log_likelihood(kernel, target):
+        gram = kernel.mix * torch.exp(-distances.hamming / kernel.scale)
+        gram += (1 - kernel.mix) * distances.tanimoto
+        gram += (kernel.noise + 1e-8) * torch.eye(len(x))
+        centered = target - target.mean()
+        scale = centered @ torch.linalg.solve(gram, centered) / len(x)
+        normal = torch.distributions.MultivariateNormal(target.mean().expand(len(x)), scale * gram)
+        around = torch.distributions.Normal(0.0, torch.tensor([1.0, 1.5, 1.5]))
+        odds = torch.tensor(
+            [kernel.scale / 0.4, kernel.mix / (1 - kernel.mix), kernel.noise / 0.02]
+        )
+        return float(normal.log_prob(target) + around.log_prob(odds.log()).sum())
+
+    (first, p), (second, q) = found
+    expected = log_likelihood(first, targets[:, 0]) - log_likelihood(second, targets[:, 1])
+    assert p - q == pytest.approx(expected, abs=1e-6)
+
+
+CHAIN = spaces.Chain([tuple("abcd")] * 20)
+
+
+def chosen_for(y, x, targets=(RANKS, VALUES)):
+    gp = GaussianProcess(CHAIN, targets=targets)
+    gp.fit(x, y[:, None], np.argsort(np.argsort(-y)))
+    return gp.chosen[0]
+
+
+def searched(seed):
+    """Architectures as a search leaves them, better and better; effects add up."""
+    rng = np.random.default_rng(seed)
+    worth, x = rng.normal(size=(20, 4)), CHAIN.sample(16, rng)
+    for _ in range(80):
+        best = x[np.argsort(-_sum(worth, x))[:4]]
+        child = best[[rng.integers(4)]].copy()
+        for column in rng.choice(20, 2, replace=False):
+            child[0, column] = rng.integers(4)
+        x = np.concatenate([x, child])
+    return x, _sum(worth, x)
+
+
+def _sum(worth, x):
+    return worth[np.arange(20), x].sum(1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_values_are_chosen_where_effects_add_up_and_ranks_where_few_dominate(seed):
+    x, y = searched(seed)
+    assert chosen_for(y, x) is VALUES
+    assert chosen_for(np.exp(3 * y / y.std()), x) is RANKS
+    assert chosen_for(y, x, targets=(RANKS,)) is RANKS
+
+
+def test_too_few_results_say_nothing_of_their_scale():
+    x, y = searched(0)
+    assert chosen_for(y[:8], x[:8]) is RANKS
+
+
+def test_predictions_of_values_are_those_values_in_their_units():
+    x, y = searched(1)
+    gp = GaussianProcess(CHAIN, targets=(VALUES,))
+    gp.fit(x, y[:, None], np.argsort(np.argsort(-y)))
+    told = (y - y.mean()) / y.std()
+    assert np.abs(gp.fitted[:, 0] - told).max() < 0.5
+    assert gp.feasibility_threshold[0] == pytest.approx(-y.mean() / y.std())
+    other = GaussianProcess(CHAIN, targets=(VALUES,))
+    other.fit(x, 5 + 7 * y[:, None], np.argsort(np.argsort(-y)))
+    np.testing.assert_allclose(gp.fitted, other.fitted, atol=1e-6)
 
 
 def test_cells_without_a_live_node_are_alike():
@@ -179,7 +257,7 @@ def test_one_result_leaves_the_kernel_where_the_prior_is():
     x, _ = data(SPACES[0], 1)
     features = featurize(SPACES[0], x)
     nothing = torch.empty(1, 1, 0, dtype=torch.float64)
-    (chosen,) = best_kernels(features.distances(features), torch.zeros(1, 1).double(), nothing)
+    ((chosen, _),) = best_kernels(features.distances(features), torch.zeros(1, 1).double(), nothing)
     assert (chosen.scale, chosen.mix) == (0.4, 0.5)
 
 

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from optuna_agnet.surrogate.targets import normal_scores, unit_range, zero_in_unit_range, zero_score
+from optuna_agnet.surrogate.targets import (
+    RANKS,
+    VALUES,
+    log_slope,
+    normal_scores,
+    standard_scores,
+    unit_range,
+    zero_in_unit_range,
+    zero_score,
+    zero_standard_score,
+)
 
 LARGEST = np.finfo(np.float64).max
 
@@ -37,3 +48,65 @@ def test_the_largest_values_do_not_overflow(largest: float) -> None:
     np.testing.assert_allclose(zero_in_unit_range(y), [0.5])
     assert np.isfinite(normal_scores(y[:4, 0])).all()
     assert np.isfinite(zero_score(y[:4, 0]))
+
+
+@pytest.mark.parametrize("target", [RANKS, VALUES])
+def test_targets_keep_the_order_and_say_where_zero_lies(target):
+    y = np.random.default_rng(0).normal(size=50)
+    scores = target.scores(y)
+    assert (np.argsort(scores) == np.argsort(y)).all()
+    zero = target.zero(y)
+    assert ((scores > zero) == (y > 0)).all()
+
+
+def test_standard_scores_have_mean_0_and_deviation_1_whatever_the_scale():
+    y = np.random.default_rng(0).exponential(size=30)
+    for scaled in (y, 1e-300 * y, 1e307 * y - 1e306):
+        scores = standard_scores(scaled)
+        assert scores.mean() == pytest.approx(0, abs=1e-9)
+        assert scores.std() == pytest.approx(1)
+        np.testing.assert_allclose(scores, stats.zscore(y), atol=1e-9)
+
+
+def test_infinite_values_count_as_the_nearest_finite_one():
+    y = np.array([-np.inf, 1.0, 2.0, 4.0, np.inf])
+    np.testing.assert_array_equal(standard_scores(y), standard_scores(np.clip(y, 1.0, 4.0)))
+    assert standard_scores(np.array([np.inf, -np.inf])).tolist() == [0.0, 0.0]
+    assert standard_scores(np.array([3.0, 3.0])).tolist() == [0.0, 0.0]
+    assert zero_standard_score(np.array([3.0, 3.0])) == 0.0
+
+
+def naive_log_slope(targets, scores):
+    rows, total = sorted(zip(scores, targets, strict=True)), 0.0
+    n = len(rows)
+    m = max(1, round(n**0.5 / 2))
+    for k in range(n):
+        low, high = max(k - m, 0), min(k + m, n - 1)
+        apart = high - low
+        least = 1e-3 * apart / n
+        dt = max(rows[high][1] - rows[low][1], least)
+        ds = max(rows[high][0] - rows[low][0], least)
+        digamma = -np.euler_gamma + sum(1 / j for j in range(1, apart))
+        total += np.log(dt / ds) + np.log(apart) - digamma
+    return total
+
+
+@pytest.mark.parametrize("n", [8, 33, 120])
+def test_the_slope_is_that_of_a_loop_over_spacings(n):
+    y = np.random.default_rng(n).gamma(2.0, size=n)
+    scores = normal_scores(y)
+    targets = standard_scores(y)
+    assert log_slope(targets, scores) == pytest.approx(naive_log_slope(targets, scores))
+
+
+def test_the_slope_tells_the_likelihoods_of_two_views_of_the_same_values_apart():
+    """Log-normal values: their own density and that of their normal scores differ by the slope, but for the ends."""
+    y = np.exp(np.random.default_rng(0).normal(size=2000))
+    scores = normal_scores(y)
+    exact = (stats.norm.logpdf(scores) - stats.lognorm.logpdf(y, 1)).mean()
+    assert log_slope(y, scores) / 2000 == pytest.approx(exact, abs=0.05)
+
+
+def test_equal_values_have_a_finite_slope():
+    y = np.array([0.0] * 10 + [1.0] * 10)
+    assert np.isfinite(log_slope(standard_scores(y), normal_scores(y)))
