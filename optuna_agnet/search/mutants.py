@@ -68,7 +68,7 @@ def mutants(space: SearchSpace, parents: IntArray, n: int, rng: np.random.Genera
 
 def crossovers(space: SearchSpace, parents: IntArray, n: int, rng: np.random.Generator) -> IntArray:
     """Children of two random parents (N, D), a random share of the decisions from the first: (n, D), not repaired."""
-    both = space.filled(parents)[rng.integers(len(parents), size=(2, n))]
+    one, other = space.filled(parents)[rng.integers(len(parents), size=(2, n))]
     share = rng.random((n, 1))
-    child: IntArray = np.where(rng.random(both.shape[1:]) < share, *both)
+    child: IntArray = np.where(rng.random(one.shape) < share, one, other)
     return child
