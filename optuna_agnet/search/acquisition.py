@@ -5,7 +5,7 @@ Letters: B candidates, M objectives, C constraints, F feasible architectures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -103,6 +103,11 @@ class Prediction:
     std: FloatArray
     feasibility_threshold: FloatArray
     known: FloatArray
+
+    def joined(self, other: Prediction) -> Prediction:
+        """These candidates and, after them, others that the same surrogate predicted."""
+        mean, std = np.concatenate([self.mean, other.mean]), np.concatenate([self.std, other.std])
+        return replace(self, mean=mean, std=std)
 
     @property
     def objectives(self) -> tuple[FloatArray, FloatArray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -177,6 +177,11 @@ class CandidateRequest:
     allowed: Filter
     rng: np.random.Generator
 
+    def around(self, ranked: IntArray) -> CandidateRequest:
+        """The same for a quarter as many, with candidates (B, D), the most promising first, as incumbents."""
+        allowed = self.allowed.without(ranked)
+        return replace(self, incumbents=ranked, size=max(1, self.size // 4), allowed=allowed)
+
     @property
     def generator(self) -> Generator:
         """As trained on the results so far.
@@ -197,7 +202,8 @@ class CandidateSource(Protocol):
     """Where the candidates of a proposal come from. Sources take turns, one a proposal.
 
     One that does not read ``request.generator`` may have the attribute ``uses_generator = False``: where all have it,
-    none is trained.
+    none is trained. One with an attribute ``refinements`` is asked so many times again, with the candidates that the
+    acquisition likes best in the place of incumbents (`CandidateRequest.around`).
     """
 
     @property

@@ -24,7 +24,10 @@ _CHANGES = (1, 2, 4)
 
 @dataclass(frozen=True, slots=True)
 class MutantSource:
-    """New mutants and crossovers of the best results, half and half.
+    """New mutants and crossovers of the best results, half and half; then of the most promising of those, in turn.
+
+    Args:
+        refinements: How often the candidates that the acquisition likes best are parents of more.
 
     Example:
         >>> from optuna_agnet import AGNet, spaces
@@ -37,6 +40,7 @@ class MutantSource:
         (10.0,)
     """
 
+    refinements: int = 3
     name: str = "mutants"
     uses_generator: ClassVar[bool] = False
 
@@ -44,11 +48,11 @@ class MutantSource:
         """At most ``request.size``; None where none is new."""
         space, rng = request.allowed.space, request.rng
         parents = request.incumbents[:PARENTS]
-        half = request.size // 2
-        bred = (
-            mutants(space, parents, request.size - half, rng),
-            crossovers(space, parents, half, rng),
-        )
+        size = request.size
+        bred = [
+            mutants(space, parents, size - size // 2, rng),
+            crossovers(space, parents, size // 2, rng),
+        ]
         x = np.concatenate(bred)
         x = request.allowed.fix(space.repair(x[space.is_valid(x)]))
         new = x[request.allowed.new(x)]
@@ -67,8 +71,16 @@ def mutants(space: SearchSpace, parents: IntArray, n: int, rng: np.random.Genera
 
 
 def crossovers(space: SearchSpace, parents: IntArray, n: int, rng: np.random.Generator) -> IntArray:
-    """Children of two random parents (N, D), a random share of the decisions from the first: (n, D), not repaired."""
+    """Children of two random parents (N, D), not repaired: (n, D).
+
+    Every other child has a stretch of decisions from the first parent, as neighbours belong together; the others have a
+    random share of all decisions from it.
+    """
     one, other = space.filled(parents)[rng.integers(len(parents), size=(2, n))]
-    share = rng.random((n, 1))
-    child: IntArray = np.where(rng.random(one.shape) < share, one, other)
+    column = np.arange(one.shape[1])
+    ends = np.sort(rng.integers(len(column) + 1, size=(n, 2)), 1)
+    stretch = (column >= ends[:, :1]) & (column < ends[:, 1:])
+    scattered = rng.random(one.shape) < rng.random((n, 1))
+    every_other = np.arange(n)[:, None] % 2 == 0
+    child: IntArray = np.where(np.where(every_other, stretch, scattered), one, other)
     return child

@@ -26,6 +26,7 @@ from optuna_agnet.search.candidates import (
     CandidateRequest,
     CandidateSource,
     Filter,
+    RandomSource,
     SpaceExhausted,
     random_pool,
 )
@@ -116,7 +117,7 @@ class Proposer:
         }
         self._acquisition = acquisition or by_name[self.config.acquisition]
         self._model: Model | None = None
-        self._pool: tuple[object, Candidates, str] | None = None
+        self._pool: tuple[object, Candidates, CandidateSource] | None = None
         self._keys: dict[bytes, object] = {}  # of architectures that are not proposed again
         self._warn_once = WarnOnce()
 
@@ -231,15 +232,28 @@ class Proposer:
             # Alg. 1, l. 13-18: a round proposes from what was known when it began
             observations = observations.head(self.model.trained_on)
         rank = self.ranks(observations)
-        pool, source = self._candidates(observations, rank, snapshot.position, allowed, rng)
+        request = self._request(observations, rank, allowed, rng)
+        pool, source = self._candidates(request, observations, snapshot.position)
         surrogate = self.model.surrogate
         surrogate.fit(observations.x, observations.outcomes, rank)
         if len(snapshot.pending):
             surrogate.condition_on_pending(snapshot.pending)
         # without results of its own the best predicted from prior studies comes first
         acquisition = self._acquisition if len(observations) else PosteriorMean(self._ranking)
-        order = acquisition.order(self._predicted(observations, pool), rng)
-        return pool.x[order], source
+        predicted = self._predicted(observations, pool)
+        ranked = pool.x[acquisition.order(predicted, rng)]
+        for _ in range(self._refinements(source)):
+            bred = source.candidates(request.around(ranked))
+            if bred is None or not len(bred.x):
+                break
+            pool = Candidates(np.concatenate([pool.x, bred.x]))
+            predicted = predicted.joined(self._predicted(observations, bred))
+            ranked = pool.x[acquisition.order(predicted, rng)]
+        return ranked, source.name
+
+    def _refinements(self, source: CandidateSource) -> int:
+        """How often a source is asked again; never where a round shares its candidates."""
+        return 0 if self.config.round_size > 1 else getattr(source, "refinements", 0)
 
     def _predicted(self, observations: Observations, pool: Candidates) -> Prediction:
         surrogate, size = self.model.surrogate, len(self.directions)
@@ -248,45 +262,47 @@ class Proposer:
         known = fitted[~np.isnan(fitted).any(1)]
         return Prediction(mean, std, surrogate.feasibility_threshold[size:], known)
 
-    def _candidates(
+    def _request(
         self,
         observations: Observations,
         rank: FloatArray,
-        position: int,
         allowed: Filter,
         rng: np.random.Generator,
-    ) -> tuple[Candidates, str]:
-        """A pool of its own for each proposal, or one that a round shares."""
-        if self.config.round_size == 1:
-            return self._draw_candidates(observations, rank, position, allowed, rng)
-        key = (self.model.digest, observations.names, tuple(sorted(allowed.fixed.items())))
-        if self._pool is None or self._pool[0] != key:
-            start = Filter(self.space, self.config.dedup, frozenset(), allowed.fixed)
-            start = start.without(observations.x)
-            rng = np.random.default_rng(
-                seed_from(self.seed, Stream.SHARED_POOL, self.model.version)
-            )
-            self._pool = (key, *self._draw_candidates(observations, rank, 0, start, rng))
-        return self._pool[1], self._pool[2]
-
-    def _draw_candidates(
-        self,
-        observations: Observations,
-        rank: FloatArray,
-        position: int,
-        allowed: Filter,
-        rng: np.random.Generator,
-    ) -> tuple[Candidates, str]:
-        source, size = self._sources[position % len(self._sources)], self.config.pool_size
+    ) -> CandidateRequest:
         if not len(observations):
             observations = self._prior_observations[0]
             rank = self.ranks(observations)
         incumbents = observations.x[np.argsort(rank, kind="stable")]
-        request = CandidateRequest(self.model.generator, incumbents, size, allowed, rng)
+        size = self.config.pool_size
+        return CandidateRequest(self.model.generator, incumbents, size, allowed, rng)
+
+    def _candidates(
+        self, request: CandidateRequest, observations: Observations, position: int
+    ) -> tuple[Candidates, CandidateSource]:
+        """A pool of its own for each proposal, or one that a round shares."""
+        if self.config.round_size == 1:
+            return self._draw_candidates(request, position)
+        fixed = request.allowed.fixed
+        key = (self.model.digest, observations.names, tuple(sorted(fixed.items())))
+        if self._pool is None or self._pool[0] != key:
+            start = Filter(self.space, self.config.dedup, frozenset(), fixed)
+            seed = seed_from(self.seed, Stream.SHARED_POOL, self.model.version)
+            request = replace(
+                request, allowed=start.without(observations.x), rng=np.random.default_rng(seed)
+            )
+            self._pool = (key, *self._draw_candidates(request, 0))
+        return self._pool[1], self._pool[2]
+
+    def _draw_candidates(
+        self, request: CandidateRequest, position: int
+    ) -> tuple[Candidates, CandidateSource]:
+        source = self._sources[position % len(self._sources)]
         pool = source.candidates(request)
         if pool is None or not len(pool.x):
-            return Candidates(random_pool(size, allowed, rng)), "random"
-        return pool, source.name
+            return Candidates(
+                random_pool(request.size, request.allowed, request.rng)
+            ), RandomSource()
+        return pool, source
 
 
 def _check_generator(generator: Generator | None, space: SearchSpace) -> None:

@@ -1,5 +1,7 @@
 """Mutants and crossovers against a loop over rows and decisions, and what they must fulfil as candidates."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -39,18 +41,20 @@ def naive_mutants(space, parents, n, rng):
 
 
 def naive_crossovers(space, parents, n, rng):
+    size = len(space.decisions)
     pairs = rng.integers(len(parents), size=(2, n))
-    share, luck = rng.random((n, 1)), rng.random((n, len(space.decisions)))
+    ends = rng.integers(size + 1, size=(n, 2))
+    luck, share = rng.random((n, size)), rng.random((n, 1))
     filled = space.filled(parents)
-    return np.array(
-        [
-            [
-                filled[pairs[0 if luck[row, c] < share[row, 0] else 1, row]][c]
-                for c in range(len(space.decisions))
-            ]
-            for row in range(n)
-        ]
-    )
+    children = []
+    for row in range(n):
+        first, second = filled[pairs[0, row]], filled[pairs[1, row]]
+        if row % 2:
+            taken = [luck[row, c] < share[row, 0] for c in range(size)]
+        else:
+            taken = [min(ends[row]) <= c < max(ends[row]) for c in range(size)]
+        children.append([first[c] if taken[c] else second[c] for c in range(size)])
+    return np.array(children)
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda s: s.name)
@@ -101,18 +105,46 @@ def test_fixed_decisions_stay():
     assert set(MutantSource().candidates(asked).x[:, 2]) == {3}
 
 
+def test_refinements_breed_from_what_the_acquisition_likes_and_repeat_nothing():
+    asked = request(CHAIN, CHAIN.sample(20, np.random.default_rng(0)))
+    first = MutantSource().candidates(asked).x
+    again = asked.around(first)
+    assert again.size == 16
+    np.testing.assert_array_equal(again.incumbents, first)
+    assert len(again.allowed.new(np.concatenate([first, asked.incumbents]))) == 0
+    more = MutantSource().candidates(again).x
+    rows = {row.tobytes() for row in np.concatenate([first, more])}
+    assert len(rows) == len(first) + len(more)
+
+
+def test_a_search_asks_so_many_times_again_and_proposes_the_best_of_all():
+    class Counted(MutantSource):
+        sizes: ClassVar[list] = []
+
+        def candidates(self, request):
+            self.sizes.append((request.size, request.incumbents[0].tolist()))
+            return super().candidates(request)
+
+    search = AGNet(CHAIN, seed=0, candidate_sources=[Counted(refinements=2)])
+    for _ in range(17):
+        arch = search.ask()
+        search.tell(arch, str(arch).count("a"))
+    assert [size for size, _ in Counted.sizes] == [512, 128, 128]
+    assert Counted.sizes[1][1] != Counted.sizes[0][1]
+
+
 def test_where_nothing_is_new_there_are_none():
     space = spaces.Chain([("a", "b")] * 2)
     assert MutantSource().candidates(request(space, space.enumerate())) is None
 
 
-def test_a_search_by_mutants_trains_no_generator_and_beats_random():
+def test_a_search_among_many_decisions_trains_no_generator_and_beats_random():
     rng = np.random.default_rng(0)
-    space, worth = spaces.Chain([tuple("abcdef")] * 12), rng.normal(size=(12, 6))
-    search = AGNet(space, seed=0, candidate_sources=[MutantSource()])
-    for _ in range(48):
+    space, worth = spaces.Chain([tuple("abcdef")] * 40), rng.normal(size=(40, 6))
+    search = AGNet(space, seed=0)
+    for _ in range(40):
         arch = search.ask()
-        search.tell(arch, worth[np.arange(12), space.choices([arch])[0]].sum())
-    drawn = worth[np.arange(12), space.sample(500, rng)].sum(1)
+        search.tell(arch, worth[np.arange(40), space.choices([arch])[0]].sum())
+    drawn = worth[np.arange(40), space.sample(2000, rng)].sum(1)
     assert search.best[1][0] > drawn.max()
     assert search.model.generator is None
