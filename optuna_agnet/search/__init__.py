@@ -19,6 +19,7 @@ from optuna_agnet.search.candidates import (
     SpaceExhausted,
 )
 from optuna_agnet.search.config import AGNetConfig
+from optuna_agnet.search.mutants import MutantSource
 from optuna_agnet.search.observations import Observations, Snapshot
 from optuna_agnet.search.proposer import Proposal, Proposer
 from optuna_agnet.surrogate.base import Candidates, Surrogate
@@ -40,6 +41,7 @@ __all__ = [
     "Candidates",
     "ExpectedImprovement",
     "GeneratorSource",
+    "MutantSource",
     "NeighborSource",
     "Observations",
     "PosteriorMean",
