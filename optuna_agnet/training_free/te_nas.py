@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from torch.func import functional_call, replace_all_batch_norm_modules_, vjp, vmap
+from torch.func import functional_call, vjp, vmap
 
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import FloatArray
@@ -27,6 +26,7 @@ from optuna_agnet.core.ranking import ranks
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.modules import OperationBuilder, build_model, skeleton_of
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.training_free.networks import check_images, untracked, watch_activations
 
 _CHUNK = 16  # gradients computed at once: bounds memory
 _CHANNELS = 4  # of the network whose kernel is taken; 3 in TE-NAS, too few for a NAS-Bench-101 cell
@@ -176,8 +176,8 @@ def ntk_condition_number(model: nn.Module, images: Tensor) -> float:
         ... )
         True
     """
-    _check_images(images)
-    network = _untracked(model)
+    check_images(images)
+    network = untracked(model)
 
     def outputs(parameters: dict[str, Tensor]) -> Tensor:
         y: Tensor = functional_call(network, parameters, (images,))
@@ -198,19 +198,20 @@ def ntk_condition_number(model: nn.Module, images: Tensor) -> float:
 def count_linear_regions(model: nn.Module, images: Tensor) -> int:
     """How many linear regions of the network a batch falls into; higher is better (TE-NAS, section 3.1).
 
-    Images are in the same region when the inputs of all `nn.ReLU` modules have the same signs. With many activations
+    Images are in the same region when the inputs of all activations have the same signs. With many activations
     every image has a region of its own and the count says nothing: give thousands of small patches and a thin
     network, as `training_free_scores` does. Batch normalisation takes the statistics of the batch.
 
     Args:
-        model: Any network whose activations are `nn.ReLU` modules, with the weights that it has.
+        model: Any network with the weights that it has. Activations that are linear on both sides of 0, ReLU and leaky
+            ReLU, have linear regions; for GELU, SiLU and their like the signs are only counted.
         images: (B, ...), on the model's device.
 
     Returns:
         1 to B.
 
     Raises:
-        ValueError: Fewer than two images, no floating-point numbers, or the network has no `nn.ReLU`.
+        ValueError: Fewer than two images, no floating-point numbers, or no activation that is known.
 
     Example:
         >>> line = torch.linspace(-1, 1, 100)[:, None]
@@ -219,38 +220,12 @@ def count_linear_regions(model: nn.Module, images: Tensor) -> int:
         >>> count_linear_regions(hinges, line)
         3
     """
-    _check_images(images)
-    network = _untracked(model)
+    check_images(images)
     signs: list[Tensor] = []  # each (B, activations)
-
-    def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        signs.append(inputs[0].flatten(1) > 0)
-
-    activations = [module for module in network.modules() if isinstance(module, nn.ReLU)]
-    if not activations:
-        raise ValueError(
-            f"{type(model).__name__} has no torch.nn.ReLU module: linear regions are counted where "
-            "such modules switch; torch.nn.functional.relu and other activations are not seen"
-        )
-    for module in activations:
-        module.register_forward_pre_hook(record)  # before the call, which may be in place
     with torch.no_grad():
-        network(images)
+        watch_activations(untracked(model), images, lambda _, active: signs.append(active))
     packed = np.packbits(torch.cat(signs, dim=1).cpu().numpy(), axis=1)
     return len(np.unique(packed, axis=0))
-
-
-def _check_images(images: Tensor) -> None:
-    if len(images) < 2 or not images.is_floating_point():
-        raise ValueError(
-            f"images of shape {tuple(images.shape)} and type {images.dtype}: give at least two, "
-            "as floating-point numbers"
-        )
-
-
-def _untracked(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode, but with batch normalisation by the batch's own statistics, as in TE-NAS."""
-    return replace_all_batch_norm_modules_(deepcopy(model)).eval()
 
 
 def _network(
