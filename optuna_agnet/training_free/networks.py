@@ -20,6 +20,7 @@ ACTIVATIONS: frozenset[Callable[..., Any]] = frozenset(
         *(torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu, F.relu6),
         *(F.leaky_relu, F.rrelu, F.prelu, F.elu, F.selu, F.celu),
         *(F.gelu, F.silu, F.mish, F.hardswish),
+        F.hardtanh,  # what the module ReLU6 calls
     }
 )
 """Functions that switch at 0, which is what linear regions and activation patterns are about."""

@@ -1,0 +1,63 @@
+"""Scores beside published tables: what is stored is not computed again, and the tables bear our scores out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from benchmarks import proxies
+from optuna_agnet import spaces
+
+CONV = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
+DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+
+
+def test_an_interrupted_measurement_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def score(space: object, text: str, images: object) -> dict[str, float]:
+        calls.append(text)
+        return {"naswot": float(len(calls))}
+
+    monkeypatch.setattr(proxies, "score", score)
+    space, out = spaces.nas_bench_201(), tmp_path / "cells.jsonl"
+    proxies.measure(space, [CONV], out)
+    both = proxies.measure(space, [DEAD, CONV], out)
+    assert calls == [CONV, DEAD]
+    assert both.naswot.tolist() == [2.0, 1.0]
+
+
+def test_the_table_gives_our_correlation_first() -> None:
+    names = {name: [1.0, 2.0, 3.0] for name in proxies.TABLE}
+    found = pd.DataFrame({"arch": list("abc"), **names, **{f"{n} s": [0.5] * 3 for n in names}})
+    table = pd.DataFrame({"arch": list("abc"), **{c: [1, 3, 2] for c in proxies.TABLE.values()}})
+    table = table.assign(**{column: [10.0, 20.0, 30.0] for column in proxies.ACCURACY})
+    lines = proxies.beside_table(found, table)
+    assert lines[0] == "| naswot | +1.00 / +0.50 (2.00) | +1.00 / +0.50 (2.00) | +0.50 | 0.500 |"
+
+
+def test_photo_noise_has_the_spectrum_of_photographs() -> None:
+    images = proxies.photo_noise(count=64, side=16)
+    power = np.abs(np.fft.fft2(images.numpy())).mean((0, 1))
+    assert power[0, 1] / power[0, 4] == pytest.approx(4, rel=0.2)
+    assert images.equal(proxies.photo_noise(count=64, side=16))
+
+
+@pytest.mark.slow
+def test_our_scores_rank_cells_as_well_as_the_published_table() -> None:
+    try:
+        table = proxies.scored_cells()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    cells = table.iloc[np.random.default_rng(0).permutation(len(table))[:120]]
+    space, images = spaces.nas_bench_201(), proxies.photo_noise()
+    found = pd.DataFrame([proxies.score(space, text, images) for text in cells.arch])
+    for name, column in proxies.TABLE.items():
+        ours = spearmanr(found[name], cells.c100_val_nb201)[0]
+        assert ours >= 0.95 * spearmanr(cells[column], cells.c100_val_nb201)[0], name
