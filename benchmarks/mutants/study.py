@@ -22,7 +22,7 @@ STUDY = (
         "study/storage_view.py",
         "or self._failures[key] >= self._max_failures",
         "",
-        "study/test_storage_view.py",
+        "study/test_storage_view.py::test_pruned_and_often_failed_architectures_are_excluded",
     ),
     Mutant(
         "a changed space is not noticed",

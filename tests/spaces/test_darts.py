@@ -8,7 +8,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from optuna_agnet.spaces import DartsCell
+from optuna_agnet.spaces import DartsCell, Graphs
+from optuna_agnet.spaces.graphs import edge_endpoints, to_adjacency
 
 CELL = DartsCell()
 
@@ -66,6 +67,20 @@ def test_graph() -> None:
     assert ",".join(arch.nodes) == nodes
     edges = {(0, 1), (0, 2), (1, 3), (2, 4), (3, 4), (0, 5), (4, 6), (5, 7), (6, 7), (4, 8), (7, 8)}
     assert set(arch.edges) == edges
+
+
+def test_a_node_that_reads_one_source_twice_is_no_cell() -> None:
+    space = DartsCell(nodes=2, ops=("conv", "pool"))
+    types, edges = space.encode(space.sample(8, np.random.default_rng(0)))
+    first, second = 5, 6  # operations of the second node; sources are graph nodes 0, 1 and 4
+    adjacency = to_adjacency(edges, space.num_nodes)
+    adjacency[:, :first, [first, second]] = False
+    for source in (0, 1, 4):
+        twice = adjacency.copy()
+        twice[:, source, [first, second]] = True
+        sources, targets = edge_endpoints(space.num_nodes)
+        assert not space.decode(Graphs(types, twice[:, sources, targets]))[1].any()
+    assert space.decode(Graphs(types, edges))[1].all()
 
 
 def test_the_order_of_a_nodes_pair_does_not_matter() -> None:
