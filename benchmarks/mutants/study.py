@@ -78,6 +78,6 @@ STUDY = (
         "study/storage_view.py",
         "        study.stop()\n",
         "        pass\n",
-        "study/test_sampler.py::test_exhausted_space_stops_the_study",
+        "study/test_used_up.py::test_no_more_is_trained_than_there_is",
     ),
 )

@@ -36,7 +36,7 @@ SURROGATE = (
     Mutant(
         "hyperparameters are the default ones",
         "surrogate/gaussian_process.py",
-        "self.kernels[column] = kernel",
+        "self.kernels[column] = found[best * len(columns) + number][0]",
         "pass",
         _PROCESS,
     ),
