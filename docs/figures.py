@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from benchmarks.problems.nb201 import index, package_columns
 from benchmarks.records import RESULTS, longest, read
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.spaces import Network, OneOf, Repeat, ordered
 from optuna_agnet.visualization import architecture_svg, plot_operation_drift
 
 IMAGES = Path(__file__).parent / "images"
@@ -73,8 +74,18 @@ def draw_search() -> None:
     figure.savefig(IMAGES / "drift.png", dpi=110)
 
 
+def draw_network() -> None:
+    """A vision transformer of five blocks, as in spaces.md."""
+    mixer = OneOf(attention=Network(heads=ordered(2, 4, 8)), conv=Network(kernel=ordered(3, 5, 7)))
+    block = Network(mixer=mixer, mlp_ratio=ordered(2, 3, 4))
+    space = Network(width=ordered(64, 96, 128, 192), blocks=Repeat(block, 2, 8))
+    drawn = architecture_svg(space.random_architecture(1), width=700, ops=space.ops)
+    (IMAGES / "network.svg").write_text(drawn)
+
+
 if __name__ == "__main__":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     IMAGES.mkdir(exist_ok=True)
     draw_results()
     draw_search()
+    draw_network()

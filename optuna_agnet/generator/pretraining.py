@@ -15,10 +15,12 @@ from optuna_agnet.generator.files import Provenance, bundled, load_generator
 from optuna_agnet.generator.network import Generator, GeneratorConfig, valid_share
 from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.tree import Tree
 from optuna_agnet.torch_settings import isolated_torch_settings
 
 _BATCH = 32
 _FIRST_USE_STEPS = 600  # of a search that is given no generator
+_NODE_STEPS = 12_000  # of a network: times its nodes
 _TICKS = 10
 _LAST_RATE = 0.02  # of the first learning rate
 
@@ -117,7 +119,15 @@ def _pretrained(space: SearchSpace, config: GeneratorConfig, seed: int, steps: i
 
 
 def pretrained(
-    space: SearchSpace, config: GeneratorConfig, seed: int = 0, steps: int = _FIRST_USE_STEPS
+    space: SearchSpace, config: GeneratorConfig, seed: int = 0, steps: int | None = None
 ) -> Generator:
     """A pretrained generator of one's own: the bundled one, or else one that is pretrained once on this machine."""
+    steps = first_use_steps(space) if steps is None else steps
     return copy.deepcopy(_pretrained(space, config, seed, steps))
+
+
+def first_use_steps(space: SearchSpace) -> int:
+    """Fewer for large networks, whose steps take longer and whose samples are all valid anyway."""
+    if isinstance(space, Tree) and not space.has_isomorphic:
+        return min(_FIRST_USE_STEPS, _NODE_STEPS // space.num_nodes)
+    return _FIRST_USE_STEPS
