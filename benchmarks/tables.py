@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import curves, problems
+from benchmarks import curves, problems, rank_table
 from benchmarks.curves import Results
 from benchmarks.methods import ablations
 from benchmarks.problems import hwnas, nb301
@@ -382,6 +382,7 @@ def names(prefix: str) -> list[str]:
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "searches": partial(searches, TABULAR, search_table),
     **{f"table{n}": partial(beside_paper, n) for n in (8, 9, 6, 7, 10, 11)},
+    "fcnet": rank_table.ranks,
     "skips": skip_shares,
     "parts": parts,
     "limits": partial(searches, names("nb201-c100-lat"), search_table),

