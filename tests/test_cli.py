@@ -22,6 +22,7 @@ from optuna.trial import create_trial
 from optuna_agnet import AGNetSampler, load_generator, spaces
 from optuna_agnet.cli import main
 from optuna_agnet.cli.inputs import PRESETS
+from optuna_agnet.generator import Generator, pretraining, save_generator
 from optuna_agnet.generator.files import WEIGHTS
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -335,6 +336,33 @@ def test_search_notices_workers_that_died(own: Path) -> None:
     assert keys[3] == keys[2]
     assert len(set(keys)) == 4
     assert "--stale-after" in fails(run(*arguments, "--stale-after", -1), 2)
+
+
+def test_search_and_report_take_a_generator_from_a_file(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = own.parent / "g.safetensors"
+    space = spaces.EdgeCell(nodes=3, ops=("a", "b", "c"))
+    save_generator(Generator(space), file)
+    own.write_text(
+        OWN.replace("spaces.nas_bench_201()", "spaces.EdgeCell(nodes=3, ops=('a', 'b', 'c'))")
+    )
+    never = "pretrained on first use"
+    monkeypatch.setattr(pretraining, "pretrain", lambda *_, **__: pytest.fail(never))
+    url = f"sqlite:///{own.parent}/nas.db"
+    where = ("--space", f"{own}:space", "--storage", url, "--generator")
+    found = run("search", f"{own}:objective", *where, file, "--trials", 20)
+    assert found.exit_code == 0, found.output
+    following = re.search(r"Next: optuna-agnet (.+)", found.output)
+    assert following is not None
+    words = shlex.split(following[1])
+    assert words[words.index("--generator") + 1] == str(file)
+    assert run(*words[:-1], own.parent / "report.html").exit_code == 0
+    other = WEIGHTS / "nas_bench_101-fast.safetensors"
+    assert "another space" in fails(run("search", f"{own}:objective", *where, other), 1)
+    assert "another space" in fails(
+        run("report", url, "--space", f"{own}:space", "--generator", other), 1
+    )
 
 
 def test_search_takes_a_module_and_shows_a_front(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -16,18 +17,23 @@ from optuna_agnet import AGNetSampler
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study import storage_view
 
+_CHECK = "TUNE_DISABLE_STRICT_METRIC_CHECKING"
+
 
 class AGNetSearch(OptunaSearch):
     """A ``search_alg`` for `tune.TuneConfig`; a trial's architecture is ``space.from_params(config)``.
 
-    The sampler lives in the driver, which alone reads and writes the study; workers only train.
+    The sampler lives in the driver, which alone reads and writes the study; workers only train. Every trial ends:
+    completed with its metric, pruned where it returned without one, failed where it broke down or its metric is NaN
+    (diverged), which does not count as failure where a limit is broken.
 
     Args:
         space: The architectures.
         metric: What a trial reports, or a list of it.
         mode: "max" or "min", or a list of it.
         limits: Most that other reported metrics may be, such as ``{"latency_ms": 4.0}``. A trial that breaks one may
-            return without reporting ``metric``: it is learned from all the same.
+            return ``metric`` as NaN, or not at all where Tune's own check is off (set the environment variable
+            TUNE_DISABLE_STRICT_METRIC_CHECKING to 1 before): it is learned from all the same.
         hyperparameters: Optuna distributions of everything that is tuned beside the architecture.
         sampler: Default ``AGNetSampler(space, seed=seed)``.
         seed: Of the default sampler.
@@ -61,6 +67,7 @@ class AGNetSearch(OptunaSearch):
         **arguments: Any,
     ) -> None:
         self.limits = dict(limits or {})
+        _warn_of_strict_check(self.limits)
         super().__init__(
             space={**(hyperparameters or {}), **space.distributions()},
             metric=metric,
@@ -86,16 +93,41 @@ class AGNetSearch(OptunaSearch):
         self.study.tell(self._ot_trials.pop(trial_id), state=TrialState.PRUNED)
         return str(Searcher.FINISHED)
 
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report a value on the way; a result without one, or with NaN, says nothing about the objective."""
+        if self._values(result) is not None:
+            super().on_trial_result(trial_id, result)
+
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Store what a trial reported of the limits, then its result."""
+        known = result or {}
         if trial_id not in self._completed_trials:
-            self._set_constraints(trial_id, result or {})
+            broken = self._set_constraints(trial_id, known)
+            if known and self._values(known) is None:
+                error = error or not (broken or self._lacks_metrics(known))
+                result = None  # a number that is none would leave the trial running in the study
         super().on_trial_complete(trial_id, result, error)
 
-    def _set_constraints(self, trial_id: str, result: dict[str, Any]) -> None:
-        trial = self._ot_trials[trial_id]
+    def _values(self, result: dict[str, Any]) -> list[float] | None:
+        """The objectives, or None where one is missing or no number."""
+        try:
+            values = [float(result[name]) for name in self._metrics]
+        except (KeyError, TypeError, ValueError):
+            return None
+        return None if any(map(math.isnan, values)) else values
+
+    def _lacks_metrics(self, result: dict[str, Any]) -> bool:
+        return any(name not in result for name in self._metrics)
+
+    @property
+    def _metrics(self) -> list[str]:
+        return self.metric if isinstance(self.metric, list) else [self.metric]
+
+    def _set_constraints(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Store by how much each limit is exceeded; whether one is."""
+        trial, broken = self._ot_trials[trial_id], False
         for name in self.limits.keys() & result.keys():
             excess = float(result[name]) - self.limits[name]
             if math.isnan(excess):
@@ -106,3 +138,17 @@ class AGNetSearch(OptunaSearch):
                 )
             else:
                 storage_view.set_constraint(self.study, trial, name, excess)
+                broken |= excess > 0
+        return broken
+
+
+def _warn_of_strict_check(limits: Mapping[str, float]) -> None:
+    """Tune raises where a result lacks a metric, which ends all trials; any setting of the variable is an answer."""
+    if limits and _CHECK not in os.environ:
+        warnings.warn(
+            "Ray Tune ends the whole run at the first trial that returns without its metric. If a trial that breaks a"
+            f" limit may do so, set os.environ['{_CHECK}'] = '1' before; if it returns float('nan') for it instead,"
+            " or always reports it, set '0'",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -16,6 +16,8 @@ from optuna_agnet.spaces import SearchSpace, presets
 if TYPE_CHECKING:
     import optuna
 
+    from optuna_agnet.generator import Generator
+
 PRESETS: dict[str, Callable[[], SearchSpace]] = {
     name: make
     for name, make in vars(presets).items()
@@ -84,7 +86,35 @@ _SPACE_HELP = f"A preset ({', '.join(sorted(PRESETS))}) or your own as FILE.py:N
 space_option = click.option(
     "--space", type=SpaceType(), help=f"{_SPACE_HELP} Default: the preset whose parameters it has."
 )
+generator_option = click.option(
+    "--generator",
+    "generator_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A file of 'pretrain'. Default: the bundled one, or one pretrained on first use.",
+)
 study_option = click.option("--study", "name", help="Name; may be left out if it is the only one.")
+
+
+def given_generator(space: SearchSpace, file: Path | None) -> Generator | None:
+    """The generator of ``--generator``; None where the search shall find its own.
+
+    Raises:
+        ValueError: There is no such file, or it belongs to another space.
+    """
+    from optuna_agnet.generator import load_generator
+
+    return None if file is None else load_generator(space, file)
+
+
+def quiet_optuna() -> None:
+    """Optuna at warnings only; what this package says of its own work stays."""
+    import optuna
+
+    from optuna_agnet.core.progress import LOGGER
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    LOGGER.setLevel(optuna.logging.INFO)
 
 
 def load_study(storage: str, name: str | None) -> optuna.Study:
@@ -95,7 +125,7 @@ def load_study(storage: str, name: str | None) -> optuna.Study:
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet_optuna()
     opened = _open(storage)
     names = sorted(optuna.get_all_study_names(opened))
     if not names:

@@ -7,18 +7,26 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import click
 import numpy as np
 
-from optuna_agnet.cli.inputs import SpaceType, imported
+from optuna_agnet.cli.inputs import (
+    SpaceType,
+    generator_option,
+    given_generator,
+    imported,
+    quiet_optuna,
+)
 from optuna_agnet.spaces import SearchSpace, nas_bench_201
 
 if TYPE_CHECKING:
     import optuna
 
     from optuna_agnet.core.architecture import Architecture
+    from optuna_agnet.generator import Generator
 
 _TABLES = {"nb201-c10": "cifar10", "nb201-c100": "cifar100", "nb201-in16": "imagenet"}
 _BUILT_IN = ("digits", *_TABLES)
@@ -68,6 +76,7 @@ class _Problem:
     multiple=True,
     help="Of your own objective; once a value that it returns. Default: maximize.",
 )
+@generator_option
 @click.option(
     "--epochs",
     type=click.IntRange(1),
@@ -90,6 +99,7 @@ def search(
     stale_after: float | None,
     space: str | None,
     directions: tuple[_Direction, ...],
+    generator_file: Path | None,
     epochs: int | None,
     max_parameters: int | None,
 ) -> None:
@@ -108,7 +118,7 @@ def search(
     """  # noqa: D301  # click wants the backspace itself
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet_optuna()
     if problem in _BUILT_IN and (space or directions):
         raise click.UsageError(f"--space and --direction don't go with '{problem}', which has both")
     if problem != "digits" and (epochs or max_parameters):
@@ -119,7 +129,8 @@ def search(
         found = _table(problem)
     else:
         found = _own(problem, space, directions)
-    study = _study(found, name or problem, storage, seed, paper, stale_after)
+    generator = given_generator(found.space, generator_file)
+    study = _study(found, name or problem, storage, seed, paper, stale_after, generator)
     if study.trials:
         click.echo(
             f"Going on with the study '{study.study_name}', {len(study.trials)} trials so far."
@@ -129,14 +140,15 @@ def search(
     study.optimize(found.objective, trials, show_progress_bar=sys.stderr.isatty())
     _say(study, found)
     if storage:
-        told = [
-            storage,
-            "--study",
-            study.study_name,
-            *(["--space", space] if space else []),
-        ]
-        told += [*(["--seed", str(seed)] if seed else []), *(["--paper"] if paper else [])]
-        click.echo(f"\nNext: optuna-agnet report {shlex.join(told)} -o report.html")
+        options: dict[str, object] = {
+            "study": study.study_name,
+            "space": space,
+            "seed": seed,
+            "generator": generator_file,
+        }
+        given = [text for key, x in options.items() if x for text in (f"--{key}", f"{x}")]
+        words = shlex.join([storage, *given, *(["--paper"] if paper else [])])
+        click.echo(f"\nNext: optuna-agnet report {words} -o report.html")
 
 
 def _study(
@@ -146,6 +158,7 @@ def _study(
     seed: int,
     paper: bool,
     stale_after: float | None,
+    generator: Generator | None,
 ) -> optuna.Study:
     import optuna
 
@@ -157,6 +170,7 @@ def _study(
         problem.space,
         seed=seed,
         config=make(dedup=problem.dedup),
+        generator=generator,
         known_constraints=problem.limits,
         stale_after=stale_after,
     )

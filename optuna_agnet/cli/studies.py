@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optuna_agnet.cli.inputs import load_study, space_of, space_option, study_option
+from optuna_agnet.cli.inputs import (
+    generator_option,
+    given_generator,
+    load_study,
+    space_of,
+    space_option,
+    study_option,
+)
 from optuna_agnet.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     help="That the search had.",
 )
 @click.option("--paper", is_flag=True, help="The search had the paper's config.")
+@generator_option
 def report(
     storage: str,
     name: str | None,
@@ -40,12 +48,13 @@ def report(
     output: Path | None,
     seed: int,
     paper: bool,
+    generator_file: Path | None,
 ) -> None:
     """Report what a study did.
 
     Best architecture, where architectures came from, surrogate, generator, duplicates, time; figures in HTML. STORAGE
-    is a URL such as sqlite:///nas.db, or a journal file. Without --output the report is printed as Markdown. Seed and
-    config only matter for the generator's rounds, which are trained again for the report.
+    is a URL such as sqlite:///nas.db, or a journal file. Without --output the report is printed as Markdown. Seed,
+    config and generator only matter for the rounds of training, which are done again for the report.
     """
     from optuna_agnet import AGNet, AGNetConfig
     from optuna_agnet.analysis.history import search_history
@@ -55,7 +64,8 @@ def report(
     study = load_study(storage, name)
     space = space or space_of(study)
     config = AGNetConfig.paper() if paper else None
-    search = AGNet(space, directions_of(study), seed=seed, config=config)
+    generator = given_generator(space, generator_file)
+    search = AGNet(space, directions_of(study), seed=seed, config=config, generator=generator)
     result = report_of(study, space, history=search_history(study, space, search))
     if output is None:
         click.echo(str(result))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from dataclasses import asdict
 from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from optuna_agnet.core.progress import progress_bar
 from optuna_agnet.generator.cache import kept
 from optuna_agnet.generator.files import Provenance, bundled, load_generator
 from optuna_agnet.generator.network import Generator, GeneratorConfig, valid_share
@@ -47,7 +48,7 @@ def pretrain(
         steps: Gradient steps; 2,000 take half a minute to one and a half on one core.
         seed: Of weights and data.
         holdout: Share of architectures, by key, that it never sees.
-        progress: Whether to show a bar.
+        progress: Whether to show a bar, or a line in the log where nobody watches (`optuna_agnet.core.progress`).
 
     Raises:
         ValueError: A number is out of range.
@@ -70,7 +71,7 @@ def pretrain(
     rows = torch.arange(steps * _BATCH).remainder(len(graphs)).view(steps, _BATCH)
     rng = torch.Generator().manual_seed(seed)
     title = f"pretraining {space.name}"
-    with tqdm(total=steps, desc=title, unit="step", disable=not progress) as bar:
+    with progress_bar(steps, title, "step", progress) as bar:
         watch = _Watch(trainer, steps, rng, bar)
         trainer.fit(data, rows, rng, watch)
     watch.finish()
@@ -81,7 +82,7 @@ def pretrain(
 class _Watch:
     """What follows each step: the learning rate of the next one, the bar, and which checkpoint is kept."""
 
-    def __init__(self, trainer: Trainer, steps: int, rng: torch.Generator, bar: tqdm) -> None:
+    def __init__(self, trainer: Trainer, steps: int, rng: torch.Generator, bar: Any) -> None:
         self.trainer, self.steps, self.rng, self.bar = trainer, steps, rng, bar
         self.keeps_best = trainer.generator.config.layers > 0
         self.best: tuple[float, dict[str, Tensor]] = (-1.0, {})

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.network import Size, Stem, classifier
-from optuna_agnet.modules.operations import OperationBuilder, apply_operation, build_operation
+from optuna_agnet.modules.operations import OperationBuilder, build_operation
 from optuna_agnet.spaces import Chain
 
 # Table 1: channels, layers, and the stride of the first of them, a stage.
@@ -160,7 +160,7 @@ class Layers(nn.Module):
         shapes: list[tuple[int, int, int]],
     ) -> None:
         super().__init__()
-        self.names, self.shapes = names, shapes
+        self.shapes = shapes
         pairs = zip(names, shapes, strict=True)
         self.operations = nn.ModuleList(
             build_operation(builders, name, *shape) for name, shape in pairs
@@ -168,9 +168,8 @@ class Layers(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C', H', W')
         """The last layer's output."""
-        layers = zip(self.names, self.operations, self.shapes, strict=True)
-        for name, operation, (_, channels, stride) in layers:
-            x = apply_operation(name, operation, x, channels, stride)
+        for operation in self.operations:
+            x = operation(x)
         return x
 
 

@@ -15,12 +15,7 @@ from torch import Tensor, nn
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.darts_operations import FactorizedReduce
 from optuna_agnet.modules.network import NetworkSize, Stem, classifier
-from optuna_agnet.modules.operations import (
-    OperationBuilder,
-    ReLUConvBN,
-    apply_operation,
-    build_operation,
-)
+from optuna_agnet.modules.operations import OperationBuilder, ReLUConvBN, build_operation
 from optuna_agnet.spaces import DartsCell, Stack
 
 
@@ -102,18 +97,18 @@ class DartsCellModule(nn.Module):
             [shrink(inputs[0], channels), _project(inputs[1], channels)]
         )
         params = space.to_params(space.canonical(arch))
-        self.nodes: list[list[tuple[int, str, int]]] = []  # (source, operation, stride), two a node
+        self.sources: list[int] = []  # of each operation, two a node
+        self.droppable: list[bool] = []
         self.operations = nn.ModuleDict()
         for node in range(2, space.nodes + 2):
             sources = [int(source) for source in str(params[f"node_{node}_inputs"]).split("_")]
-            pair = []
             for k, source in enumerate(sources):
                 name = str(params[f"node_{node}_op_{k}"])
                 stride = 2 if reduction and source < 2 else 1
                 built = build_operation(builders, name, channels, channels, stride)
                 self.operations[f"node_{node}_op_{k}"] = built
-                pair.append((source, name, stride))
-            self.nodes.append(pair)
+                self.sources.append(source)
+                self.droppable.append(not isinstance(built, nn.Identity))
 
     def forward(self, before: Tensor, x: Tensor, drop_path: float = 0.0) -> Tensor:
         """The cell's output (B, n C, H, W).
@@ -123,16 +118,15 @@ class DartsCellModule(nn.Module):
             x: Output of the previous cell.
             drop_path: Probability that an image loses an operation's result, in training.
         """
-        values = [pre(value) for pre, value in zip(self.preprocess, (before, x), strict=True)]
-        for node, pair in enumerate(self.nodes, start=2):
-            results = []
-            for k, (source, name, stride) in enumerate(pair):
-                operation = self.operations[f"node_{node}_op_{k}"]
-                y = apply_operation(name, operation, values[source], stride=stride)
-                if self.training and drop_path > 0 and not isinstance(operation, nn.Identity):
-                    y = _dropped(y, drop_path)
-                results.append(y)
-            values.append(results[0] + results[1])
+        values = [self.preprocess[0](before), self.preprocess[1](x)]
+        for k, operation in enumerate(self.operations.values()):
+            y = operation(values[self.sources[k]])
+            if self.training and drop_path > 0 and self.droppable[k]:
+                y = _dropped(y, drop_path)
+            if k % 2 == 0:  # the first of a node's two
+                values.append(y)
+            else:
+                values[-1] = values[-1] + y
         return torch.cat(values[2:], dim=1)
 
 
@@ -192,13 +186,15 @@ class DartsNetwork(nn.Module):
         """Logits (B, num_classes); in training with an auxiliary classifier, its logits as well."""
         before = self.stem[0](x)
         current = self.stem[1](before)
-        auxiliary = None
+        auxiliary: Tensor | None = None
         for i, cell in enumerate(self.cells):
             before, current = current, cell(before, current, self.drop_path)
-            if self.training and self.auxiliary_head is not None and i == self._last_reduction:
+            if self.auxiliary_head is not None and self.training and i == self._last_reduction:
                 auxiliary = self.auxiliary_head(current)
         logits: Tensor = self.head(current)
-        return logits if auxiliary is None else (logits, auxiliary)
+        if auxiliary is None:
+            return logits
+        return logits, auxiliary
 
 
 def darts_network(
@@ -262,7 +258,7 @@ def _project(c_in: int, c_out: int) -> nn.Module:
 def _dropped(x: Tensor, probability: float) -> Tensor:
     """``x`` (B, C, H, W) with whole images set to zero, the others scaled up."""
     keep = 1 - probability
-    mask = torch.empty(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(keep)
+    mask = x.new_empty([x.shape[0], 1, 1, 1]).bernoulli_(keep)
     return x * mask / keep
 
 

@@ -7,19 +7,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import reduce
-from operator import add
 
 from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.network import NetworkSize, classifier
-from optuna_agnet.modules.operations import (
-    OperationBuilder,
-    ReLUConvBN,
-    apply_operation,
-    build_operation,
-)
+from optuna_agnet.modules.operations import OperationBuilder, ReLUConvBN, build_operation
 from optuna_agnet.spaces import EdgeCell
 
 NAS_BENCH_201_SIZE = NetworkSize(channels=16, cells_per_stage=5, stages=3)
@@ -53,25 +46,26 @@ class EdgeCellModule(nn.Module):
         channels: int,
     ) -> None:
         super().__init__()
-        self.nodes = nodes
-        self.labels = dict(labels)
+        edges = [(i, j) for j in range(1, nodes) for i in range(j)]
+        self.edges = edges  # (source, target), in the order of the operations
         self.operations = nn.ModuleDict(
             {
-                edge: build_operation(builders, name, channels, channels)
-                for edge, name in labels.items()
+                f"op_{i}_{j}": build_operation(builders, labels[f"op_{i}_{j}"], channels, channels)
+                for i, j in edges
             }
         )
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
         """The cell's output."""
         values = [x]
-        for j in range(1, self.nodes):
-            values.append(reduce(add, [self._edge(i, j, values[i]) for i in range(j)]))
+        for k, operation in enumerate(self.operations.values()):
+            i, j = self.edges[k]
+            y = operation(values[i])
+            if i == 0:  # the first edge into node j
+                values.append(y)
+            else:
+                values[j] = values[j] + y
         return values[-1]
-
-    def _edge(self, i: int, j: int, x: Tensor) -> Tensor:
-        edge = f"op_{i}_{j}"
-        return apply_operation(self.labels[edge], self.operations[edge], x)
 
 
 class ResidualReduction(nn.Module):

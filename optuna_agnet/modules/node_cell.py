@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import reduce
-from operator import add
 
 import torch
 from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.network import NetworkSize, classifier
-from optuna_agnet.modules.operations import (
-    ConvBNReLU,
-    OperationBuilder,
-    apply_operation,
-    build_operation,
-)
+from optuna_agnet.modules.operations import ConvBNReLU, OperationBuilder, build_operation
 from optuna_agnet.spaces import NodeCell
 
 NAS_BENCH_101_SIZE = NetworkSize(channels=128, cells_per_stage=3, stages=3)
@@ -95,16 +88,13 @@ class NodeCellModule(nn.Module):
         self, arch: Architecture, builders: Mapping[str, OperationBuilder], c_in: int, c_out: int
     ) -> None:
         super().__init__()
-        self.labels = arch.nodes
-        self.channels = vertex_channels(arch, c_in, c_out)
+        self.channels = list(vertex_channels(arch, c_in, c_out))
         last = len(arch.nodes) - 1
-        self.sources = {
-            t: [s for s in range(1, t) if (s, t) in arch.edges] for t in range(1, last + 1)
-        }
+        self.edges = [(s, t) for t in range(1, last + 1) for s in range(t) if (s, t) in arch.edges]
         self.operations = nn.ModuleDict(
             {
                 f"vertex_{v}": build_operation(
-                    builders, self.labels[v], self.channels[v], self.channels[v]
+                    builders, arch.nodes[v], self.channels[v], self.channels[v]
                 )
                 for v in range(1, last)
             }
@@ -119,20 +109,38 @@ class NodeCellModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, c_in, H, W) -> (B, c_out, H, W)
         """The cell's output."""
-        last = len(self.labels) - 1
-        values: dict[int, Tensor] = {}
-        for v in range(1, last):
-            parts = [values[s][:, : self.channels[v]] for s in self.sources[v]]
-            total = self._add_projection(v, x, parts)
-            values[v] = apply_operation(self.labels[v], self.operations[f"vertex_{v}"], total)
-        joined = [values[s] for s in self.sources[last]]
-        return self._add_projection(last, x, [torch.cat(joined, dim=1)] if joined else [])
+        projected: dict[str, Tensor] = {}
+        for name, projection in self.projections.items():
+            projected[name] = projection(x)
+        values = [x]
+        for k, (name, operation) in enumerate(self.operations.items()):
+            channels = self.channels[k + 1]
+            read = [value[:, :channels] for value in self._inner_sources(k + 1, values)]
+            if name in projected:
+                read.append(projected[name])
+            values.append(operation(_sum(read)))
+        last = len(self.channels) - 1
+        joined = self._inner_sources(last, values)
+        read = [torch.cat(joined, dim=1)] if len(joined) > 0 else []
+        name = f"vertex_{last}"
+        if name in projected:
+            read.append(projected[name])
+        return _sum(read)
 
-    def _add_projection(self, v: int, x: Tensor, parts: list[Tensor]) -> Tensor:
-        name = f"vertex_{v}"
-        projected = [self.projections[name](x)] if name in self.projections else []
-        total: Tensor = reduce(add, parts + projected)
-        return total
+    def _inner_sources(self, v: int, values: list[Tensor]) -> list[Tensor]:
+        """The values that vertex v reads, without the cell's input, which it reads through a projection."""
+        read = []
+        for s, t in self.edges:
+            if t == v and s > 0:
+                read.append(values[s])
+        return read
+
+
+def _sum(values: list[Tensor]) -> Tensor:
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total
 
 
 def most_feeders(space: NodeCell) -> int:

@@ -12,6 +12,10 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.parameter import is_lazy
+
+_SIDE = 8  # of the images on which an operation is tried
 
 OperationBuilder: TypeAlias = Callable[..., nn.Module]
 """``builder(c_in, c_out)`` gives a module (B, c_in, H, W) -> (B, c_out, H, W).
@@ -151,7 +155,7 @@ def operation_builders(
 def build_operation(
     builders: Mapping[str, OperationBuilder], name: str, *arguments: int
 ) -> nn.Module:
-    """The module of operation ``name``.
+    """The module of operation ``name``, tried once for what it gives.
 
     Args:
         builders: A builder for every operation.
@@ -160,6 +164,7 @@ def build_operation(
 
     Raises:
         TypeError: The builder takes other arguments, or gave something other than a module.
+        ValueError: The module gives another shape, or changes its input in place.
 
     Example:
         >>> build_operation(BUILT_IN, "maxpool3x3", 4, 4).kernel_size
@@ -177,50 +182,38 @@ def build_operation(
     module = builders[name](*arguments)
     if not isinstance(module, nn.Module):
         raise TypeError(f"the builder of operation {name!r} gave {module!r}, not a torch.nn.Module")
+    _check_result(name, module, *arguments)
     return module
 
 
-def apply_operation(
-    name: str, operation: nn.Module, x: Tensor, channels: int | None = None, stride: int = 1
-) -> Tensor:
-    """``operation(x)``, checked: a wrong shape would broadcast silently where values are summed.
+def _check_result(name: str, module: nn.Module, c_in: int, c_out: int, stride: int = 1) -> None:
+    """Refuse a module that gives another shape, which could broadcast silently where values are summed.
 
-    Args:
-        name: The operation's name, for the message.
-        operation: Its module.
-        x: (B, C, H, W).
-        channels: Channels that it must give; None: as many as ``x`` has.
-        stride: What height and width must be divided by, rounded up.
-
-    Returns:
-        (B, channels, ceil(H / stride), ceil(W / stride)).
+    It is tried once, here, on images and weights without data: a check in ``forward`` would be in the way of
+    TorchScript and torch.fx. What can't be computed without data (or on 8 x 8 pixels) is left to the first real images.
 
     Raises:
-        ValueError: The result has another shape, or ``x`` was changed.
-
-    Example:
-        >>> import torch
-        >>> apply_operation("none", Zero(), torch.ones(1, 2, 3, 3)).shape
-        torch.Size([1, 2, 3, 3])
+        ValueError: The result has another shape, or the input was changed.
     """
-    before = _version(x)
-    y: Tensor = operation(x)
-    if _version(x) != before:
+    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    if any(is_lazy(tensor) for tensor in state.values()):
+        return
+    with torch.inference_mode(False), torch.no_grad():
+        x = torch.empty(2, c_in, _SIDE, _SIDE, device="meta")
+        before = x._version
+        try:
+            y = functional_call(module, {k: v.to("meta") for k, v in state.items()}, (x,))
+        except Exception:
+            return
+    if x._version != before:
         raise ValueError(
             f"operation {name!r} changed its input in place, which other operations read too: let it begin with"
             " something else, or without inplace=True"
         )
-    batch, c_in, *sides = x.shape
-    expected = (batch, c_in if channels is None else channels, *(-(-s // stride) for s in sides))
-    if y.shape != expected:
+    side = -(-_SIDE // stride)
+    if y.shape != (2, c_out, side, side):
         raise ValueError(
             f"operation {name!r} turned shape {tuple(x.shape)} into {tuple(y.shape)} instead of "
-            f"{expected}: it must give c_out channels and divide height and width by its stride, "
+            f"{(2, c_out, side, side)}: it must give c_out channels and divide height and width by its stride, "
             "rounded up (padding kernel // 2)"
         )
-    return y
-
-
-def _version(x: Tensor) -> int:
-    """How often a tensor was changed in place, where torch counts that."""
-    return 0 if torch.compiler.is_compiling() or x.is_inference() else x._version

@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.core.deprecation import accepts_old_names
+from optuna_agnet.core.progress import LOGGER
 from optuna_agnet.core.seeds import Stream, check_seed, seed_from
 from optuna_agnet.core.validation import check_type
 from optuna_agnet.generator.checkpoints import ArtifactStore, Checkpoints
@@ -321,6 +322,9 @@ class AGNetSampler(BaseSampler):
                 with suppress(Exception):  # the storage may be gone; the first error tells why
                     storage_view.claim(study, trial, None)
                 raise
+        LOGGER.debug(
+            "Trial %d: an architecture from %s in %.3f s", trial.number, picked.source, seconds
+        )
         return self._space.row_to_params(picked.row)
 
     def _claim(

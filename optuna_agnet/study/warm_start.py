@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from optuna_agnet.core.progress import LOGGER
 from optuna_agnet.search import Observations
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.storage_view import StudyState
@@ -55,6 +56,7 @@ def _read_source(study: Study, space: SearchSpace) -> Source | None:
     except ValueError as error:
         raise ValueError(f"the source study '{study.study_name}' does not fit: {error}") from None
     if len(observations):
+        LOGGER.info("Warm start: %d results of the study '%s'", len(observations), study.study_name)
         return Source(study.study_name, directions_of(study), observations)
     if study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise ValueError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
@@ -31,6 +33,14 @@ SPEC.loader.exec_module(agnet_ray)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
 QUICK = AGNetConfig(n_startup=4, retrain_every=4, samples_per_attempt=(64,), pool_size=32)
+
+
+CHECK = "TUNE_DISABLE_STRICT_METRIC_CHECKING"
+
+
+@pytest.fixture(autouse=True)
+def _no_strict_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CHECK, "1")
 
 
 def new_search(**arguments: object) -> agnet_ray.AGNetSearch:
@@ -107,6 +117,61 @@ def test_too_slow_failed_and_unmeasured_trials() -> None:
     assert [constraints_of(t) for t in search.study.trials] == [{"latency_ms": 3.0}, {}, {}, {}]
 
 
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("result", "state"),
+    [
+        ({"latency_ms": 5.0}, TrialState.PRUNED),  # too slow, not trained
+        ({"latency_ms": 5.0, "accuracy": NAN}, TrialState.PRUNED),  # the same, said as NaN
+        ({"latency_ms": 1.0, "accuracy": NAN}, TrialState.FAIL),  # diverged
+        ({"accuracy": "high"}, TrialState.FAIL),
+        ({"accuracy": None}, TrialState.FAIL),
+        ({"latency_ms": 1.0}, TrialState.PRUNED),
+        ({"latency_ms": 5.0, "accuracy": 1.0}, TrialState.COMPLETE),  # trained all the same
+    ],
+)
+@pytest.mark.parametrize("metrics", ["accuracy", ["accuracy", "size"]])
+def test_every_result_ends_its_trial(
+    result: dict[str, object], state: TrialState, metrics: str | list[str]
+) -> None:
+    several = isinstance(metrics, list)
+    search = new_search(
+        limits={"latency_ms": 2.0}, metric=metrics, mode=["max", "min"] if several else "max"
+    )
+    search.suggest("a")
+    result = {**result, **({"size": 1.0} if several and "accuracy" in result else {})}
+    search.on_trial_result("a", {**result, "training_iteration": 1})
+    search.on_trial_complete("a", result)
+    (trial,) = search.study.trials
+    assert trial.state == state
+    assert all(value == value for value in trial.intermediate_values.values())
+    assert constraints_of(trial) == (
+        {"latency_ms": result["latency_ms"] - 2.0} if "latency_ms" in result else {}
+    )
+    search.suggest("b")
+
+
+def test_values_on_the_way_reach_the_study() -> None:
+    search = new_search()
+    search.suggest("a")
+    for step, accuracy in enumerate((0.1, NAN, 0.3), start=1):
+        search.on_trial_result("a", {"accuracy": accuracy, "training_iteration": step})
+    assert search.study.trials[0].intermediate_values == {1: 0.1, 3: 0.3}
+
+
+def test_says_what_to_do_about_tunes_own_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CHECK)
+    with pytest.warns(UserWarning, match=CHECK):
+        new_search(limits={"latency_ms": 2.0})
+    for value in "01":  # either is an answer
+        monkeypatch.setenv(CHECK, value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            new_search(limits={"latency_ms": 2.0})
+
+
 def test_goes_on_from_a_file(tmp_path: Path) -> None:
     search, again = new_search(), new_search()
     for number in range(6):
@@ -118,7 +183,27 @@ def test_goes_on_from_a_file(tmp_path: Path) -> None:
     assert again.suggest("6") == search.suggest("6")
 
 
+@pytest.fixture
+def cluster() -> Iterator[None]:
+    ray.init(
+        num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False
+    )
+    yield
+    ray.shutdown()
+
+
+def run_tune(
+    train: Callable[[dict], dict], search: agnet_ray.AGNetSearch, folder: Path, trials: int
+) -> tune.ResultGrid:
+    return tune.Tuner(
+        train,
+        tune_config=tune.TuneConfig(search_alg=search, num_samples=trials, max_concurrent_trials=2),
+        run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
+    ).fit()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
 def test_a_real_run(tmp_path: Path) -> None:
     space = SPACE
 
@@ -130,20 +215,42 @@ def test_a_real_run(tmp_path: Path) -> None:
         }
 
     search = new_search(limits={"latency_ms": 3.0})
-    ray.init(
-        num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False
-    )
-    try:
-        results = tune.Tuner(
-            train,
-            tune_config=tune.TuneConfig(search_alg=search, num_samples=12, max_concurrent_trials=2),
-            run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
-        ).fit()
-    finally:
-        ray.shutdown()
+    results = run_tune(train, search, tmp_path, trials=12)
     assert len(results) == 12
     assert not results.errors
     assert len({str(SPACE.from_params(t.params)) for t in search.study.trials}) == 12
     assert all(t.state == TrialState.COMPLETE for t in search.study.trials)
     best = best_trials(search.study)[0]
     assert constraints_of(best)["latency_ms"] <= 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_a_real_run_with_slow_diverging_and_breaking_trials_ends(tmp_path: Path) -> None:
+    space = SPACE
+
+    def train(config: dict) -> dict:
+        cell = str(space.from_params(config))
+        latency, pools = cell.count("conv"), cell.count("pool")
+        if latency > 2:
+            return {"latency_ms": latency}  # too slow to be worth its training
+        if pools > 2:
+            raise RuntimeError("out of memory")
+        return {"accuracy": float("nan") if pools > 1 else latency, "latency_ms": latency}
+
+    def expected(cell: str) -> TrialState:
+        if cell.count("conv") > 2:
+            return TrialState.PRUNED
+        return TrialState.FAIL if cell.count("pool") > 1 else TrialState.COMPLETE
+
+    search = new_search(limits={"latency_ms": 2.0})
+    results = run_tune(train, search, tmp_path, trials=24)
+    assert len(results) == len(search.study.trials) == 24
+    for trial in search.study.trials:
+        assert trial.state == expected(str(SPACE.from_params(trial.params)))
+    assert {t.state for t in search.study.trials} == {
+        TrialState.PRUNED,
+        TrialState.FAIL,
+        TrialState.COMPLETE,
+    }
+    assert best_trials(search.study)[0].value == 2

@@ -116,16 +116,11 @@ def test_an_unknown_operation_is_refused_whatever_the_cell() -> None:
         build_model(space, space.parse("|none~0|+|none~0|none~1|"))
 
 
-def test_an_operation_of_wrong_shape_is_named(images: Tensor) -> None:
+def test_an_operation_of_wrong_shape_is_named() -> None:
     space = EdgeCell(nodes=2, ops=("none", "narrow"))
-    model = build_model(
-        space,
-        space.parse("|narrow~0|"),
-        ops={"narrow": lambda c_in, c_out: nn.Conv2d(c_in, 1, 1)},
-        in_channels=1,
-    )
+    narrow = {"narrow": lambda c_in, c_out: nn.Conv2d(c_in, 1, 1)}
     with pytest.raises(ValueError, match="'narrow' turned shape"):
-        model(images)
+        build_model(space, space.parse("|narrow~0|"), ops=narrow, in_channels=1)
 
 
 def test_an_architecture_of_another_space_is_refused(nb201: EdgeCell, nb101: NodeCell) -> None:

@@ -4,19 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from optuna_agnet.modules.operations import (
-    BUILT_IN,
-    Zero,
-    apply_operation,
-    build_operation,
-    operation_builders,
-)
+from optuna_agnet.modules.operations import BUILT_IN, Zero, build_operation, operation_builders
+
+
+def built(module: nn.Module) -> nn.Module:
+    """The module as an operation of two channels."""
+    return build_operation({"act": lambda c_in, c_out: module}, "act", 2, 2)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_operations_keep_the_shape(name: str) -> None:
     x = torch.randn(2, 6, 5, 7)
-    assert apply_operation(name, build_operation(BUILT_IN, name, 6, 6), x).shape == x.shape
+    assert build_operation(BUILT_IN, name, 6, 6)(x).shape == x.shape
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -75,13 +74,46 @@ def test_builders_are_functions_by_name(ops: object, message: str) -> None:
 
 
 def test_an_operation_that_changes_its_input_is_named() -> None:
-    x = torch.ones(1, 2, 3, 3)
     for inplace in (nn.ReLU(inplace=True), nn.Sequential(nn.ReLU(inplace=True), nn.Identity())):
-        with pytest.raises(ValueError, match="'act' changed its input in place"):
-            apply_operation("act", inplace, x)
-    apply_operation("act", nn.Sequential(nn.Identity(), nn.BatchNorm2d(2), nn.ReLU(True)), x)
+        for mode in (torch.inference_mode, torch.enable_grad):
+            with pytest.raises(ValueError, match="'act' changed its input in place"), mode():
+                built(inplace)
+    built(nn.Sequential(nn.Identity(), nn.BatchNorm2d(2), nn.ReLU(True)))
     with torch.inference_mode():
-        apply_operation("act", nn.ReLU(), torch.ones(1, 2, 3, 3))
+        built(nn.ReLU())
+
+
+class Counting(nn.Module):
+    """Counts its calls in a buffer and draws random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: torch.Tensor
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls.add_(1)
+        return x + torch.randn_like(x)
+
+
+def test_being_tried_leaves_no_trace_in_a_module_or_in_torchs_generator() -> None:
+    before = torch.get_rng_state()
+    norm, counting = nn.BatchNorm2d(2).eval(), Counting()
+    built(nn.Sequential(norm, counting))
+    assert norm.num_batches_tracked == counting.calls == 0  # type: ignore[comparison-overlap]
+    assert not norm.training
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class ReadsNumbers(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * float(x.max())
+
+
+@pytest.mark.parametrize("module", [ReadsNumbers(), nn.LazyConv2d(2, 1), nn.LayerNorm([2, 32, 32])])
+def test_what_needs_real_images_is_left_to_them(module: nn.Module) -> None:
+    x = torch.randn(1, 2, 32, 32)
+    assert built(module)(x).shape == x.shape
 
 
 def test_builder_must_give_a_module() -> None:
@@ -94,4 +126,11 @@ def test_builder_must_give_a_module() -> None:
 )
 def test_a_wrong_shape_is_refused_with_the_operation_name(module: nn.Module) -> None:
     with pytest.raises(ValueError, match=r"'mine' turned shape \(2, 4, 8, 8\)"):
-        apply_operation("mine", module, torch.zeros(2, 4, 8, 8))
+        build_operation({"mine": lambda c_in, c_out: module}, "mine", 4, 4)
+
+
+def test_a_stride_is_expected_where_it_is_asked_for() -> None:
+    builders = {"mine": lambda c_in, c_out, stride: nn.Conv2d(c_in, c_out, 3, 2, 1)}
+    build_operation(builders, "mine", 4, 6, 2)
+    with pytest.raises(ValueError, match=r"\(2, 6, 4, 4\) instead of \(2, 6, 8, 8\)"):
+        build_operation(builders, "mine", 4, 6, 1)

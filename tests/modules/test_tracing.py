@@ -1,0 +1,79 @@
+"""Every image network goes through TorchScript and torch.fx, and computes there what it computes in PyTorch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from optuna_agnet import build_model, spaces
+from optuna_agnet.spaces import Chain, DartsCell, EdgeCell, NodeCell, SearchSpace
+
+SMALL = {"channels": 4, "cells_per_stage": 1, "stages": 2}
+SETTINGS: dict[str, dict[str, object]] = {
+    "nas_bench_201": SMALL,
+    "nas_bench_101": SMALL,
+    "darts": {**SMALL, "auxiliary": True, "drop_path": 0.2},
+    "fbnet": {"channels": 4},
+}
+OWN_SPACES: list[SearchSpace] = [
+    Chain(layers=[("conv", "skip")] * 3),
+    EdgeCell(nodes=3, ops=("conv", "none")),
+    NodeCell(max_nodes=4, ops=("conv", "maxpool3x3")),
+    DartsCell(nodes=2, ops=("conv", "skip_connect")),
+]
+
+
+def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+    return nn.Conv2d(c_in, c_out, 3, stride, 1)
+
+
+def trained(model: nn.Module) -> nn.Module:
+    """With statistics of batch normalisation that are not trivial."""
+    for _ in range(2):
+        model(torch.randn(8, 3, 16, 16))
+    return model.eval()
+
+
+def models(preset: str, count: int) -> list[nn.Module]:
+    space: SearchSpace = getattr(spaces, preset)()
+    torch.manual_seed(0)
+    settings = SETTINGS[preset]
+    return [
+        trained(build_model(space, space.random_architecture(seed), **settings))  # type: ignore[arg-type]
+        for seed in range(count)
+    ]
+
+
+def same(model: nn.Module, other: nn.Module) -> None:
+    images = torch.randn(5, 3, 16, 16)
+    with torch.no_grad():
+        expected, found = model(images), other(images)
+    assert isinstance(expected, Tensor)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("preset", SETTINGS)
+@pytest.mark.parametrize("trace", [torch.jit.script, torch.fx.symbolic_trace])
+@pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
+def test_a_benchmarks_network(preset: str, trace: object) -> None:
+    for model in models(preset, 3):
+        same(model, trace(model))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("space", OWN_SPACES, ids=lambda space: type(space).__name__)
+@pytest.mark.parametrize("trace", [torch.jit.script, torch.fx.symbolic_trace])
+@pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
+def test_a_network_of_ones_own_operations(space: SearchSpace, trace: object) -> None:
+    ops = {"conv": conv} | ({"skip": conv} if isinstance(space, Chain) else {})
+    for seed in range(3):
+        model = build_model(space, space.random_architecture(seed), ops=ops, channels=4, stages=2)
+        same(trained(model), trace(model))  # type: ignore[operator]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
+def test_a_scripted_darts_network_trains_with_both_heads() -> None:
+    (model,) = models("darts", 1)
+    scripted = torch.jit.script(model.train())
+    logits, auxiliary = scripted(torch.randn(4, 3, 16, 16))
+    assert logits.shape == auxiliary.shape == (4, 10)
