@@ -19,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
-from optuna_agnet import AGNetSampler, load_generator, spaces
+from optuna_agnet import AGNetSampler, build_model, load_generator, spaces
 from optuna_agnet.cli import main
 from optuna_agnet.cli.inputs import PRESETS
 from optuna_agnet.generator import Generator, pretraining, save_generator
@@ -221,6 +221,79 @@ def test_onnx_runs_for_any_batch(tmp_path: Path) -> None:
     session = runtime.InferenceSession(str(file))
     (logits,) = session.run(["logits"], {"images": torch.zeros(3, 1, 8, 8).numpy()})
     assert logits.shape == (3, 5)
+
+
+TRAINED = """
+from torch import nn
+from optuna_agnet import build_model, spaces
+
+SPACE = spaces.EdgeCell(nodes=3, ops=("conv7", "skip_connect"))
+OPS = {"conv7": lambda c_in, c_out: nn.Conv2d(c_in, c_out, 7, padding=3)}
+
+
+def build(arch):
+    model = build_model(SPACE, arch, ops=OPS, in_channels=1, channels=3, cells_per_stage=1, stages=1)
+    return nn.Sequential(model, nn.Softmax(1))
+
+
+def words(arch):
+    return str(arch)
+"""
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a space and operations of one's own."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file = tmp_path / f"trained_{tmp_path.name.replace('-', '_')}.py"
+    file.write_text(TRAINED)
+    return file
+
+
+CONV7 = ("--architecture", "|conv7~0|+|skip_connect~0|conv7~1|", "--to", "pytorch")
+
+
+def test_export_takes_trained_weights_and_ones_own_operations(trained: Path) -> None:
+    space = spaces.EdgeCell(nodes=3, ops=("conv7", "skip_connect"))
+    ops = {"conv7": lambda c_in, c_out: torch.nn.Conv2d(c_in, c_out, 7, padding=3)}
+    size = {"channels": 4, "cells_per_stage": 1, "stages": 2, "in_channels": 1, "num_classes": 5}
+    model = build_model(space, space.parse(CONV7[1]), ops=ops, **size)  # type: ignore[arg-type]
+    model(torch.randn(8, 1, 8, 8))  # statistics of batch normalisation
+    weights, file = trained.with_suffix(".pt"), trained.with_suffix(".pt2")
+    torch.save(model.state_dict(), weights)
+    own = ("--space", f"{trained}:SPACE", "-o", file, "--weights", weights)
+    arguments = ("export", *CONV7, *own, *SMALL, "--ops", f"{trained}:OPS")
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    images = torch.randn(3, 1, 8, 8)
+    torch.testing.assert_close(
+        torch.export.load(file).module()(images), model.eval()(images), rtol=1e-4, atol=1e-5
+    )
+    assert "are another network's: 'stem.0.weight' is of shape (4, 1, 3, 3) there" in fails(
+        run(*arguments, "--channels", 6), 1
+    )
+    assert "unknown operation 'conv7'" in fails(run(*arguments[:-2]), 1)
+
+
+def test_export_takes_a_network_of_ones_own(trained: Path) -> None:
+    file = trained.with_suffix(".pt2")
+    own = ("--space", f"{trained}:SPACE", "-o", file, "--image", 1, 8, 8, "--build")
+    result = run("export", *CONV7, *own, f"{trained}:build")
+    assert result.exit_code == 0, result.output
+    chances = torch.export.load(file).module()(torch.randn(3, 1, 8, 8))
+    assert chances.shape == (3, 10)
+    torch.testing.assert_close(chances.sum(1), torch.ones(3))
+    assert "makes the whole network" in fails(
+        run("export", *CONV7, *own, f"{trained}:build", "--classes", 5), 2
+    )
+    for wrong in ("words", "OPS"):
+        assert "no function that makes" in fails(
+            run("export", *CONV7, *own, f"{trained}:{wrong}"), 1
+        )
+    assert "is not FILE.py:NAME" in fails(run("export", *CONV7, *own, "build"), 2)
+    assert "go with --to pytorch" in fails(
+        run("export", *CONV7[:2], *own[:2], "--weights", file), 2
+    )
 
 
 # -- generators and search ---------------------------------------------------------------------------------------------

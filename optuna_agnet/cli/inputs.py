@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,19 @@ class SpaceType(click.ParamType):  # type: ignore[type-arg]  # generic in new ve
         return found
 
 
-def imported(value: str, known: Iterable[str]) -> Any:
+class ImportedType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """FILE.py:NAME or MODULE:NAME, imported."""
+
+    name = "file.py:name"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Text to object; a usage error where there is none."""
+        return imported(value, ()) if isinstance(value, str) else value
+
+
+def imported(value: str, known: Collection[str]) -> Any:
     """What FILE.py:NAME or MODULE:NAME stands for; ``known`` are the names that could have been given instead.
 
     Raises:
@@ -55,9 +67,8 @@ def imported(value: str, known: Iterable[str]) -> Any:
     """
     home, colon, name = value.rpartition(":")
     if not colon:
-        raise click.BadParameter(
-            f"'{value}' is neither one of {', '.join(sorted(known))} nor FILE.py:NAME or MODULE:NAME"
-        )
+        others = f"neither one of {', '.join(sorted(known))} nor" if known else "not"
+        raise click.BadParameter(f"'{value}' is {others} FILE.py:NAME or MODULE:NAME")
     module = _file_module(Path(home)) if home.endswith(".py") else _module(home, Path.cwd())
     if not hasattr(module, name):
         raise click.BadParameter(f"'{home}' has no '{name}'")

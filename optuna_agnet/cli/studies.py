@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from optuna_agnet.cli.inputs import (
+    ImportedType,
     generator_option,
     given_generator,
     load_study,
@@ -19,6 +20,7 @@ from optuna_agnet.spaces import SearchSpace
 
 if TYPE_CHECKING:
     import optuna
+    import torch
     from optuna.trial import FrozenTrial
 
     from optuna_agnet.core.architecture import Architecture
@@ -94,7 +96,7 @@ def report(
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write."
 )
-@click.option("--classes", type=click.IntRange(1), metavar="N", default=10, show_default=True)
+@click.option("--classes", type=click.IntRange(1), metavar="N", help="Default: 10.")
 @click.option(
     "--image",
     type=(click.IntRange(1), click.IntRange(1), click.IntRange(1)),
@@ -113,6 +115,20 @@ def report(
     "--cells", type=click.IntRange(1), metavar="N", help="A stage. Default: the benchmark's."
 )
 @click.option("--stages", type=click.IntRange(1), metavar="N", help="Default: the benchmark's.")
+@click.option(
+    "--ops", type=ImportedType(), help="Your operations, FILE.py:NAME: a dict of builders."
+)
+@click.option(
+    "--build",
+    type=ImportedType(),
+    help="Your network, FILE.py:NAME: a function of an architecture; sizes are up to it.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Of a training: what torch.save(model.state_dict(), FILE) wrote, or .safetensors.",
+)
 def export(
     storage: str | None,
     name: str | None,
@@ -121,16 +137,20 @@ def export(
     space: SearchSpace | None,
     form: str,
     output: Path | None,
-    classes: int,
+    classes: int | None,
     image: tuple[int, int, int],
     channels: int | None,
     cells: int | None,
     stages: int | None,
+    ops: object,
+    build: object,
+    weights: Path | None,
 ) -> None:
     """Write an architecture as text, PyTorch or ONNX.
 
     STORAGE is a URL such as sqlite:///nas.db, or a journal file. PyTorch means a program that torch.export.load reads
-    (.pt2). Networks are built in the benchmark's skeleton and carry PyTorch's initial weights: train them.
+    (.pt2). Networks are built in the benchmark's skeleton, or by --build, and carry PyTorch's initial weights where no
+    --weights are given. Give the sizes of the training as well, such as --channels.
     """
     if (storage is None) == (architecture is None):
         raise click.UsageError("give either STORAGE or --architecture")
@@ -141,24 +161,44 @@ def export(
     else:
         space, arch = _from_study(str(storage), name, trial, space)
     if form == "genotype":
+        if weights or ops or build:
+            raise click.UsageError("--weights, --ops and --build go with --to pytorch or onnx")
         _write(f"{arch}\n", output)
         return
     if output is None:
         raise click.UsageError(f"--to {form} needs --output")
     from optuna_agnet import build_model
-    from optuna_agnet.modules.export import export_onnx, export_pytorch
+    from optuna_agnet.modules.export import export_onnx, export_pytorch, load_weights
 
-    model = build_model(
-        space,
-        arch,
-        num_classes=classes,
-        in_channels=image[0],
-        channels=channels,
-        cells_per_stage=cells,
-        stages=stages,
-    )
+    given: dict[str, object] = {
+        "num_classes": classes,
+        "channels": channels,
+        "cells_per_stage": cells,
+        "stages": stages,
+        "ops": ops,
+    }
+    if build is None:
+        model = build_model(space, arch, in_channels=image[0], **given)  # type: ignore[arg-type]
+    elif any(value is not None for value in given.values()):
+        raise click.UsageError(
+            "--build makes the whole network: leave out --ops, --classes and sizes"
+        )
+    else:
+        model = _own_network(build, arch)
+    if weights is not None:
+        load_weights(model, weights)
     (export_onnx if form == "onnx" else export_pytorch)(model, output, image)
     click.echo(f"{arch}\nwritten to {output}")
+
+
+def _own_network(build: object, arch: Architecture) -> torch.nn.Module:
+    """What a function of one's own makes of an architecture."""
+    from torch import nn
+
+    model = build(arch) if callable(build) else None
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"--build {build!r} is no function that makes a torch.nn.Module of it")
+    return model
 
 
 def _write(text: str, output: Path | None) -> None:
