@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
-from tqdm import tqdm
 
+from optuna_agnet.core.progress import LOGGER
 from optuna_agnet.core.version import VERSION
 from optuna_agnet.generator.files import load_generator, save_generator
 from optuna_agnet.generator.network import Generator, GeneratorConfig
@@ -67,7 +67,7 @@ def _lock(path: Path, stack: ExitStack) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(FileLock(path.with_suffix(".lock")))
     except (OSError, NotImplementedError) as error:
-        tqdm.write(_not_kept(path, error), file=sys.stderr)
+        _warn_of_not_keeping(path, error)
         return False
     return True
 
@@ -78,14 +78,15 @@ def _keep(generator: Generator, path: Path) -> None:
         save_generator(generator, whole)
         whole.replace(path)
     except (OSError, ValueError) as error:
-        tqdm.write(_not_kept(path, error), file=sys.stderr)
+        _warn_of_not_keeping(path, error)
     else:
-        message = f"optuna_agnet: the generator of '{generator.space.name}' is kept in {path}"
-        tqdm.write(message, file=sys.stderr)
+        LOGGER.info("the generator of '%s' is kept in %s", generator.space.name, path)
 
 
-def _not_kept(path: Path, error: Exception) -> str:
-    return (
-        f"optuna_agnet: pretrained generators can't be kept in {path.parent} ({error}), so every process pretrains"
-        " anew; set OPTUNA_AGNET_CACHE to a folder that can be written"
+def _warn_of_not_keeping(path: Path, error: Exception) -> None:
+    warnings.warn(
+        f"pretrained generators can't be kept in {path.parent} ({error}), so every process pretrains"
+        " anew; set OPTUNA_AGNET_CACHE to a folder that can be written",
+        UserWarning,
+        stacklevel=2,
     )
