@@ -24,9 +24,9 @@ LEARN, TEST = train_test_split(ROWS, test_size=0.3, random_state=0, stratify=LAB
 TRAIN, VALID = train_test_split(LEARN, test_size=0.3, random_state=0, stratify=LABELS[LEARN])
 
 
-def train(arch: Architecture, rows: np.ndarray, epochs: int) -> torch.nn.Module:
+def train(arch: Architecture, rows: np.ndarray, epochs: int, channels: int = 8) -> torch.nn.Module:
     torch.manual_seed(0)
-    model = build_model(SPACE, arch, in_channels=1, channels=8, cells_per_stage=1, stages=2)
+    model = build_model(SPACE, arch, in_channels=1, channels=channels, cells_per_stage=1, stages=2)
     optimizer = torch.optim.Adam(model.parameters())
     steps = len(rows) // 64
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, epochs * steps)

@@ -54,6 +54,22 @@ def test_train_digits_resumes_and_draws(tmp_path: Path) -> None:
     assert "<html" in (tmp_path / "here" / "best_cell.html").read_text()[:200]
 
 
+@pytest.mark.slow
+def test_int8_keeps_the_accuracy_and_makes_files_smaller(tmp_path: Path) -> None:
+    pytest.importorskip("torchao", reason="needs pip install torchao")
+    pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
+    pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+    output = run("int8.py", "--epochs", "2", "--folder", "here", cwd=tmp_path)
+    found = re.findall(r"^(\S+) +([\d.]+)% +([\d,]+) kB$", output, re.MULTILINE)
+    accuracy = {name: float(value) for name, value, _ in found}
+    size = {name: float(value.replace(",", "")) for name, _, value in found}
+    for suffix, share in (("onnx", 0.4), ("pt2", 0.7)):  # a PyTorch program's text is larger
+        plain, small = f"cell.{suffix}", f"cell_int8.{suffix}"
+        assert accuracy[plain] > 70
+        assert abs(accuracy[small] - accuracy[plain]) < 3
+        assert size[small] < share * size[plain]
+
+
 def test_own_space(tmp_path: Path) -> None:
     output = run("own_space.py", "--trials", "5", cwd=tmp_path)
     assert "5 trials in NodeCell" in output

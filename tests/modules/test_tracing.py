@@ -71,6 +71,24 @@ def test_a_network_of_ones_own_operations(space: SearchSpace, trace: object) -> 
         same(trained(model), trace(model))  # type: ignore[operator]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torch_fx_takes_a_cell_to_eight_bits() -> None:
+    quantize_fx = pytest.importorskip("torch.ao.quantization.quantize_fx")
+    mapping = torch.ao.quantization.get_default_qconfig_mapping("onednn")
+    (model,) = models("nas_bench_201", 1)
+    images = torch.randn(64, 3, 16, 16)
+    prepared = quantize_fx.prepare_fx(model, mapping, (images,))
+    prepared(images)
+    small = quantize_fx.convert_fx(prepared)
+    with torch.no_grad():
+        expected, found = model(images), small(images)
+    assert (found - expected).norm() < 0.2 * expected.norm()
+    assert any(
+        "Quantized" in type(part).__name__ or "quantized" in type(part).__module__
+        for part in small.modules()
+    )
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
 def test_a_scripted_darts_network_trains_with_both_heads() -> None:
     (model,) = models("darts", 1)
