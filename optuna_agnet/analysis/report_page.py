@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna_agnet.analysis.figures.style import on_any_page
+from optuna_agnet.core.html import html_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -40,7 +41,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A study's report. ``print`` gives its Markdown without pictures; a notebook shows the HTML.
+    """A study's report. ``print`` gives its Markdown without pictures; a notebook shows all of it.
 
     Args:
         title: Its heading.
@@ -87,17 +88,23 @@ class Report:
             "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
             "<meta name='viewport' content='width=device-width'>",
             f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head><body>",
-            f"<h1>{html.escape(self.title)}</h1>",
+            *self._html_sections(),
+            *self._html_figures(),
+            "</body></html>",
         ]
+        return "\n".join(parts)
+
+    def _html_sections(self) -> list[str]:
+        parts = [f"<h1>{html.escape(self.title)}</h1>"]
         for section in self.sections:
             parts.append(f"<h2>{html.escape(section.title)}</h2>")
             if section.rows:
-                parts.append(_html_table(section))
+                parts.append(html_table(section.rows, section.header))
             if section.note:
                 parts.append(f"<p class='note'>{html.escape(section.note)}</p>")
             if section.picture:
                 parts.append(f"<div class='wide'>{section.picture}</div>")
-        return "\n".join([*parts, *self._html_figures(), "</body></html>"])
+        return parts
 
     def _html_figures(self) -> list[str]:
         parts = ["<h2>Figures</h2>"] if self.figures else []
@@ -111,7 +118,19 @@ class Report:
         return parts
 
     def _repr_html_(self) -> str:
-        return self.html
+        return "\n".join(["<div>", *self._html_sections(), "</div>"])
+
+    def _ipython_display_(self) -> None:
+        """In a notebook, the tables and pictures and then the figures, for which plotly loads its own script once."""
+        from IPython import get_ipython
+        from IPython.display import HTML, display
+
+        if getattr(get_ipython(), "kernel", None) is None:  # IPython in a terminal
+            print(self)
+            return
+        display(HTML(self._repr_html_()))
+        for figure in self.figures.values():
+            display(on_any_page(type(figure)(figure)))
 
     def save(self, path: str | Path) -> None:
         """Write it to a file: HTML for ``.html``; Markdown for ``.md``, with pictures beside it as ``.svg``.
@@ -142,13 +161,3 @@ def plain(text: str) -> str:
 def _markdown_table(section: Section) -> str:
     lines = [section.header, tuple("---" for _ in section.header), *section.rows]
     return "\n".join("| " + " | ".join(map(plain, line)) + " |" for line in lines)
-
-
-def _html_table(section: Section) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
-    rows = [
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in section.rows
-    ]
-    shown = f"<tr>{head}</tr>" if any(section.header) else ""
-    return "<table>" + shown + "\n".join(rows) + "</table>"

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import import_module
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,12 @@ class Architecture:
 
     def __str__(self) -> str:
         return self.text or f"{','.join(self.nodes)} {' '.join(f'{i}>{j}' for i, j in self.edges)}"
+
+    def _repr_html_(self) -> str:
+        figures = import_module(
+            "optuna_agnet.visualization"
+        )  # by name: nothing here needs it otherwise
+        return f"<div style='overflow-x: auto'>{figures.architecture_svg(self)}</div>"
 
     @property
     def key(self) -> str:

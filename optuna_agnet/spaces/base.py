@@ -31,6 +31,7 @@ from optuna_agnet.core.validation import check_type
 from optuna_agnet.spaces.decision import Choice as Choice
 from optuna_agnet.spaces.decision import Decision as Decision
 from optuna_agnet.spaces.graphs import Graphs, to_adjacency
+from optuna_agnet.spaces.table import space_table
 
 if TYPE_CHECKING:
     import optuna
@@ -144,6 +145,9 @@ class SearchSpace(ABC):
     @abstractmethod
     def _row(self, architecture: Architecture) -> Sequence[int]:
         """The reverse of `_architecture`; raises ValueError or IndexError for foreign ones."""
+
+    def _repr_html_(self) -> str:
+        return space_table(self)
 
     # -- batches -------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.core.deprecation import accepts_old_names
+from optuna_agnet.core.html import html_value
 from optuna_agnet.core.progress import LOGGER
 from optuna_agnet.core.seeds import Stream, check_seed, seed_from
 from optuna_agnet.core.validation import check_type
@@ -182,6 +183,20 @@ class AGNetSampler(BaseSampler):
         self.__dict__.update(state)
         self._lock = threading.RLock()
         self._since = datetime.now()
+
+    def _repr_html_(self) -> str:
+        config, default = self._config or AGNetConfig(), AGNetConfig()
+        changed = [
+            f.name for f in fields(config) if getattr(config, f.name) != getattr(default, f.name)
+        ]
+        rows = [
+            ("seed", self.seed),
+            ("config", ", ".join(f"{k}={getattr(config, k)!r}" for k in changed) or "default"),
+            ("known constraints", ", ".join(self._known_constraints or ()) or "none"),
+            ("source studies", ", ".join(source.name for source in self._sources) or "none"),
+            ("other parameters", type(self._independent_sampler).__name__),
+        ]
+        return html_value("AGNetSampler", rows) + self._space._repr_html_()
 
     # -- Optuna's contract -----------------------------------------------------------------------------------------
 
