@@ -70,6 +70,19 @@ def test_int8_keeps_the_accuracy_and_makes_files_smaller(tmp_path: Path) -> None
         assert size[small] < share * size[plain]
 
 
+def test_reevaluate_chooses_by_new_seeds(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="needs scikit-learn")
+    output = run("reevaluate.py", "--trials", "6", "--best", "2", "--times", "2", cwd=tmp_path)
+    rows = re.findall(
+        r"^trial +\d+: ([\d.]+)% in the search, ([\d.]+)% again", output, re.MULTILINE
+    )
+    found, again = np.array(rows, dtype=float).T
+    assert found[0] >= found[1]
+    optimism = float(re.search(r"are (-?[\d.]+) points too good", output)[1])  # type: ignore[index]
+    assert optimism == pytest.approx(found.mean() - again.mean(), abs=0.06)
+    assert re.search(r"^chosen: \|.+\|, [\d.]+% on 540 held-out images", output, re.MULTILINE)
+
+
 def test_own_space(tmp_path: Path) -> None:
     output = run("own_space.py", "--trials", "5", cwd=tmp_path)
     assert "5 trials in NodeCell" in output

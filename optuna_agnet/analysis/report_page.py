@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna_agnet.analysis.figures.style import on_any_page
-from optuna_agnet.core.html import html_table
+from optuna_agnet.core.html import html_table, in_notebook
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -118,7 +118,7 @@ class Report:
         return parts
 
     def _repr_html_(self) -> str:
-        return "\n".join(["<div>", *self._html_sections(), "</div>"])
+        return in_notebook("\n".join(self._html_sections()))
 
     def _ipython_display_(self) -> None:
         """In a notebook, the tables and pictures and then the figures, for which plotly loads its own script once."""

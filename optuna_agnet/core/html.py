@@ -23,6 +23,12 @@ def html_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> 
     return "<table>" + shown + "\n".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
+def in_notebook(content: str) -> str:
+    """HTML for a notebook, which would otherwise push the text of tables to the right."""
+    style = "<style>.agnet td, .agnet th { text-align: left !important }</style>"
+    return f"{style}<div class='agnet'>{content}</div>"
+
+
 def html_value(title: str, rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
     """A table under a title, as a notebook shows a value."""
-    return f"<div><strong>{escape(title)}</strong>{html_table(rows, header)}</div>"
+    return in_notebook(f"<strong>{escape(title)}</strong>{html_table(rows, header)}")
