@@ -19,7 +19,7 @@ BESIDE = {  # rooms beside the ladder, and what they import from
     "torch_settings": set(),
     "modules": {"core", "spaces"},
     "hardware": {"core", "spaces", "torch_settings"},
-    "training_free": {"core", "spaces", "modules", "search"},
+    "training_free": {"core", "spaces", "modules", "search", "hardware"},
     "visualization": {"analysis"},
     "retry": {"study"},
 }

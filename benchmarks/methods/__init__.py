@@ -11,6 +11,7 @@ from benchmarks.methods import (
     local_search,
     optuna_samplers,
     regularized_evolution,
+    scores,
     turns,
     warm,
     weaknas,
@@ -29,6 +30,7 @@ METHODS: dict[str, Factory] = {
     **bananas.METHODS,
     **weaknas.METHODS,
     **warm.METHODS,
+    **scores.METHODS,
 }
 
 __all__ = ["METHODS", "AskTell", "Factory"]

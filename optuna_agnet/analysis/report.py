@@ -24,13 +24,20 @@ from optuna_agnet.analysis.figures import (
     plot_surrogate_calibration,
 )
 from optuna_agnet.analysis.figures.trials import is_maximized, value_name
-from optuna_agnet.analysis.history import OutOfSamplePredictions, SearchHistory, search_history
+from optuna_agnet.analysis.history import (
+    OutOfSamplePredictions,
+    SearchHistory,
+    kendall_tau,
+    search_history,
+)
 from optuna_agnet.analysis.report_page import Report, Section
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.sampler import AGNetSampler
 from optuna_agnet.study.storage_view import SECONDS, SOURCE, VERSION
+from optuna_agnet.study.stored_scores import scores_of
 from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 if TYPE_CHECKING:
     import optuna
@@ -76,6 +83,7 @@ def report(
         _queries(study, trials),
         _best(study, space, best),
         _sources(study, trials),
+        *_scores(study, history),
         _surrogate(study, history),
         _generator(history, space, isinstance(study.sampler, AGNetSampler), samples),
         _duplicates(trials, space, history, samples),
@@ -152,6 +160,35 @@ def _sources(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
         rows,
         note,
     )
+
+
+def _scores(study: optuna.Study, history: SearchHistory) -> list[Section]:
+    """What came of the scores that cost no trial; nothing for a study without them."""
+    space, observations = history.space, history.observations
+    stored = scores_of(study, space)
+    table = stored.only(stored.telling)
+    if not len(table):
+        return []
+    process = GaussianProcess(space, scores=table.interpolated(space))
+    process.fit(observations.x, observations.outcomes, history.search.ranks(observations))
+    said, weights = process.score_means(observations.x), process.score_weights()
+    rows, objectives = [], range(len(study.directions))
+    for s, name in enumerate(table.names):
+        row = [name, f"{int((~np.isnan(table.values[:, s])).sum())} of {len(table.x)}"]
+        for k in objectives:
+            known = ~np.isnan(observations.y[:, k])
+            tau = kendall_tau(said[known, s], observations.y[known, k])
+            row += [_tau(tau), f"{weights[k, s]:+.2f}"]
+        rows.append(tuple(row))
+    names = [value_name(study, k) for k in objectives]
+    header = [text for name in names for text in (f"Kendall tau, {name}", f"weight, {name}")]
+    note = (
+        "Kendall's rank correlation of what a score says, interpolated, with how good the results are. Weight: how far"
+        " the search follows it, in standard deviations; 0 is not at all, negative says that less is better."
+    )
+    if lost := sorted({*stored.names} - {*table.names}):
+        note += f" Of no use: {', '.join(lost)}."
+    return [Section("Scores", ("score", "architectures scored", *header), tuple(rows), note)]
 
 
 def _surrogate(study: optuna.Study, history: SearchHistory) -> Section:

@@ -19,6 +19,7 @@ class Stream(IntEnum):
     PRIOR_CHECK = 7
     PRETRAINED_CHECK = 8
     HYPERPARAMETERS = 9
+    SCORES = 11
 
 
 def check_seed(seed: object) -> int:

@@ -21,6 +21,14 @@ from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
 from optuna_agnet.search.observations import Observations, Result, Snapshot, check_result
 from optuna_agnet.search.proposer import Proposer
+from optuna_agnet.search.scores import (
+    SCORE_TIME_LIMIT_S,
+    Score,
+    ScoreTable,
+    check_scores,
+    check_time_limit,
+    evaluate,
+)
 from optuna_agnet.search.stored_arguments import check_given_again, described
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.surrogate.base import Surrogate
@@ -46,6 +54,11 @@ class AGNet:
             `observations`. They are a prior for generator and surrogate, which results of this search overrule, and
             take the place of the random startup. Columns of objectives must mean the same; constraints are matched by
             name.
+        scores: Numbers that cost no evaluation and may say something of the objective, by name: functions of an
+            architecture, such as its parameters or `training_free.naswot` of its network. Larger may be better or
+            worse. Each is called for a few hundred random architectures before the first proposal. They replace the
+            random startup, and are believed as far as results bear them out.
+        score_time_limit_s: Seconds for that; with fewer architectures scored, the scores are less exact.
         checkpoints: Rounds of training of equal searches elsewhere or before, which need not be trained again.
 
     Raises:
@@ -83,8 +96,12 @@ class AGNet:
         candidate_sources: Sequence[CandidateSource] | None = None,
         acquisition: Acquisition | None = None,
         prior_observations: Sequence[Observations] = (),
+        scores: Mapping[str, Score] | None = None,
+        score_time_limit_s: float = SCORE_TIME_LIMIT_S,
         checkpoints: Checkpoints | None = None,
     ) -> None:
+        self._scores, self._score_store = check_scores(scores), dict[str, Sequence[float | None]]()
+        self._score_time_limit_s = check_time_limit(score_time_limit_s)
         self.proposer = Proposer(
             space,
             directions,
@@ -97,6 +114,7 @@ class AGNet:
             acquisition=acquisition,
             prior_observations=prior_observations,
             checkpoints=checkpoints,
+            scores=self._score_table if self._scores else None,
         )
         self._arguments = described(
             generator=generator,
@@ -105,6 +123,7 @@ class AGNet:
             candidate_sources=candidate_sources,
             acquisition=acquisition,
             prior_observations=prior_observations,
+            scores=scores,
         )
         self._results: list[Result] = []
         self._pending: list[IntArray] = []
@@ -139,6 +158,10 @@ class AGNet:
     def model(self) -> Model:
         """Generator and surrogate, trained as far as the last proposal needed them."""
         return self.proposer.model
+
+    def _score_table(self) -> ScoreTable:
+        limit = self._score_time_limit_s
+        return evaluate(self.space, self._scores, self._score_store, time_limit_s=limit)
 
     # -- ask and tell ----------------------------------------------------------------------------------------------
 
@@ -267,6 +290,7 @@ class AGNet:
             "pending": [row.tolist() for row in self._pending],
             "asked": self._asked,
             "arguments": self._arguments,
+            "scores": {key: list(values) for key, values in self._score_store.items()},
         }
 
     @classmethod
@@ -282,9 +306,11 @@ class AGNet:
         candidate_sources: Sequence[CandidateSource] | None = None,
         acquisition: Acquisition | None = None,
         prior_observations: Sequence[Observations] = (),
+        scores: Mapping[str, Score] | None = None,
+        score_time_limit_s: float = SCORE_TIME_LIMIT_S,
         checkpoints: Checkpoints | None = None,
     ) -> AGNet:
-        """Continue from `state_dict`, which lacks the last seven arguments: give the same ones as before.
+        """Continue from `state_dict`, which lacks all arguments that no JSON can hold: give the same ones as before.
 
         Raises:
             ValueError: The state is another space's, or incomplete, or one of these arguments is missing that the
@@ -309,9 +335,12 @@ class AGNet:
             candidate_sources=candidate_sources,
             acquisition=acquisition,
             prior_observations=prior_observations,
+            scores=scores,
+            score_time_limit_s=score_time_limit_s,
             checkpoints=checkpoints,
         )
         check_given_again(state.get("arguments"), search._arguments)
+        search._score_store.update(state.get("scores", {}))
         search._results = [
             (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
             for row, values, constraints in state["told"]

@@ -165,7 +165,8 @@ class CandidateRequest:
 
     Args:
         trained_generator: As trained on the results so far; None where no source reads it.
-        incumbents: Decisions (N, D) of all results, the best first; of the first prior study while there are none.
+        incumbents: Decisions (N, D) of all results, the best first; while there are none, of the first prior study,
+            if there is one.
         size: Most candidates that are wanted.
         allowed: What each of them must fulfil.
         rng: For all that is random; the same state gives the same candidates.

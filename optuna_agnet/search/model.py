@@ -19,6 +19,7 @@ from optuna_agnet.generator.network import Generator, valid_share
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Observations
+from optuna_agnet.search.scores import ScoreTable
 from optuna_agnet.search.source_schedule import many_decisions
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.graphs import num_edges
@@ -66,6 +67,8 @@ class Model:
         prior_observations: Results of other studies: the generator is first trained on them, as many rounds as a
             search with so many results has, and they are the prior of the Gaussian process.
         checkpoints: Where rounds of training that others have done are looked for, and one's own are left.
+        scores: What scores say of some architectures: regressors of the Gaussian process. The generator learns nothing
+            from them, as what it has learned can't be taken back.
     """
 
     def __init__(
@@ -77,11 +80,13 @@ class Model:
         surrogate: Surrogate | None = None,
         prior_observations: Sequence[Observations] = (),
         checkpoints: Checkpoints | None = None,
+        scores: ScoreTable | None = None,
     ) -> None:
         self.space, self.config, self.seed = space, config, seed
         self._given, self._prior_observations = surrogate, prior_observations
         # what a surrogate of your own knows is not in them
         self._checkpoints = None if surrogate is not None or pretrained is None else checkpoints
+        self._scores = [] if scores is None else scores.interpolated(space)
         self.resets = 0
         self.rank = RANKINGS[config.ranking]
         self._pretrained: Generator | None = None
@@ -138,7 +143,9 @@ class Model:
     def _fresh(self) -> Surrogate:
         if self.config.surrogate == "gp":
             priors = [self._fitted(t) for t in self._prior_observations]
-            return GaussianProcess(self.space, targets=self._targets, priors=priors)
+            return GaussianProcess(
+                self.space, targets=self._targets, priors=priors, scores=self._scores
+            )
         if self.config.surrogate == "xgboost":
             return XGBoostSurrogate(self.space)
         width = self.space.num_nodes * len(self.space.node_types)

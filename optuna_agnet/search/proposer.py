@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -36,12 +37,15 @@ from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
 from optuna_agnet.search.observations import Observations, Snapshot
 from optuna_agnet.search.prior_observations import check_prior_observations
+from optuna_agnet.search.scores import ScoreTable
 from optuna_agnet.search.source_schedule import check_sources, use_generator
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.surrogate.base import Candidates, Surrogate
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.torch_settings import check_device, isolated_torch_settings
 
 _RANDOM_POOL = 64  # samples of which the first one within the limits is taken
+_LOW_END = 10  # the part of a pool, one in so many, that scores speak against most
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Proposal:
 
     Args:
         row: Its decisions (D,).
-        source: "startup" (random, or best predicted from prior studies), the name of a source of candidates
+        source: "startup" (random, or best predicted from prior studies or scores), the name of a source of candidates
             ("generator", "mutants", "neighbors", "random"), or "repeat".
         version: Rounds of training that the generator had had.
     """
@@ -63,7 +67,7 @@ class Proposal:
 class Proposer:
     """The policy of a search: `propose` depends on its arguments and the seed alone.
 
-    Arguments and errors are those of `AGNet`.
+    Arguments and errors are those of `AGNet`; ``scores`` gives their table when the first proposal asks for it.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -89,6 +93,7 @@ class Proposer:
         acquisition: Acquisition | None = None,
         prior_observations: Sequence[Observations] = (),
         checkpoints: Checkpoints | None = None,
+        scores: Callable[[], ScoreTable] | None = None,
     ) -> None:
         check_type("space", space, SearchSpace, "spaces.nas_bench_201()")
         self.space, self.seed = space, check_seed(seed)
@@ -99,14 +104,16 @@ class Proposer:
         _check_generator(generator, space)
         check_turns(space, self.config)
         _check_parts(surrogate, acquisition)
-        if prior_observations and (surrogate is not None or self.config.surrogate != "gp"):
-            raise ValueError(
-                f"prior_observations need the surrogate 'gp', not {surrogate or self.config.surrogate!r}: no other one"
-                " learns from them"
-            )
+        for name, given in (("prior_observations", prior_observations), ("scores", scores)):
+            if given and (surrogate is not None or self.config.surrogate != "gp"):
+                raise ValueError(
+                    f"{name} need the surrogate 'gp', not {surrogate or self.config.surrogate!r}: no other one learns"
+                    " from them"
+                )
         self._prior_observations = check_prior_observations(
             space, self.directions, prior_observations
         )
+        self._score_table = scores
         self.limits = Limits(space, known_constraints)
         self._generator, self._surrogate, self._checkpoints = generator, surrogate, checkpoints
         self._ranking = RANKINGS[self.config.ranking]
@@ -120,6 +127,15 @@ class Proposer:
         self._pool: tuple[object, Candidates, CandidateSource] | None = None
         self._keys: dict[bytes, object] = {}  # of architectures that are not proposed again
         self._warn_once = WarnOnce()
+
+    @cached_property
+    def scores(self) -> ScoreTable | None:
+        """What the scores say, those that tell something; None where there is none."""
+        if self._score_table is None:
+            return None
+        table = self._score_table()
+        table.warn_of_useless()
+        return table.only(table.telling) if table.telling.any() else None
 
     @property
     def model(self) -> Model:
@@ -136,8 +152,21 @@ class Proposer:
                 self._surrogate,
                 self._prior_observations,
                 self._checkpoints,
+                self.scores,
             )
         return self._model
+
+    def score_weights(self, observations: Observations) -> FloatArray:
+        """How far each of the S scores is followed for each outcome, given results: (M + C, S).
+
+        In standard deviations of the outcome's rank for one of the score's; 0 is not at all, negative the other way.
+        """
+        with isolated_torch_settings():
+            self.model.advance(observations)
+            process = self.model.surrogate
+            assert isinstance(process, GaussianProcess)
+            process.fit(observations.x, observations.outcomes, self.ranks(observations))
+            return process.score_weights()
 
     def ranks(self, observations: Observations) -> FloatArray:
         """The order (N,) of results, 0 for the best; feasible ones first."""
@@ -183,10 +212,12 @@ class Proposer:
         """Algorithm 1 is the case of rounds: `AGNetConfig.paper`."""
         rng = np.random.default_rng(seed_from(self.seed, Stream.PROPOSAL, snapshot.position))
         startup = len(snapshot.observations) < self.config.n_startup
-        if at_random or (startup and not self._prior_observations):
+        if at_random or (startup and not self._informed(snapshot.observations)):
             drawn = random_pool(_RANDOM_POOL, allowed, rng)
             row = self.limits.within(drawn, allowed, rng)
             return Proposal(row, "random" if at_random else "startup", 0)
+        if startup and snapshot.position == 1 and self.scores and not self._prior_observations:
+            return Proposal(self._low_end(allowed, rng), "startup", 0)
         if not startup:
             self._warn_if_infeasible(snapshot.observations)
         if not len(snapshot.observations):
@@ -201,6 +232,25 @@ class Proposer:
             new = np.arange(len(ranked))
         row = self.limits.within(ranked[new], allowed, rng)
         return Proposal(row, "startup" if startup else source, self.model.version)
+
+    def _informed(self, observations: Observations) -> bool:
+        """Whether the first proposals need not be random: by prior studies, or by scores that results bear out."""
+        if self._prior_observations or not self.scores:
+            return bool(self._prior_observations)
+        return not len(observations) or bool(self.score_weights(observations).any())
+
+    def _low_end(self, allowed: Filter, rng: np.random.Generator) -> IntArray:
+        """An architecture (D,) that the scores speak against.
+
+        The first proposal was what they speak for. Were all proposals like that one, no result could show that the
+        scores are wrong; the difference of these two already does.
+        """
+        process = self.model.surrogate
+        assert isinstance(process, GaussianProcess)
+        pool = random_pool(self.config.pool_size, allowed, rng)
+        order = np.argsort(process.score_means(pool).mean(1), kind="stable")
+        low, others = np.split(order, [max(1, len(pool) // _LOW_END)])
+        return self.limits.within(pool[[*rng.permutation(low), *others]], allowed, rng)
 
     def _none_yet(self, observations: Observations) -> Observations:
         """No results, with the constraints that prior studies have: they count from the first proposal."""
@@ -269,7 +319,7 @@ class Proposer:
         allowed: Filter,
         rng: np.random.Generator,
     ) -> CandidateRequest:
-        if not len(observations):
+        if not len(observations) and self._prior_observations:
             observations = self._prior_observations[0]
             rank = self.ranks(observations)
         incumbents = observations.x[np.argsort(rank, kind="stable")]

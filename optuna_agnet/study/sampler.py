@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,20 @@ from optuna_agnet.search import (
 )
 from optuna_agnet.search.candidates import Filter, Inventory
 from optuna_agnet.search.known_constraints import InvalidConstraint, KnownConstraint
+from optuna_agnet.search.scores import (
+    PIECES,
+    SCORE_TIME_LIMIT_S,
+    Score,
+    ScoreTable,
+    check_scores,
+    check_time_limit,
+    evaluate,
+)
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.study import storage_view
 from optuna_agnet.study.known_trials import note_start
 from optuna_agnet.study.storage_view import StudyState
+from optuna_agnet.study.stored_scores import StoredScores
 from optuna_agnet.study.trials import directions_of
 from optuna_agnet.study.trialwise_tpe import TrialwiseTPE
 from optuna_agnet.study.warm_start import check_directions_of, read_sources
@@ -95,6 +106,12 @@ class AGNetSampler(BaseSampler):
         candidate_sources: Sources of candidates that take turns, instead of those that ``config.candidate_sources``
             names: `CandidateSource`.
         acquisition: How candidates are ordered, instead of what ``config.acquisition`` names: an `Acquisition`.
+        scores: Numbers that cost no trial and may say something of the objective, by name: functions of an
+            architecture, such as its parameters or NASWOT of its network (`training_free.quick_scores` has both).
+            Larger may be better or worse. Before the first proposal they are computed for a few hundred random
+            architectures, once a study, and kept there; workers share the work. They replace the random startup, and
+            are believed as far as results bear them out. Need the default surrogate.
+        score_time_limit_s: Seconds for that, in each worker; what is not computed by then stays unknown.
 
     Raises:
         ValueError: An argument is out of range, the generator is another space's, or a source study does not fit.
@@ -140,6 +157,8 @@ class AGNetSampler(BaseSampler):
         surrogate: Surrogate | None = None,
         candidate_sources: Sequence[CandidateSource] | None = None,
         acquisition: Acquisition | None = None,
+        scores: Mapping[str, Score] | None = None,
+        score_time_limit_s: float = SCORE_TIME_LIMIT_S,
     ) -> None:
         if max_failures < 1:
             raise ValueError(f"max_failures={max_failures} must be at least 1")
@@ -155,7 +174,8 @@ class AGNetSampler(BaseSampler):
             )
         self._space, self._config, self._generator = space, config, generator
         self._surrogate, self._candidate_sources = surrogate, candidate_sources
-        self._acquisition = acquisition
+        self._acquisition, self._scores = acquisition, check_scores(scores)
+        self._score_time_limit_s = check_time_limit(score_time_limit_s)
         self._known_constraints, self._constraints_func = known_constraints, constraints_func
         self._sources = read_sources(source_studies, space)
         self._checkpoints = None if artifact_store is None else Checkpoints(artifact_store)
@@ -464,8 +484,10 @@ class AGNetSampler(BaseSampler):
 
     # -- caches ----------------------------------------------------------------------------------------------------
 
-    def new_search(self, directions: Sequence[str]) -> Proposer:
+    def new_search(self, directions: Sequence[str], study: Study | None = None) -> Proposer:
         """The search that the sampler asks, nothing told yet: its space, seed, config, generator, limits and sources.
+
+        With a study, the scores that are stored there are among them, and those that it lacks are computed.
 
         Raises:
             ValueError: The sources have other directions.
@@ -484,13 +506,25 @@ class AGNetSampler(BaseSampler):
             acquisition=self._acquisition,
             prior_observations=[source.observations for source in self._sources],
             checkpoints=self._checkpoints,
+            scores=None if study is None or not self._scores else partial(self._table, study),
+        )
+
+    def _table(self, study: Study) -> ScoreTable:
+        """What the scores say, from the study as far as it is known there."""
+        return evaluate(
+            self._space,
+            self._scores,
+            StoredScores(study),
+            time_limit_s=self._score_time_limit_s,
+            first_piece=secrets.randbelow(PIECES),
         )
 
     def _search_for(self, study: Study) -> Proposer:
-        """The search with the study's directions."""
+        """The search with the study's directions, and its scores."""
         directions = directions_of(study)
-        if self._search is None or self._search.directions != directions:
-            self._search = self.new_search(directions)
+        other = bool(self._scores) and not (self._state and self._state.belongs_to(study))
+        if self._search is None or self._search.directions != directions or other:
+            self._search = self.new_search(directions, study)
         return self._search
 
     def _state_of(self, study: Study) -> StudyState:

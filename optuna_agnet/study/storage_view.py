@@ -510,6 +510,16 @@ def _choices(params: Mapping[str, object], space: SearchSpace) -> dict[str, Choi
     return known
 
 
+def study_attributes(study: Study) -> Mapping[str, Any]:
+    """All that samplers have left in a study."""
+    return study._storage.get_study_system_attrs(study._study_id)
+
+
+def set_study_attribute(study: Study, key: str, value: Any) -> None:
+    """Leave a value, ready for JSON and below 2,045 characters, in a study."""
+    study._storage.set_study_system_attr(study._study_id, key, value)
+
+
 def stop(study: Study) -> bool:
     """End ``study.optimize`` after the running trials; False in an ask-and-tell loop, which nobody can stop."""
     try:

@@ -7,7 +7,11 @@ of the mean. Their weights are normal around equal shares of one; the grid also 
 can leave the sources out. Weights are part of the GP (a linear kernel), so a source that misleads is followed less with
 every result, and one that is always wrong gets a negative weight. No sources are the case S = 0 of the same formulas.
 
-Letters: N training architectures, P candidates, K outcomes, S sources.
+Scores that cost no evaluation are regressors too, each interpolated by a process of its own. What they say of an
+outcome is a guess, so the grid can leave weight and sign to the results alone, and it is looked at after every one of
+the first results instead of every eighth.
+
+Letters: N training architectures, P candidates, K outcomes, S sources: prior studies, then scores.
 
 Own code instead of a library, for a measured reason (`benchmarks/gp_library.py`; one core, N = 192, P = 512): fit and
 predict take 13 ms here and 75 ms in GPyTorch, hyperparameters 89 ms (the best of 100 grid points, no local optima) and
@@ -27,7 +31,7 @@ from torch import Tensor
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.surrogate.base import Candidates
-from optuna_agnet.surrogate.hyperparameters import GUESSED, best_kernels
+from optuna_agnet.surrogate.hyperparameters import GUESSED, GUESSES, STUDIES, best_kernels
 from optuna_agnet.surrogate.kernel import (
     BufferPool,
     Features,
@@ -41,6 +45,8 @@ from optuna_agnet.surrogate.targets import RANKS, Target, log_slope
 _TUNING_POINTS = 200
 _DOUBT = 3.0
 """Log odds against targets other than the first: those that it takes until the first is left."""
+_WARY = 24
+"""Results after each of which it is asked anew whether scores are worth following."""
 
 
 class _Posterior:
@@ -50,7 +56,8 @@ class _Posterior:
         distances: Between all architectures of the training set.
         rows: Row numbers of the training set (n,) where the outcome is known.
         target: (n,).
-        prior: What prior studies predict there (n, S).
+        prior: What the sources predict there (n, S).
+        lean: Their weights (S,) if they are right, without any results.
         kernel: Hyperparameters.
         buffers: Of this outcome.
         variance: The signal's; None estimates it.
@@ -62,12 +69,13 @@ class _Posterior:
         rows: Tensor,
         target: Tensor,
         prior: Tensor,
+        lean: Tensor,
         kernel: KernelParams,
         buffers: BufferPool,
         variance: float | None = None,
     ) -> None:
         self.rows, self.target, self.prior, self.kernel = rows, target, prior, kernel
-        self.buffers = buffers
+        self.lean, self.buffers = lean, buffers
         size, priors = prior.shape
         self.center, self._middle = target.sum() / max(size, 1), prior.sum(0) / max(size, 1)
         self._offset = prior - self._middle
@@ -87,9 +95,15 @@ class _Posterior:
         self.fitted = fitted.numpy()
 
     def _trend(self, offset: Tensor) -> Tensor:
-        """The mean's part (P,) that follows prior studies, given how far they (P, S) are from their mean."""
-        trend: Tensor = self.kernel.trust / max(offset.shape[1], 1) * offset.sum(1)
-        return trend
+        """The mean's part (P,) that follows the sources, given how far they (P, S) are from their mean."""
+        return self.kernel.trust * (offset @ self.lean)
+
+    @property
+    def weights(self) -> Tensor:
+        """How far each source is followed (S,): the posterior mean of its weight."""
+        return (
+            self.kernel.trust * self.lean + self.kernel.slack * (self._offset.T @ self._alpha)[:, 0]
+        )
 
     def _with_sources(self, near: Tensor, offset: Tensor) -> Tensor:
         if not offset.shape[1]:
@@ -130,6 +144,7 @@ class GaussianProcess:
         targets: What it may see of an outcome's values. The first is taken unless another one explains them better by
             odds of 20 to 1 (the marginal likelihood, with the Jacobian of the change of variables).
         priors: Processes that were fitted to other studies' results of the same outcomes.
+        scores: Processes that were fitted to one number an architecture that costs no evaluation.
         tune_every: Hyperparameters are those of the first so many points, a multiple of this; so they depend on the
             data alone and not on how often it was fitted.
         max_points: Bound of the training set: the better half, and an even spread of the others.
@@ -155,10 +170,12 @@ class GaussianProcess:
         *,
         targets: Sequence[Target] = (RANKS,),
         priors: Sequence[GaussianProcess] = (),
+        scores: Sequence[GaussianProcess] = (),
         tune_every: int = 8,
         max_points: int = 400,
     ) -> None:
-        self.space, self.targets, self.priors = space, tuple(targets), priors
+        self.space, self.targets = space, tuple(targets)
+        self.priors, self.scores = priors, scores
         self.tune_every, self.max_points = tune_every, max_points
         self.kernels: list[KernelParams] = []
         self.chosen: list[Target] = []  # of each outcome
@@ -175,7 +192,7 @@ class GaussianProcess:
         kept = _subset(rank, self.max_points)
         self._features = self._featurize(x[kept], "counts")
         distances = self._features.distances(self._features, self._buffers)
-        prior = self._prior(self._features, y.shape[1])
+        prior, lean = self._prior(self._features, y.shape[1]), self._lean(y.shape[1])
         self.feasibility_threshold, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
         for column, kernel in enumerate(self.kernels):
             values = y[kept, column]
@@ -186,7 +203,13 @@ class GaussianProcess:
             chosen = self.chosen[column]
             target, rows = torch.from_numpy(chosen.scores(values[known])), torch.from_numpy(known)
             posterior = _Posterior(
-                distances, rows, target, prior[rows, column], kernel, self._outcome_buffers[column]
+                distances,
+                rows,
+                target,
+                prior[rows, column],
+                lean[column],
+                kernel,
+                self._outcome_buffers[column],
             )
             if len(known):
                 self.feasibility_threshold[column] = chosen.zero(values[known])
@@ -221,6 +244,7 @@ class GaussianProcess:
                 rows,
                 target,
                 known,
+                posterior.lean,
                 posterior.kernel,
                 posterior.buffers,
                 posterior.variance,
@@ -247,23 +271,54 @@ class GaussianProcess:
         return [(posterior, posterior.cross(distances, p), p) for posterior, p in known]
 
     def _prior(self, features: Features, outcomes: int) -> Tensor:
-        """What prior studies predict (P, K, S)."""
+        """What the sources predict (P, K, S)."""
         none = torch.empty(len(features.one_hot), outcomes, 0, dtype=torch.float64)
         found = [source._means(features, none) for source in self.priors]
+        # spread evenly, not normally: a score tells bad from good, but hardly the best from one another
+        found += [
+            3**0.5 * torch.erf(score._means(features, none[:, :1]) / 2**0.5).expand(-1, outcomes)
+            for score in self.scores
+        ]
         return torch.stack(found, 2) if found else none
+
+    def score_means(self, x: IntArray) -> FloatArray:
+        """What the scores say of decisions (P, D), each in units of its own standard deviation, (P, S of scores)."""
+        prior = self._prior(self._featurize(x, "more counts"), 1)
+        return prior[:, 0, len(self.priors) :].numpy()
+
+    def _lean(self, outcomes: int) -> Tensor:
+        """Weights (K, S) of sources that are right: studies share one, and without any the scores share it.
+
+        A score is taken for larger is better, of the first outcome; what it says of the others results have to tell.
+        """
+        studies, scores = len(self.priors), len(self.scores)
+        lean = torch.zeros(outcomes, studies + scores, dtype=torch.float64)
+        lean[:, :studies] = 1 / max(studies, 1)
+        if not studies:
+            lean[:1] = 1 / max(scores, 1)
+        return lean
+
+    def score_weights(self) -> FloatArray:
+        """How far each score is followed for each outcome, (K, S of scores): 0 is not at all, negative the other way.
+
+        In normal scores of the outcome for one of the score.
+        """
+        followed = torch.stack([posterior.weights for posterior in self._posteriors])
+        return followed[:, len(self.priors) :].numpy()
 
     def _featurize(self, x: IntArray, name: str) -> Features:
         """Features (N, ...) that last until some are made under the same name."""
         return featurize(self.space, x, self._buffers, name)
 
     def _tune(self, x: IntArray, y: FloatArray) -> None:
-        size = max(len(y) - len(y) % self.tune_every, min(len(y), self.tune_every))
+        every = 1 if self.scores and len(y) < _WARY else self.tune_every
+        size = max(len(y) - len(y) % every, min(len(y), every))
         data = x[:size].tobytes() + y[:size].tobytes()
         if data == self._tuned_on:
             return
         self.kernels, self._tuned_on = [KernelParams()] * y.shape[1], data
         self.chosen = [self.targets[0]] * y.shape[1]
-        if self.priors and size < self.tune_every:
+        if self.priors and not self.scores and size < self.tune_every:
             return
         columns = defaultdict(list)  # those known for the same architectures share the costly part
         for column, values in enumerate(y[:size].T):
@@ -282,7 +337,8 @@ class GaussianProcess:
         prior = self._prior(features, y.shape[1])[:, columns].repeat(1, len(scores), 1)
         distances = features.distances(features, self._buffers)
         targets = torch.from_numpy(np.stack([s for of_target in scores for s in of_target], 1))
-        found = best_kernels(distances, targets, prior)
+        lean = self._lean(y.shape[1])[columns].repeat(len(scores), 1)
+        found = best_kernels(distances, targets, prior, lean, GUESSES if self.scores else STUDIES)
         for number, column in enumerate(columns):
             evidence = [
                 found[i * len(columns) + number][1]

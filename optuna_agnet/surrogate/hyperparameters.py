@@ -6,6 +6,7 @@ Letters: N architectures, K outcomes, S sources, G points of the grid, C columns
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
 
 import torch
@@ -23,17 +24,21 @@ _PRIOR = [  # log density up to a constant: normal in log l, logit w and log noi
     - 0.5 * (math.log(noise / 0.02) / 1.5) ** 2
     for scale, mix, noise in _GRID
 ]
-_TRUSTS = (
-    (1.0, 0.1),
-    (1.0, 1.0),
-    (0.0, 0.0),
-)  # in sources, and how far their weights may be from it
+STUDIES = ((1.0, 0.1), (1.0, 1.0), (0.0, 0.0))
+"""Trust in prior studies, and how far their weights may be from it (a variance); the last leaves them out."""
+GUESSES = ((0.5, 0.1), (0.0, 0.3), (0.0, 0.0))
+"""The same for scores, which agree less well with results: the second knows no sign of their weights beforehand."""
 GUESSED = 4
 """Results that a signal's variance of 1 counts for where sources stand in for the first results."""
 
 
 def best_kernels(
-    distances: Similarities, targets: Tensor, prior: Tensor
+def best_kernels(
+    distances: Similarities,
+    targets: Tensor,
+    prior: Tensor,
+    lean: Tensor | None = None,
+    trusts: Sequence[tuple[float, float]] = STUDIES,
 ) -> list[tuple[KernelParams, float]]:
     """For each of the targets (N, K) the most probable kernel of the grid, and its log probability up to a constant.
 
@@ -42,7 +47,9 @@ def best_kernels(
     Args:
         distances: Of the N architectures.
         targets: (N, K).
-        prior: What prior studies predict (N, K, S).
+        prior: What the sources predict (N, K, S).
+        lean: Weights (K, S) of sources that are fully trusted; None: equal shares of one.
+        trusts: Of which the most probable one is taken, where there are sources.
     """
     n, priors = len(targets), prior.shape[2]
     both = torch.cat([targets[..., None], prior], 2)  # (N, K, 1 + S)
@@ -55,9 +62,11 @@ def best_kernels(
     target, regressors = white[..., :1], white[..., 1:]
     believed = torch.tensor(_PRIOR, dtype=torch.float64)[:, None]
     guessed = GUESSED if priors else 0
+    if lean is None:
+        lean = torch.full(both.shape[1:], 1 / max(priors, 1), dtype=torch.float64)[:, 1:]
     probable, kernels = [], []
-    for trust, slack in _TRUSTS if priors else _TRUSTS[:1]:
-        residual = target - trust / max(priors, 1) * regressors.sum(3, keepdim=True)
+    for trust, slack in trusts if priors else trusts[:1]:
+        residual = target - trust * (regressors * lean).sum(3, keepdim=True)
         explained, linear = _linear_part(regressors, residual, slack)
         squares = (residual[..., 0] ** 2).sum(1) - explained + guessed  # (G, K)
         scale = (squares / (n + guessed)).clamp_min(1e-12)

@@ -2,9 +2,11 @@
 
 Of a model and a batch of images, without labels: `naswot`, `jacobian_score`, `synflow`, `gradient_norm`,
 `count_linear_regions` (larger is better) and `ntk_condition_number` (smaller is better). Of an architecture:
-`training_free_scores`, the two of TE-NAS. `optuna_agnet.hardware` has parameters and FLOPs.
+`training_free_scores`, the two of TE-NAS, and `quick_scores`, for a search to begin with. Parameters and FLOPs are in
+`optuna_agnet.hardware`.
 """
 
+from optuna_agnet.training_free.quick import quick_scores
 from optuna_agnet.training_free.scores import gradient_norm, jacobian_score, naswot, synflow
 from optuna_agnet.training_free.te_nas import (
     TrainingFreeScores,
@@ -21,6 +23,7 @@ __all__ = [
     "jacobian_score",
     "naswot",
     "ntk_condition_number",
+    "quick_scores",
     "rank_sum",
     "synflow",
     "training_free_scores",

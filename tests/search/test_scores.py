@@ -1,0 +1,267 @@
+"""Scores that cost no evaluation: computed once, kept in pieces, believed as far as results bear them out."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from optuna_agnet import AGNet, AGNetConfig, Architecture, spaces
+from optuna_agnet.search import scores as module
+from optuna_agnet.search.scores import (
+    PIECE,
+    PIECES,
+    ScoreTable,
+    architectures_of,
+    evaluate,
+    piece_key,
+    read_table,
+)
+
+SPACE = spaces.nas_bench_201()
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+
+def convs(architecture: Architecture) -> float:
+    return float(str(architecture).count("nor_conv_3x3"))
+
+
+def value(architecture: Architecture) -> float:
+    """Best with five convolutions and a skip."""
+    text = str(architecture)
+    return convs(architecture) + 1.5 * min(text.count("skip_connect"), 1) - 2 * text.count("none")
+
+
+def best_of(search: AGNet, asks: int) -> float:
+    best = -math.inf
+    for _ in range(asks):
+        architecture = search.ask()
+        found = value(architecture)
+        search.tell(architecture, found)
+        best = max(best, found)
+    return best
+
+
+# -- the table -----------------------------------------------------------------------------------------------------
+
+
+def test_every_process_takes_the_same_different_architectures() -> None:
+    x = architectures_of(SPACE)
+    assert x.shape == (PIECES * PIECE, 6)
+    assert (x == architectures_of(spaces.nas_bench_201())).all()
+    assert len(np.unique(SPACE.keys(x))) == len(x)
+
+
+def test_a_space_smaller_than_the_sample_is_taken_whole() -> None:
+    space = spaces.EdgeCell(nodes=3, ops=("none", "skip_connect", "nor_conv_3x3"))
+    x, everything = architectures_of(space), space.enumerate()
+    assert everything is not None
+    assert sorted(space.keys(x).tolist()) == sorted(set(space.keys(everything).tolist()))
+    table = evaluate(space, {"convs": convs}, {}, time_limit_s=60)
+    assert table.values.shape == (len(x), 1)
+    assert not np.isnan(table.values).any()
+
+
+def test_what_is_stored_is_not_computed_again() -> None:
+    calls: list[Architecture] = []
+
+    def counted(architecture: Architecture) -> float:
+        calls.append(architecture)
+        return convs(architecture)
+
+    store: dict[str, Sequence[float | None]] = {}
+    first = evaluate(SPACE, {"counted": counted}, store, time_limit_s=60)
+    assert len(calls) == len(first.x)
+    del store[piece_key("counted", 2)]
+    store = json.loads(json.dumps(store))
+    again = evaluate(SPACE, {"counted": counted, "convs": convs}, store, time_limit_s=60)
+    assert len(calls) == len(first.x) + PIECE
+    assert (again.values == first.values).all()
+    assert first.values[:, 0].tolist() == [convs(a) for a in SPACE.architectures(first.x)]
+
+
+@pytest.mark.parametrize("number", [-1.23456789012e-300, 1e308, math.inf, -math.inf, 1 / 3])
+def test_pieces_fit_into_a_storage_attribute(number: float) -> None:
+    store: dict[str, Sequence[float | None]] = {}
+    evaluate(SPACE, {"number": lambda _: number}, store, time_limit_s=60)
+    assert len(store) == PIECES
+    for values in store.values():
+        text = json.dumps(values, allow_nan=False)
+        assert len(text) < 2045
+        assert json.loads(text) == values
+
+
+def test_failures_are_left_out_and_named_once() -> None:
+    def moody(architecture: Architecture) -> float:
+        count = convs(architecture)
+        if count == 0:
+            raise RuntimeError("out of memory")
+        return math.nan if count == 1 else count
+
+    with pytest.warns(UserWarning, match=r"'moody' (raised RuntimeError|returned NaN)") as caught:
+        table = evaluate(SPACE, {"moody": moody}, {}, time_limit_s=60)
+    assert len(caught) == 1
+    count = np.array([convs(a) for a in SPACE.architectures(table.x)])
+    assert (np.isnan(table.values[:, 0]) == (count < 2)).all()
+    assert (table.values[count >= 2, 0] == count[count >= 2]).all()
+
+
+@pytest.mark.parametrize("answer", ["many", None, True, [1.0]])
+def test_what_is_no_number_is_left_out(answer: object) -> None:
+    with pytest.warns(UserWarning, match="no number"):
+        table = evaluate(SPACE, {"odd": lambda _: answer}, {}, time_limit_s=60)  # type: ignore[dict-item, return-value]
+    assert np.isnan(table.values).all()
+
+
+def test_time_that_is_up_leaves_the_rest_unknown_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+    store: dict[str, Sequence[float | None]] = {}
+    table = evaluate(SPACE, {"convs": convs}, store, time_limit_s=100, first_piece=1)
+    # the limit is read once an architecture: a hundred of them, from the second piece on
+    assert np.flatnonzero(~np.isnan(table.values[:, 0])).tolist() == list(range(64, 164))
+    with monkeypatch.context() as patch:
+        patch.setattr(module.time, "monotonic", lambda: 0.0)
+        again = evaluate(SPACE, {"convs": convs}, store, time_limit_s=100)
+    assert np.array_equal(again.values, table.values, equal_nan=True)
+
+
+def test_scores_that_tell_nothing_are_named_and_left_out() -> None:
+    x = architectures_of(SPACE)
+    columns = np.full((len(x), 3), np.nan)
+    columns[:, 0], columns[:10, 1], columns[:16, 2] = 7.0, np.arange(10), np.arange(16)
+    table = ScoreTable(x, columns, ("constant", "rare", "known"))
+    with pytest.warns(UserWarning, match="goes on without it") as caught:
+        table.warn_of_useless()
+    assert table.only(table.telling).names == ("known",)
+    texts = sorted(str(warning.message) for warning in caught)
+    assert "'constant' gave the same number" in texts[0]
+    assert "'rare' gave 10 numbers" in texts[1]
+
+
+def test_nothing_is_known_of_names_that_were_never_stored() -> None:
+    assert np.isnan(read_table(SPACE, ("a",), {}).values).all()
+
+
+# -- the search ----------------------------------------------------------------------------------------------------
+
+SEEDS = range(4)
+
+
+@pytest.mark.parametrize(
+    "score",
+    [convs, lambda a: -convs(a), lambda a: math.exp(50 * convs(a)), lambda a: convs(a) * 1e-12],
+    ids=["right", "negated", "on a huge scale", "on a tiny scale"],
+)
+def test_a_score_that_says_something_finds_the_best_part_at_once(
+    score: Callable[[Architecture], float],
+) -> None:
+    found = [best_of(AGNet(SPACE, seed=seed, scores={"score": score}), 16) for seed in SEEDS]
+    random = [best_of(AGNet(SPACE, seed=seed), 16) for seed in SEEDS]
+    assert np.mean(found) > np.mean(random) + 1
+
+
+def test_only_the_order_of_a_score_counts() -> None:
+    plain = AGNet(SPACE, seed=0, scores={"score": convs})
+    scaled = AGNet(SPACE, seed=0, scores={"score": lambda a: math.exp(convs(a)) - 1e6})
+    for _ in range(6):
+        one, two = plain.ask(), scaled.ask()
+        assert one == two
+        plain.tell(one, value(one))
+        scaled.tell(two, value(two))
+
+
+def test_weights_say_which_score_is_followed_and_which_way() -> None:
+    rng = np.random.default_rng(0)
+    search = AGNet(
+        SPACE,
+        seed=0,
+        scores={"wrong": lambda a: -value(a), "noise": lambda _: rng.standard_normal()},
+    )
+    best_of(search, 20)
+    ((wrong, noise),) = search.proposer.score_weights(search.observations)
+    assert wrong < -0.2
+    assert abs(noise) < abs(wrong) / 2
+
+
+def test_scores_that_tell_nothing_change_nothing() -> None:
+    useless = AGNet(SPACE, seed=3, scores={"constant": lambda _: 1.0})
+    plain = AGNet(SPACE, seed=3)
+    with pytest.warns(UserWarning, match="'constant' gave the same number"):
+        first = useless.ask()
+    assert [first, *useless.ask(5)] == plain.ask(6)
+
+
+def test_scores_that_are_not_borne_out_leave_the_start_to_chance() -> None:
+    # all that the score speaks for is as good as what it speaks against: the third proposal is random again
+    misled = AGNet(SPACE, seed=3, scores={"convs": convs})
+    for _ in range(2):
+        misled.tell(misled.ask(), 0.0)
+    plain = AGNet(SPACE, seed=3)
+    plain.ask(2)
+    assert misled.ask() == plain.ask()
+
+
+def test_the_second_proposal_is_what_the_scores_speak_against() -> None:
+    for seed in SEEDS:
+        high, low = AGNet(SPACE, seed=seed, scores={"convs": convs}).ask(2)
+        assert convs(high) >= 4
+        assert convs(low) == 0
+
+
+def test_a_search_goes_on_from_its_state_without_computing_scores_again() -> None:
+    search = AGNet(SPACE, seed=0, scores={"convs": convs})
+    best_of(search, 3)
+    state = json.loads(json.dumps(search.state_dict()))
+
+    def never(_: Architecture) -> float:
+        raise AssertionError
+
+    again = AGNet.from_state_dict(SPACE, state, scores={"convs": never})
+    assert again.ask() == search.ask()
+
+
+def test_scores_beside_constraints_objectives_warm_starts_and_pending() -> None:
+    def told(search: AGNet, asks: int) -> AGNet:
+        pending = search.ask(2)
+        for _ in range(asks):
+            architecture = search.ask()
+            limit = {"convs": convs(architecture) - 4}
+            search.tell(architecture, (value(architecture), -convs(architecture)), limit)
+        assert len(pending) == 2
+        return search
+
+    directions = ("maximize", "minimize")
+    scores = {"convs": convs, "negated": lambda a: -convs(a)}
+    first = told(AGNet(SPACE, directions, seed=0, scores=scores), 6)
+    second = AGNet(
+        SPACE, directions, seed=1, scores=scores, prior_observations=[first.observations]
+    )
+    told(second, 10)
+    assert second.observations.feasible.any()
+    assert second.proposer.score_weights(second.observations).shape == (3, 2)
+    within = AGNet(
+        SPACE, seed=0, scores=scores, known_constraints={"convs": lambda a: convs(a) - 2}
+    )
+    assert all(convs(architecture) <= 2 for architecture in within.ask(6))
+
+
+@pytest.mark.parametrize("scores", [["convs"], convs, {"convs": 3}, {3: convs}])
+def test_what_is_no_score_is_refused(scores: object) -> None:
+    with pytest.raises(TypeError, match="scores"):
+        AGNet(SPACE, scores=scores)  # type: ignore[arg-type]
+
+
+def test_scores_need_the_gaussian_process() -> None:
+    with pytest.raises(ValueError, match="scores need the surrogate 'gp'"):
+        AGNet(SPACE, config=AGNetConfig.paper(), scores={"convs": convs})
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, math.nan])
+def test_a_time_limit_is_positive(limit: float) -> None:
+    with pytest.raises(ValueError, match="score_time_limit_s"):
+        AGNet(SPACE, scores={"convs": convs}, score_time_limit_s=limit)

@@ -1,0 +1,85 @@
+"""A study's scores: computed once for all workers and restarts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from optuna_agnet import AGNetSampler, Architecture, spaces
+from optuna_agnet.search.scores import PIECE, PIECES, architectures_of
+from optuna_agnet.study.stored_scores import StoredScores, scores_of
+
+SPACE = spaces.nas_bench_201()
+
+
+class Counted:
+    """A score that knows how often it was called."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, architecture: Architecture) -> float:
+        self.calls += 1
+        return float(str(architecture).count("nor_conv_3x3"))
+
+
+def objective(trial: optuna.Trial) -> float:
+    return float(str(SPACE.suggest(trial)).count("nor_conv_3x3"))
+
+
+def study_of(storage: str | None, score: Counted | None, seed: int = 0) -> optuna.Study:
+    scores = None if score is None else {"convs": score}
+    return optuna.create_study(
+        direction="maximize",
+        storage=storage,
+        study_name="study",
+        load_if_exists=True,
+        sampler=AGNetSampler(SPACE, seed=seed, scores=scores),
+    )
+
+
+def test_a_restart_and_a_second_worker_compute_nothing_again(tmp_path: Path) -> None:
+    storage, first, second = f"sqlite:///{tmp_path}/study.db", Counted(), Counted()
+    study_of(storage, first).optimize(objective, n_trials=3)
+    assert first.calls == len(architectures_of(SPACE))
+    study_of(storage, second).optimize(objective, n_trials=3)
+    assert second.calls == 0
+    whole = study_of(None, Counted())
+    whole.optimize(objective, n_trials=6)
+    resumed = study_of(storage, None)
+    assert [t.params for t in whole.trials] == [t.params for t in resumed.trials]
+    assert max(t.value or 0 for t in whole.trials) >= 5
+
+
+def test_one_sampler_keeps_the_scores_of_its_studies_apart() -> None:
+    score = Counted()
+    sampler = AGNetSampler(SPACE, seed=0, scores={"convs": score})
+    for count in (1, 2):
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.optimize(objective, n_trials=1)
+        assert score.calls == count * len(architectures_of(SPACE))
+
+
+def test_scores_can_be_read_from_the_study_alone() -> None:
+    study, score = study_of(None, Counted()), Counted()
+    study.optimize(objective, n_trials=1)
+    table = scores_of(study, SPACE)
+    assert table.names == ("convs",)
+    expected = [score(architecture) for architecture in SPACE.architectures(table.x)]
+    assert table.values[:, 0].tolist() == expected
+    assert not len(scores_of(optuna.create_study(), SPACE))
+
+
+@pytest.mark.parametrize(
+    "value", [None, "text", [1.0] * (PIECE + 1), ["1.0"], [True], {"a": 1}, [[1.0]]]
+)
+def test_what_is_no_piece_is_as_good_as_absent(value: object) -> None:
+    study = study_of(None, Counted())
+    study._storage.set_study_system_attr(study._study_id, "agnet:score:convs:1", value)
+    assert len(StoredScores(study)) == 0
+    study.optimize(objective, n_trials=1)
+    assert len(StoredScores(study)) == PIECES
+    assert not np.isnan(scores_of(study, SPACE).values).any()
