@@ -33,7 +33,6 @@ GUESSED = 4
 
 
 def best_kernels(
-def best_kernels(
     distances: Similarities,
     targets: Tensor,
     prior: Tensor,
