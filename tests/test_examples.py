@@ -165,6 +165,13 @@ def test_image_folder(image_folder: Path, tmp_path: Path) -> None:
         run("image_folder.py", "empty", cwd=tmp_path)
 
 
+def test_scores(tmp_path: Path) -> None:
+    output = run("scores.py", "--trials", "3", "--epochs", "1", cwd=tmp_path)
+    assert re.search(r"^without +[\d.]+%", output, re.MULTILINE)
+    assert re.search(r"^with scores +[\d.]+%", output, re.MULTILINE)
+    assert "| naswot | 256 of 256 |" in output
+
+
 def test_training_free(image_folder: Path, tmp_path: Path) -> None:
     arguments = ("training_free.py", "--images", str(image_folder / "train"), "--queries")
     first = run(*arguments, "2", cwd=tmp_path)
