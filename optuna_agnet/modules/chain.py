@@ -14,7 +14,7 @@ from types import MappingProxyType
 from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.modules.network import Size, Stem, classifier
+from optuna_agnet.modules.network import ImageNetwork, Size, Stem, classifier
 from optuna_agnet.modules.operations import OperationBuilder, build_operation
 from optuna_agnet.spaces import Chain
 
@@ -265,4 +265,4 @@ def _joined(
     head: nn.Module,
 ) -> nn.Sequential:
     cells = Layers(list(arch.nodes[1:-1]), builders, shapes)
-    return nn.Sequential(OrderedDict(stem=stem, cells=cells, head=head))
+    return ImageNetwork(OrderedDict(stem=stem, cells=cells, head=head))

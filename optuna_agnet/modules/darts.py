@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules.darts_operations import FactorizedReduce
-from optuna_agnet.modules.network import NetworkSize, Stem, classifier
+from optuna_agnet.modules.network import NetworkSize, Stem, TakesImages, classifier
 from optuna_agnet.modules.operations import OperationBuilder, ReLUConvBN, build_operation
 from optuna_agnet.spaces import DartsCell, Stack
 
@@ -130,7 +130,7 @@ class DartsCellModule(nn.Module):
         return torch.cat(values[2:], dim=1)
 
 
-class DartsNetwork(nn.Module):
+class DartsNetwork(TakesImages):
     """Stem, stages of normal cells with a reduction cell between them, classifier.
 
     Args:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.modules.network import NetworkSize, classifier
+from optuna_agnet.modules.network import ImageNetwork, NetworkSize, classifier
 from optuna_agnet.modules.operations import OperationBuilder, ReLUConvBN, build_operation
 from optuna_agnet.spaces import EdgeCell
 
@@ -139,4 +139,4 @@ def edge_cell_network(
     )
     last = size.widths[-1]
     head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), classifier(last, size.num_classes))
-    return nn.Sequential(OrderedDict(stem=stem, cells=nn.Sequential(*cells), head=head))
+    return ImageNetwork(OrderedDict(stem=stem, cells=nn.Sequential(*cells), head=head))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.modules.network import Size, Stem, classifier
+from optuna_agnet.modules.network import ImageNetwork, Size, Stem, classifier
 from optuna_agnet.modules.operations import OperationBuilder
 from optuna_agnet.spaces import Network
 
@@ -189,4 +189,4 @@ def mobile_net(
         nn.AdaptiveAvgPool2d(1), nn.Conv2d(inner, last, 1, bias=False), nn.Hardswish(inplace=True)
     )
     head = nn.Sequential(_conv(c_in, inner, 1), mixed, classifier(last, size.num_classes))
-    return nn.Sequential(OrderedDict(stem=stem, cells=nn.Sequential(*cells), head=head))
+    return ImageNetwork(OrderedDict(stem=stem, cells=nn.Sequential(*cells), head=head))

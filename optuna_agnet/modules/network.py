@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from torch import nn
+from torch import Tensor, nn
 
 from optuna_agnet.core.validation import check_count
 
@@ -57,6 +57,27 @@ class NetworkSize(Size):
     def widths(self) -> tuple[int, ...]:
         """Channels of each stage."""
         return tuple(self.channels * 2**stage for stage in range(self.stages))
+
+
+class TakesImages(nn.Module):
+    """A network that says what it takes where it is given vectors; asked outside of ``forward``, which is traced."""
+
+    def __call__(self, images: Any, *more: Any, **named: Any) -> Any:
+        """The network's output for images (B, C, H, W).
+
+        Raises:
+            ValueError: A tensor with other dimensions.
+        """
+        if isinstance(images, Tensor) and images.dim() != 4:
+            raise ValueError(
+                f"this network takes images (B, C, H, W), not a tensor of shape {tuple(images.shape)}: for vectors,"
+                " sequences or graphs give your own module the architecture's nodes and edges, as docs/build.md does"
+            )
+        return super().__call__(images, *more, **named)
+
+
+class ImageNetwork(TakesImages, nn.Sequential):
+    """Parts of an image network, one after the other."""
 
 
 def classifier(channels: int, num_classes: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.modules.network import NetworkSize, classifier
+from optuna_agnet.modules.network import ImageNetwork, NetworkSize, classifier
 from optuna_agnet.modules.operations import ConvBNReLU, OperationBuilder, build_operation
 from optuna_agnet.spaces import NodeCell
 
@@ -201,4 +201,4 @@ def node_cell_network(
             c_in = width
     stem = ConvBNReLU(size.in_channels, size.channels, 3)
     head = classifier(size.widths[-1], size.num_classes)
-    return nn.Sequential(OrderedDict(stem=stem, cells=nn.Sequential(*cells), head=head))
+    return ImageNetwork(OrderedDict(stem=stem, cells=nn.Sequential(*cells), head=head))

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.modules.network import Size
+from optuna_agnet.modules.network import Size, TakesImages
 from optuna_agnet.modules.operations import OperationBuilder
 from optuna_agnet.spaces import Network
 
@@ -92,7 +92,7 @@ class TransformerBlock(nn.Module):
         return mixed.transpose(1, 2).flatten(2)
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(TakesImages):
     """Patches, a class token, positions, the blocks, and a linear classifier.
 
     Args:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from optuna_agnet import spaces
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.modules import NetworkSize, Skeleton, build_model, skeleton_of
 from optuna_agnet.spaces import EdgeCell, NodeCell, SearchSpace
@@ -121,6 +122,15 @@ def test_an_operation_of_wrong_shape_is_named() -> None:
     narrow = {"narrow": lambda c_in, c_out: nn.Conv2d(c_in, 1, 1)}
     with pytest.raises(ValueError, match="'narrow' turned shape"):
         build_model(space, space.parse("|narrow~0|"), ops=narrow, in_channels=1)
+
+
+@pytest.mark.parametrize("name", ["nas_bench_201", "nas_bench_101", "darts", "fbnet"])
+def test_vectors_are_refused_with_the_way_out(name: str) -> None:
+    space = getattr(spaces, name)()
+    model = build_model(space, space.random_architecture(0), channels=4)
+    for wrong in (torch.zeros(4, 16), torch.zeros(4, 3, 16)):
+        with pytest.raises(ValueError, match=r"takes images .* shape \(4, .*docs/build.md"):
+            model(wrong)
 
 
 def test_an_architecture_of_another_space_is_refused(nb201: EdgeCell, nb101: NodeCell) -> None:
