@@ -339,6 +339,19 @@ def test_search_trains_and_resumes(tmp_path: Path) -> None:
     assert re.search(r"trials +4\n", second.output)
 
 
+def test_missing_scikit_learn_is_said_before_a_study_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from optuna_agnet.cli import digits
+
+    digits.data.cache_clear()
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    file = tmp_path / "nas.db"
+    message = fails(run("search", "digits", "--storage", f"sqlite:///{file}"), 1)
+    assert "pip install scikit-learn" in message
+    assert not file.exists()
+
+
 OWN = """
 from optuna_agnet import spaces
 

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 _SAMPLES = 500  # of the generator, a round
 _SHOWN_BEST = 5
 _BEST = "Best feasible architecture"
+_NO_FIGURES = Section(
+    "Figures", note="Missing: they need plotly, pip install 'optuna-agnet[plot]'."
+)
 
 
 def report(
@@ -90,7 +93,8 @@ def report(
         _time(trials),
     )
     title = f"Study {study.study_name}"
-    return Report(title, sections, _figures(study, space, history))
+    figures = _figures(study, space, history)
+    return Report(title, sections if figures else (*sections, _NO_FIGURES), figures)
 
 
 def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:

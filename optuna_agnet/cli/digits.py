@@ -18,8 +18,12 @@ _VALID = 0.3
 
 
 @lru_cache(maxsize=1)
-def _data() -> tuple[tuple[Tensor, Tensor], ...]:
-    """Images (N, 1, 8, 8) and labels (N,) for training, validation and test."""
+def data() -> tuple[tuple[Tensor, Tensor], ...]:
+    """Images (N, 1, 8, 8) and labels (N,) for training, validation and test.
+
+    Raises:
+        ImportError: scikit-learn is missing.
+    """
     try:
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
@@ -49,7 +53,7 @@ def validation_accuracy(arch: Architecture, epochs: int = 5, *, seed: int = 0) -
     Raises:
         ImportError: scikit-learn is missing.
     """
-    train, valid, _ = _data()
+    train, valid, _ = data()
     return _accuracy(_trained(arch, train, epochs, seed), valid)
 
 
@@ -59,7 +63,7 @@ def held_out_accuracy(arch: Architecture, epochs: int = 5, *, seed: int = 0) -> 
     Raises:
         ImportError: scikit-learn is missing.
     """
-    train, valid, test = _data()
+    train, valid, test = data()
     both = torch.cat([train[0], valid[0]]), torch.cat([train[1], valid[1]])
     return _accuracy(_trained(arch, both, epochs, seed), test)
 

@@ -241,9 +241,10 @@ def _own(problem: str, space: str | None, directions: tuple[_Direction, ...]) ->
 
 
 def _digits(epochs: int, max_parameters: int | None) -> _Problem:
-
     from optuna_agnet.cli import digits
     from optuna_agnet.hardware import count_parameters
+
+    digits.data()  # what is missing is said before a study is made
 
     def parameters(arch: Architecture) -> int:
         return count_parameters(digits.network(arch))

@@ -132,6 +132,7 @@ def operation_builders(
             f"ops={ops!r} must be a dict of builders, {{name: (c_in, c_out) -> Module}}"
         )
     names, given = tuple(names), dict(ops or {})
+    arguments = ", ".join(signature(next(iter(built_in.values()))).parameters)
     for name, builder in given.items():
         if name not in names:
             raise ValueError(
@@ -140,14 +141,14 @@ def operation_builders(
             )
         if not callable(builder) or isinstance(builder, nn.Module):
             raise TypeError(
-                f"ops[{name!r}]={builder!r} must be a function (c_in, c_out) -> Module, such as lambda c_in, c_out: ..."
+                f"ops[{name!r}]={builder!r} must be a function ({arguments}) -> Module, such as lambda {arguments}: ..."
             )
     known = {**built_in, **given}
     for name in names:
         if name not in known:
             raise ValueError(
                 f"unknown operation {name!r}: known are {', '.join(known)}; give build_model a "
-                f"builder for it, ops={{{name!r}: lambda c_in, c_out: ...}}"
+                f"builder for it, ops={{{name!r}: lambda {arguments}: ...}}"
             )
     return {name: known[name] for name in names}
 

@@ -255,6 +255,7 @@ def test_without_a_feasible_trial_and_without_plotly(monkeypatch: pytest.MonkeyP
     assert section(result, "Best feasible architecture").picture == ""
     assert "None: no complete trial keeps all constraints" in result.markdown
     assert "<script" not in result.html
+    assert "pip install 'optuna-agnet[plot]'" in section(result, "Figures").note
 
 
 def test_a_trial_whose_constraint_is_unknown_is_named_and_not_the_best() -> None:

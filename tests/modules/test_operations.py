@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from optuna_agnet.modules import FBNET_OPERATIONS
 from optuna_agnet.modules.operations import BUILT_IN, Zero, build_operation, operation_builders
 
 
@@ -54,6 +55,17 @@ def test_unknown_operation_is_named_with_the_known_ones_and_the_way_out() -> Non
 def test_builder_without_operation_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'nor_conv3x3'.*none, nor_conv_3x3"):
         operation_builders(["none", "nor_conv_3x3"], {"nor_conv3x3": nn.Identity})
+
+
+def test_hints_show_the_arguments_that_builders_of_the_space_take() -> None:
+    for built_in, arguments in (
+        (BUILT_IN, "c_in, c_out"),
+        (FBNET_OPERATIONS, "c_in, c_out, stride"),
+    ):
+        with pytest.raises(ValueError, match=rf"lambda {arguments}: \.\.\."):
+            operation_builders(["mine"], None, built_in)
+        with pytest.raises(TypeError, match=rf"function \({arguments}\)"):
+            operation_builders(["mine"], {"mine": nn.ReLU()}, built_in)  # type: ignore[dict-item]
 
 
 def test_builder_must_be_callable() -> None:

@@ -28,7 +28,8 @@ _SPREAD = 2.5  # interquartile ranges below the quartile that a figure shows
 def plot_search_progress(study: optuna.Study, *, objective: int = 0) -> go.Figure:
     """Every trial's value, coloured by where its architecture came from, and the best feasible one so far.
 
-    The value axis leaves out hopeless trials, so that the best ones can be told apart; a double click shows all.
+    Pruned trials are where they were left, at the value that they reported last. The value axis leaves out hopeless
+    trials, so that the best ones can be told apart; a double click shows all.
 
     Args:
         study: The study.
@@ -55,6 +56,7 @@ def plot_search_progress(study: optuna.Study, *, objective: int = 0) -> go.Figur
     figure.add_traces(_by_source(trials, values, feasible))
     if (~feasible).any():
         figure.add_trace(_infeasible(trials, [t.number for t in trials], values, ~feasible, names))
+    figure.add_traces(_pruned(study, objective))
     if feasible.any():
         figure.add_trace(_best_so_far(study, trials, values, feasible, objective))
     figure.update_xaxes(title="Trial")
@@ -84,6 +86,29 @@ def _by_source(
                 )
             )
     return traces
+
+
+def _pruned(study: optuna.Study, objective: int) -> list[go.Scatter]:
+    """What pruned trials reported last; Optuna prunes with one objective only."""
+    from optuna.trial import TrialState
+
+    go = plotly("plot_search_progress").graph_objects
+    states = (TrialState.PRUNED,)
+    reported = [t for t in study.get_trials(deepcopy=False, states=states) if t.intermediate_values]
+    if objective or not reported:
+        return []
+    steps = [max(trial.intermediate_values) for trial in reported]
+    return [
+        go.Scatter(
+            x=[trial.number for trial in reported],
+            y=[t.intermediate_values[step] for t, step in zip(reported, steps, strict=True)],
+            mode="markers",
+            name="pruned",
+            marker={"color": GREY, "size": 7, "symbol": "triangle-down-open"},
+            text=[f"pruned at step {step}" for step in steps],
+            hovertemplate="trial %{x}: %{y:.6g}<br>%{text}<extra></extra>",
+        )
+    ]
 
 
 def _infeasible(

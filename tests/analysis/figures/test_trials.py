@@ -64,6 +64,18 @@ def test_every_trial_is_a_point_of_its_source_or_infeasible() -> None:
 
 
 @pytest.mark.filterwarnings("error")
+def test_pruned_trials_are_where_they_were_left() -> None:
+    study = new_study(n=4, limit=None)
+    assert "pruned" not in traces(plot_search_progress(study))
+    for reported in ({1: 0.2, 3: 0.4}, {}, {2: 0.1}):
+        pruned = create_trial(state=optuna.trial.TrialState.PRUNED, intermediate_values=reported)
+        study.add_trial(pruned)
+    shown = traces(plot_search_progress(study))["pruned"]
+    assert list(shown.x) == [4, 6]  # type: ignore[attr-defined]
+    assert list(shown.y) == [0.4, 0.1]  # type: ignore[attr-defined]
+    assert list(shown.text) == ["pruned at step 3", "pruned at step 2"]  # type: ignore[attr-defined]
+
+
 def test_values_at_the_end_of_the_floats_have_an_axis() -> None:
     study = optuna.create_study()
     for value in (1e308, -1e308, 0.0, 1.7e308):
