@@ -174,6 +174,13 @@ def _open(storage: str) -> Any:
     return storage
 
 
+def _recorded(space: SearchSpace, recorded: dict[str, Any]) -> bool:
+    """Whether distributions by name are a space's: all that every architecture has, and none other."""
+    own = space.distributions()
+    always = {d.name for d in space.decisions if d.parent is None}
+    return always <= recorded.keys() and all(recorded.get(n, d) == d for n, d in own.items())
+
+
 def space_of(study: optuna.Study) -> SearchSpace:
     """The preset whose parameters a study's trials have.
 
@@ -185,7 +192,7 @@ def space_of(study: optuna.Study) -> SearchSpace:
         recorded.update(trial.distributions)
     for make in PRESETS.values():
         space = make()
-        if space.distributions().items() <= recorded.items():
+        if _recorded(space, recorded):
             return space
     raise ValueError(
         f"the parameters of the study '{study.study_name}' ({', '.join(sorted(recorded)[:4]) or 'none yet'}) are no"
