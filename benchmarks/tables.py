@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import curves, problems, rank_table
 from benchmarks.curves import Results
 from benchmarks.methods import ablations
-from benchmarks.problems import hwnas, nb301
+from benchmarks.problems import chains, hwnas, nb301
 from benchmarks.records import Record
 from optuna_agnet.core.arrays import FloatArray
 
@@ -38,6 +38,7 @@ IN_SHORT = (
 )
 PARTS = tuple(f"agnet-{name}" for name in ablations.CHANGES)
 PARTS_AT = (48, 96, 192)
+MISSING_AT = (32, 48, 96, 192)
 IN_README = ("nb201-c10", "nb201-c100", "nb201-in16", "nb101", "nb301")
 
 
@@ -130,6 +131,26 @@ def searches(names: Sequence[str], table: Callable[[Results], list[str]]) -> Ite
     for name in names:
         for results in curves.load(name):
             yield from (f"#### {name}{optimum_of(results)} ({results.data})", "", *table(results))
+
+
+def missing_table(results: Results) -> list[str]:
+    """What is missing of the way from the median random architecture to the optimum, beside local search."""
+    reference = results.methods.get("local-search", [])
+    rows = []
+    for name, runs in results.methods.items():
+        found = [[100 - v for v in at(runs, n, value)] for n in MISSING_AT]
+        shares = [share_of(f, reference, n) for f, n in zip(found, MISSING_AT, strict=True)]
+        rows.append(
+            [name, str(len(runs)), *(spread(f, len(runs)) for f in found), *shares, per_ask(runs)]
+        )
+    head = [f"missing @{n}, %" for n in MISSING_AT] + [f"share @{n}" for n in MISSING_AT]
+    return markdown(["method", "seeds", *head, "ms an ask"], rows)
+
+
+def share_of(missing: Sequence[float], reference: Sequence[Record], queries: int) -> str:
+    """The mean of what is missing in units of that of other runs."""
+    theirs = [100 - v for v in at(reference, queries, value)]
+    return f"{np.mean(missing) / np.mean(theirs):.2f}" if missing and theirs else ""
 
 
 def skip_shares() -> Iterator[str]:
@@ -388,6 +409,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "limits": partial(searches, names("nb201-c100-lat"), search_table),
     "table5-short": table5_counts,
     "table5": table5,
+    "many-decisions": partial(searches, tuple(chains.PROBLEMS), missing_table),
     "fronts": partial(searches, names("pareto-"), front_table),
 }
 
