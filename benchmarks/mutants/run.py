@@ -11,13 +11,21 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import hypothesis  # noqa: F401 - these four take longer than most tests
+import optuna  # noqa: F401
+import pandas  # noqa: F401
+import pytest
+import torch  # noqa: F401
 
 from benchmarks.mutants import MUTANTS, Mutant
 
@@ -25,6 +33,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS, TABLE = HERE / "results.jsonl", HERE / "README.md"
 _COPIED = ("optuna_agnet", "tests", "benchmarks", "integrations", "examples", "pyproject.toml")
+_OWN = ("benchmarks", "optuna_agnet", "tests")
 _LIMIT = 900  # seconds; a mutant that never ends is noticed
 
 
@@ -58,29 +67,37 @@ def copied(folder: Path) -> Path:
 
 
 def tested(tree: Path, targets: Sequence[str]) -> tuple[str, str]:
-    """Verdict and first failing test of a tree."""
-    environment = os.environ | {
-        "PYTHONPATH": str(tree),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    environment.setdefault("OPTUNA_AGNET_DATA", str(ROOT.parent / "shared" / "benchmarks"))
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
-    try:
-        done = subprocess.run(
-            [*command, *targets],
-            cwd=tree,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_LIMIT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return "killed", "time"
-    verdict = {0: "survived", 1: "killed"}.get(done.returncode, "broken")
-    failed = re.search(r"^FAILED tests/(.*?)(?: - .*)?$", done.stdout, re.MULTILINE)
-    return verdict, failed[1] if failed else done.stdout[-300:] if verdict == "broken" else ""
+    """Verdict and first failing test of a tree, in a fork of this process: what is slow to import is there already."""
+    with tempfile.NamedTemporaryFile("r") as log:
+        process = get_context("fork").Process(target=_pytest, args=(tree, targets, log.name))
+        process.start()
+        process.join(_LIMIT)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            return "killed", "time"
+        said = log.read()
+    verdict = {0: "survived", 1: "killed"}.get(process.exitcode or 0, "broken")
+    failed = re.search(r"^(?:FAILED|ERROR) tests/(.*?)(?: - .*)?$", said, re.MULTILINE)
+    return verdict, failed[1] if failed else said[-300:] if verdict == "broken" else ""
+
+
+def _pytest(tree: Path, targets: Sequence[str], log: str) -> None:
+    with open(log, "w") as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
+        sys.stdout = sys.stderr = output
+        os.chdir(tree)
+        os.environ.update(PYTHONPATH=str(tree), PYTHONDONTWRITEBYTECODE="1")
+        os.environ.setdefault("OPTUNA_AGNET_DATA", str(ROOT.parent / "shared" / "benchmarks"))
+        sys.dont_write_bytecode = True
+        sys.path[:] = [str(tree), *(p for p in sys.path if p not in ("", str(ROOT)))]
+        for name in [n for n in sys.modules if n.partition(".")[0] in _OWN]:
+            del sys.modules[name]
+        options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        code = int(pytest.main([*options, *targets]))
+        output.flush()
+    os._exit(code)
 
 
 def judged(mutant: Mutant, tree: Path) -> Verdict:
