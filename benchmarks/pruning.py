@@ -1,9 +1,10 @@
 """What pruning brings: ``python -m benchmarks.pruning`` writes benchmarks/results/pruning.md.
 
-Searches of NAS-Bench-201 with two rungs: validation accuracy after 12 epochs is reported, then the pruner decides, then
-training goes on to 200 epochs. All searches get the same number of epochs, worth ``--trainings`` whole trainings; only
-whole trainings count as found. ``--charge 60`` charges a pruned trial 60 epochs, as if the same report came later. A
-finished search is not run again unless asked (--again).
+NAS-Bench-201 has two rungs: validation accuracy after 12 epochs is reported, then the pruner decides, then training
+goes on to 200 epochs. DARTS cells report each of 98 epochs (`nb301.epochs`). All searches get the same number of
+epochs, worth ``--trainings`` whole trainings; only whole trainings count as found. ``--charge 60`` charges a trial that
+is pruned on NAS-Bench-201 60 epochs, as if the same report came later. A finished search is not run again unless asked
+(--again).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
+from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 from unittest import mock
@@ -21,33 +23,88 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import optuna
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+)
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 from tqdm import tqdm
 
 from benchmarks import records
-from benchmarks.problems import nb201
+from benchmarks.problems import nb201, nb301
 from benchmarks.run import seeds
 from benchmarks.tables import markdown, paired
-from optuna_agnet import AGNetConfig, AGNetSampler, spaces
-from optuna_agnet.core.arrays import FloatArray
+from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, spaces
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.pruned_trials import FinalValues
 
-SPACE = spaces.nas_bench_201()
-RUNG, WHOLE = 12, 200  # epochs
+RUNG, WHOLE = 12, 200  # epochs of NAS-Bench-201
 IGNORING = "agnet-ignoring"
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "agnet": lambda seed: AGNetSampler(SPACE, seed=seed, config=AGNetConfig(dedup="encoding")),
-    "tpe": lambda seed: TPESampler(multivariate=True, seed=seed),
+DARTS = "darts"
+DATASETS = (*nb201.DATASETS, DARTS)
+
+
+class Trainings(NamedTuple):
+    """Trainings that can be watched."""
+
+    space: SearchSpace
+    whole: int  # epochs
+    best_percent: float  # what the best one of a hundred random architectures reaches
+    reports: Callable[[IntArray], tuple[Sequence[tuple[int, float]], float]]
+    """Of a row (D,): epochs and values that are reported, and the final value."""
+
+
+@lru_cache
+def trainings(dataset: str) -> Trainings:
+    """Of a data set of NAS-Bench-201, or "darts"."""
+    if dataset == DARTS:
+        space = nb301.SPACE
+        random = nb301.load().evaluate(space.sample(2000, np.random.default_rng(0))).values[:, 0]
+
+        def curve(row: IntArray) -> tuple[Sequence[tuple[int, float]], float]:
+            values = nb301.epochs(row[None])[0].tolist()
+            return list(enumerate(values, start=1)), values[-1]
+
+        return Trainings(space, nb301.EPOCHS, float(np.quantile(random, 0.99)), curve)
+    early, final = nb201.early_column(dataset), nb201.folder_columns(dataset)[0]
+
+    def rung(row: IntArray) -> tuple[Sequence[tuple[int, float]], float]:
+        at = int(nb201.index(row[None])[0])
+        return [(RUNG, float(early[at]))], float(final[at])
+
+    return Trainings(spaces.nas_bench_201(), WHOLE, float(np.quantile(final, 0.99)), rung)
+
+
+def _agnet(space: SearchSpace, seed: int) -> BaseSampler:
+    return AGNetSampler(space, seed=seed, config=AGNetConfig(dedup="encoding"))
+
+
+SAMPLERS: dict[str, Callable[[SearchSpace, int], BaseSampler]] = {
+    "agnet": _agnet,
+    "tpe": lambda _, seed: TPESampler(multivariate=True, seed=seed),
+    IGNORING: _agnet,
 }
-SAMPLERS[IGNORING] = SAMPLERS["agnet"]
-PRUNERS: dict[str, Callable[[], BasePruner]] = {
-    "none": NopPruner,
-    "median": MedianPruner,
-    "hyperband": lambda: HyperbandPruner(min_resource=RUNG, max_resource=WHOLE),
+PRUNERS: dict[
+    str, Callable[[SearchSpace, int, int], BasePruner]
+] = {  # first report, whole training
+    "none": lambda *_: NopPruner(),
+    "median": lambda *_: MedianPruner(),
+    "percentile": lambda *_: PercentilePruner(25.0),
+    "hyperband": lambda _, first, last: HyperbandPruner(min_resource=first, max_resource=last),
+    "halving": lambda _, first, last: SuccessiveHalvingPruner(min_resource=first),
+    "agnet": lambda space, *_: AGNetPruner(space),
 }
 COMPARED = (
+    (("agnet", "agnet"), ("agnet", "none")),
+    (("agnet", "agnet"), ("agnet", "median")),
+    (("agnet", "agnet"), ("agnet", "hyperband")),
+    (("tpe", "agnet"), ("tpe", "median")),
     (("agnet", "median"), ("agnet", "none")),
     (("agnet", "median"), (IGNORING, "median")),
     (("agnet", "hyperband"), ("agnet", "none")),
@@ -70,34 +127,55 @@ class Job(NamedTuple):
 
 
 def search(job: Job) -> dict[str, Any]:
-    """A study until its epochs are spent; the best whole training whenever it improves, by epochs spent."""
-    early, final = nb201.early_column(job.dataset), nb201.folder_columns(job.dataset)[0]
+    """A study until its epochs are spent; the best whole training whenever it improves, by epochs spent.
+
+    ``stopped_best`` counts pruned trials that would have been among the best percent, and ``seen_best`` all of those;
+    ``lost`` counts pruned trials that would have been the best so far.
+    """
+    problem = trainings(job.dataset)
+    first = problem.reports(problem.space.sample(1, np.random.default_rng(0))[0])[0][0][0]
     study = optuna.create_study(
         study_name=f"pruning-{job.seed}",  # Hyperband draws brackets by it
         direction="maximize",
-        sampler=SAMPLERS[job.sampler](job.seed),
-        pruner=PRUNERS[job.pruner](),
+        sampler=SAMPLERS[job.sampler](problem.space, job.seed),
+        pruner=PRUNERS[job.pruner](problem.space, first, problem.whole),
     )
-    spent, best = 0, []
-    while spent < job.trainings * WHOLE:
+    spent, best = 0, [(0, -np.inf)]
+    counts = dict.fromkeys(("stopped_best", "seen_best", "lost"), 0)
+    while spent < job.trainings * problem.whole:
         trial = study.ask()
-        at = int(nb201.index(SPACE.choices([SPACE.suggest(trial)]))[0])
-        trial.report(float(early[at]), RUNG)
-        if trial.should_prune():
-            spent += job.charge
+        row = problem.space.choices([problem.space.suggest(trial)])[0]
+        reports, final = problem.reports(row)
+        stopped = _watch(trial, reports)
+        counts["seen_best"] += final >= problem.best_percent
+        if stopped:
+            spent += max(stopped, job.charge)
             study.tell(trial, state=TrialState.PRUNED)
+            counts["stopped_best"] += final >= problem.best_percent
+            counts["lost"] += final > best[-1][1]
             continue
-        spent += WHOLE
-        study.tell(trial, float(final[at]))
-        if not best or final[at] > best[-1][1]:
-            best.append((spent, round(float(final[at]), 4)))
+        spent += problem.whole
+        study.tell(trial, final)
+        if final > best[-1][1]:
+            best.append((spent, round(final, 4)))
     pruned = len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
+    counted = {name: int(count) for name, count in counts.items()}
     return {
         **job._asdict(),
         "trials": len(study.trials),
         "pruned": pruned,
-        "best": best,
+        "best": best[1:],
+        **counted,
     }
+
+
+def _watch(trial: optuna.Trial, reports: Sequence[tuple[int, float]]) -> int:
+    """The epoch at which a trial is stopped; 0 where it is not."""
+    for epoch, value in reports:
+        trial.report(value, epoch)
+        if trial.should_prune():
+            return epoch
+    return 0
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -108,34 +186,45 @@ def run(job: Job) -> dict[str, Any]:
         return search(job)
 
 
-def best_at(rows: Sequence[Row], trainings: int) -> FloatArray:
-    """The best value of each run once epochs worth so many whole trainings were spent."""
-    limit = trainings * WHOLE
+def best_at(rows: Sequence[Row], n: int) -> FloatArray:
+    """The best value of each run once epochs worth n whole trainings were spent."""
+    limit = n * (nb301.EPOCHS if rows[0]["dataset"] == DARTS else WHOLE)
     return np.array([max(value for spent, value in row["best"] if spent <= limit) for row in rows])
 
 
 def checkpoints(rows: Sequence[Row]) -> tuple[int, ...]:
-    trainings = rows[0]["trainings"]
-    return trainings // 4, trainings // 2, trainings
+    most = rows[0]["trainings"]
+    return most // 8, most // 4, most // 2, most
 
 
 def quality(rows: Sequence[Row]) -> list[str]:
     """Every sampler with every pruner."""
     at = checkpoints(rows)
-    head = ["data", "sampler", "pruner", "seeds", "trials", "pruned", *(f"@{n}" for n in at)]
+    head = ["data", "sampler", "pruner", "seeds", "trials", "pruned"]
+    head += [*(f"@{n}" for n in at), "of the best percent stopped", "would have led"]
     lines = []
     for (dataset, sampler, pruner), runs in grouped(rows).items():
         cells = [dataset, sampler, pruner, str(len(runs))]
         cells += [f"{np.mean([run['trials'] for run in runs]):.0f}"]
         cells += [f"{np.mean([run['pruned'] / run['trials'] for run in runs]):.0%}"]
         found = [best_at(runs, n) for n in at]
-        lines.append([*cells, *(f"{v.mean():.2f} ± {v.std():.2f}" for v in found)])
+        lines.append([*cells, *(f"{v.mean():.2f} ± {v.std():.2f}" for v in found), *lost(runs)])
     return markdown(head, lines)
+
+
+def lost(runs: Sequence[Row]) -> list[str]:
+    """Pruned trials of the best percent among all such, and those that would have been the best so far, a run."""
+    if not all("lost" in run for run in runs):  # an older line
+        return ["", ""]
+    stopped, seen, led = (
+        sum(run[name] for run in runs) for name in ("stopped_best", "seen_best", "lost")
+    )
+    return [f"{stopped} of {seen}", f"{led / len(runs):.1f}"]
 
 
 def differences(rows: Sequence[Row]) -> list[str]:
     """Paired by seed, at half of the epochs and at all of them."""
-    runs_of, at = grouped(rows), checkpoints(rows)[1:]
+    runs_of, at = grouped(rows), checkpoints(rows)[2:]
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     lines = []
     for ours, theirs in COMPARED:
@@ -153,7 +242,7 @@ def differences(rows: Sequence[Row]) -> list[str]:
 def grouped(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
     """Runs by data set, sampler and pruner; seeds in order."""
     found: dict[tuple[str, str, str], list[Row]] = {}
-    for key in product(nb201.DATASETS, SAMPLERS, PRUNERS):
+    for key in product(DATASETS, SAMPLERS, PRUNERS):
         runs = [row for row in rows if (row["dataset"], row["sampler"], row["pruner"]) == key]
         if runs:
             found[key] = sorted(runs, key=lambda run: run["seed"])
@@ -162,21 +251,25 @@ def grouped(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
 
 def report(rows: Sequence[Row]) -> str:
     """A section for each charge."""
-    trainings = rows[0]["trainings"]
     lines = [
         "# Pruning",
         "",
         f"Made by `python -m benchmarks.pruning`: NAS-Bench-201, validation accuracy after {WHOLE} epochs; the one"
-        f" after {RUNG} is reported to the pruner first. @n: the best whole training once the epochs of n whole ones"
-        f" were spent, mean and standard deviation over the seeds; every search has the epochs of {trainings}."
+        f" after {RUNG} is reported to the pruner first. `darts`: both DARTS cells by YAHPO Gym's surrogate of"
+        f" NAS-Bench-301, validation accuracy after each of {nb301.EPOCHS} epochs is reported. @n: the best"
+        " whole training once the epochs of n whole ones were spent, mean and standard deviation over the seeds; every"
+        f" search has the epochs of {rows[0]['trainings']}."
         f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
-        " Hyperband has three brackets here, of which the first prunes after the one report and the others never do."
+        " Hyperband has three brackets on NAS-Bench-201, of which the first prunes after the one report and the others"
+        " never do. Best percent: final values that one of a hundred random architectures reaches; how many of those"
+        " that a search tried it stopped, over all seeds. Would have led: stopped trials that would have been the best"
+        " whole one so far, a search."
         " Differences are paired by seed, with their standard errors.",
         "",
     ]
     for charge in sorted({row["charge"] for row in rows}):
         part = [row for row in rows if row["charge"] == charge]
-        lines += [f"## A pruned trial costs {charge} epochs", ""]
+        lines += [f"## A pruned trial costs at least {charge} epochs", ""]
         lines += [*quality(part), *differences(part)]
     return "\n".join(lines)
 
@@ -186,8 +279,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=seeds, default="0:10", help="default: %(default)s")
+    for name, all_ in (("datasets", DATASETS), ("samplers", SAMPLERS), ("pruners", PRUNERS)):
+        parser.add_argument(
+            f"--{name}", nargs="+", choices=all_, default=list(all_), help="default: all"
+        )
     parser.add_argument("--trainings", type=int, default=48, help="default: %(default)s")
-    parser.add_argument("--charge", type=int, default=RUNG, help="default: %(default)s")
+    parser.add_argument(
+        "--charge", type=int, default=RUNG, help="on NAS-Bench-201; default: %(default)s"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
@@ -195,9 +294,16 @@ def main() -> None:
     rows = records.rows(path, arguments.again)
     done = {Job(*(row[name] for name in Job._fields)) for row in rows}
     jobs = [
-        Job(dataset, sampler, pruner, seed, arguments.trainings, arguments.charge)
+        Job(
+            dataset,
+            sampler,
+            pruner,
+            seed,
+            arguments.trainings,
+            arguments.charge * (dataset != DARTS),
+        )
         for seed, dataset, sampler, pruner in product(
-            arguments.seeds, nb201.DATASETS, SAMPLERS, PRUNERS
+            arguments.seeds, arguments.datasets, arguments.samplers, arguments.pruners
         )
         if (sampler, pruner) != (IGNORING, "none")
     ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna_agnet.generator import load_generator, pretrain
     from optuna_agnet.modules import build_model
     from optuna_agnet.search import AGNet, AGNetConfig
+    from optuna_agnet.study.pruner import AGNetPruner
     from optuna_agnet.study.sampler import AGNetSampler
     from optuna_agnet.study.trials import best_trials
 
@@ -24,6 +25,7 @@ __version__ = VERSION
 _LAZY = {
     "AGNet": "optuna_agnet.search",
     "AGNetConfig": "optuna_agnet.search",
+    "AGNetPruner": "optuna_agnet.study.pruner",
     "AGNetSampler": "optuna_agnet.study.sampler",
     "best_trials": "optuna_agnet.study.trials",
     "build_model": "optuna_agnet.modules",
@@ -49,6 +51,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "AGNet",
     "AGNetConfig",
+    "AGNetPruner",
     "AGNetSampler",
     "Architecture",
     "best_trials",

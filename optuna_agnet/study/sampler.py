@@ -204,6 +204,11 @@ class AGNetSampler(BaseSampler):
         self._lock = threading.RLock()
         self._since = datetime.now()
 
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return self._space
+
     def _repr_html_(self) -> str:
         config, default = self._config or AGNetConfig(), AGNetConfig()
         changed = [

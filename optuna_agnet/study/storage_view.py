@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from optuna.samplers import BaseSampler, PartialFixedSampler
@@ -44,6 +44,7 @@ SOURCE = "agnet:source"
 VERSION = "agnet:version"
 SECONDS = "agnet:seconds"
 REPEAT = "repeat"  # the source of an architecture that is taken, where nothing new is left
+STOPPED = "agnet:stopped"
 _SPACE = "agnet:space"  # of a study, with a digest behind it
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 _LOOKS = 20  # at a rival's claim, before the architecture is left to it
@@ -464,6 +465,27 @@ def describe(study: Study, trial: FrozenTrial, source: str, version: int, second
     """Store where a trial's architecture comes from, and how long that took."""
     for key, value in ((SOURCE, source), (VERSION, version), (SECONDS, round(seconds, 4))):
         study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+
+class StoppedBecause(NamedTuple):
+    """Why a pruner stopped a trial: what it foretold, in the objective's units, and what it would have had to reach."""
+
+    step: int
+    mean: float
+    std: float
+    goal: float
+    chance: float
+
+
+def explain_stop(study: Study, trial: FrozenTrial, reason: StoppedBecause) -> None:
+    """Store why a trial is stopped."""
+    study._storage.set_trial_system_attr(trial._trial_id, STOPPED, reason._asdict())
+
+
+def stopped_because(trial: FrozenTrial) -> StoppedBecause | None:
+    """Why `AGNetPruner` stopped a trial; None where it did not."""
+    found = trial.system_attrs.get(STOPPED)
+    return StoppedBecause(**found) if isinstance(found, dict) else None
 
 
 def set_constraint(study: Study, trial: Trial, name: str, value: float) -> None:

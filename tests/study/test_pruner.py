@@ -1,0 +1,372 @@
+"""AGNetPruner: what it stops and what it never stops, that a study alone decides, and what it refuses."""
+
+import math
+import pickle
+import threading
+import warnings
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from optuna_agnet import AGNetPruner, AGNetSampler, spaces
+from optuna_agnet.spaces import Network
+from optuna_agnet.study.storage_view import stopped_because
+
+SPACE = spaces.nas_bench_201()
+EPOCHS = 20
+
+
+def quality(params):
+    """Between 0 and 1; depends on the cell."""
+    row = SPACE.params_to_row(params)
+    return float(np.square(row / 4 - 0.6).mean() * 2)
+
+
+def curve(params, sign=1.0):
+    """Values after each epoch; rises to the quality."""
+    return {e: sign * quality(params) * (1 - 0.9 * 0.7**e) for e in range(1, EPOCHS + 1)}
+
+
+def trial(params, reported, value=None, space=SPACE, **attrs):
+    return optuna.create_trial(
+        params=params,
+        distributions={n: d for n, d in space.distributions().items() if n in params},
+        value=value,
+        state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
+        intermediate_values=reported,
+        system_attrs=attrs,
+    )
+
+
+def cells(n, seed=0):
+    return [SPACE.row_to_params(row) for row in SPACE.sample(n, np.random.default_rng(seed))]
+
+
+def study_of(n, direction="maximize", seed=0, pruner=None, space=SPACE, storage=None):
+    """A study with n whole trainings of random cells."""
+    study = optuna.create_study(
+        direction=direction,
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        pruner=pruner or AGNetPruner(space),
+        storage=storage,
+    )
+    sign = 1.0 if direction == "maximize" else -1.0
+    for params in cells(n, seed):
+        reported = curve(params, sign)
+        study.add_trial(trial(params, reported, reported[EPOCHS]))
+    return study
+
+
+def watch(study, params, reported):
+    """The step at which a trial with these reports is stopped; 0 for never."""
+    study.enqueue_trial(params)
+    running = study.ask(SPACE.distributions())
+    for step, value in reported.items():
+        running.report(value, step)
+        if running.should_prune():
+            study.tell(running, state=TrialState.PRUNED)
+            return step
+    study.tell(running, value if not math.isnan(value) else 0.0)
+    return 0
+
+
+def best_and_worst(seed=1):
+    found = sorted(cells(300, seed), key=quality)
+    return found[-1], found[0]
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_hopeless_trainings_are_stopped_early_and_the_best_one_never(direction):
+    sign = 1.0 if direction == "maximize" else -1.0
+    best, worst = best_and_worst()
+    assert 0 < watch(study_of(20, direction), worst, curve(worst, sign)) < EPOCHS // 2
+    assert watch(study_of(20, direction), best, curve(best, sign)) == 0
+
+
+def test_directions_are_mirror_images():
+    for params in cells(10, seed=3):
+        steps = [
+            watch(study_of(15, direction), params, curve(params, sign))
+            for direction, sign in (("maximize", 1.0), ("minimize", -1.0))
+        ]
+        assert steps[0] == steps[1]
+
+
+def test_nothing_is_stopped_before_enough_whole_trainings_are_known():
+    _, worst = best_and_worst()
+    for whole, stopped in ((6, False), (7, True)):
+        study = study_of(whole, pruner=AGNetPruner(SPACE, n_warmup_curves=7))
+        for params in cells(10, seed=5):  # stopped ones don't count
+            study.add_trial(trial(params, {1: 0.5}))
+        assert (watch(study, worst, curve(worst)) > 0) == stopped
+
+
+def test_nothing_is_stopped_before_the_first_step():
+    _, worst = best_and_worst()
+    step = watch(study_of(20, pruner=AGNetPruner(SPACE, n_warmup_steps=9)), worst, curve(worst))
+    assert 9 <= step < EPOCHS
+
+
+def test_a_smaller_chance_and_a_larger_top_stop_less():
+    some = cells(15, seed=7)
+
+    def stopped(**settings):
+        study = study_of(20, pruner=AGNetPruner(SPACE, **settings))
+        copies = [watch(pickle.loads(pickle.dumps(study)), p, curve(p)) for p in some]
+        return sum(step > 0 for step in copies)
+
+    assert stopped(min_chance=0.001) <= stopped(min_chance=0.1) <= stopped(min_chance=0.5)
+    assert stopped(top=10) < stopped(top=1)
+
+
+def test_the_architecture_counts():
+    """Curves that begin alike and end apart: what is trained tells from the first step, the curve does not."""
+    space = Network(kind=("good", "bad"), other=tuple("abcdefgh"))
+
+    def reported(kind, level):
+        end = {"good": 1.0, "bad": 0.5}[kind]
+        return {e: level * (0.1 + end * max(0, e - 10) / 10) for e in range(1, EPOCHS + 1)}
+
+    steps = {}
+    for known in (space, optuna.samplers.RandomSampler()):
+        study = optuna.create_study(direction="maximize", pruner=AGNetPruner(known))
+        rng = np.random.default_rng(0)
+        for k in range(16):
+            params = {"kind": ("good", "bad")[k % 2], "other": "abcdefgh"[k // 2]}
+            found = reported(params["kind"], 1 + 0.05 * rng.normal())
+            study.add_trial(trial(params, found, found[EPOCHS], space))
+        study.enqueue_trial({"kind": "bad", "other": "c"})
+        running = study.ask(space.distributions())
+        running.report(reported("bad", 1.02)[1], 1)
+        steps[known is space] = running.should_prune()
+    assert steps == {True: True, False: False}
+
+
+def test_a_study_alone_decides(tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    study = study_of(12, storage=storage)
+    _, worst = best_and_worst()
+    copies = [study, pickle.loads(pickle.dumps(study))]
+    copies.append(
+        optuna.load_study(study_name=study.study_name, storage=storage, pruner=AGNetPruner(SPACE))
+    )
+    study.enqueue_trial(worst)
+    number = study.ask(SPACE.distributions()).number
+    for step, value in curve(worst).items():
+        live = optuna.trial.Trial(study, study.trials[number]._trial_id)
+        live.report(value, step)
+        decided = [
+            copy.pruner.prune(copy, copy.get_trials(deepcopy=False)[number]) for copy in copies
+        ]
+        assert len(set(decided)) == 1
+    assert stopped_because(study.trials[number]) is not None
+
+
+def test_running_trials_of_other_workers_change_nothing():
+    _, worst = best_and_worst()
+    alone, beside = study_of(12), study_of(12)
+    for params in cells(4, seed=9):
+        beside.enqueue_trial(params)
+        beside.ask(SPACE.distributions()).report(0.99, 1)
+    assert watch(alone, worst, curve(worst)) == watch(beside, worst, curve(worst)) > 0
+
+
+def test_decisions_are_taken_at_rungs_alone():
+    study = study_of(20, pruner=AGNetPruner(SPACE, min_chance=0.999))
+    best, _ = best_and_worst()
+    assert watch(study, best, {2: 0.05}) == 0  # behind the rung at 1, before the one at 3
+    assert watch(study, best, {5: 0.05}) == 0  # no first rung to begin from
+    assert watch(study, best, {1: 0.05}) == 1
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [
+        lambda c: {e: v for e, v in c.items() if e % 3 == 1},
+        lambda c: {e: v for e, v in c.items() if e not in (2, 3, 4, 5)},
+        lambda c: dict(sorted(c.items(), reverse=True)),
+        lambda c: {e: math.nan if e in (2, 9) else v for e, v in c.items()},
+        lambda c: {e: math.inf if e == 4 else v for e, v in c.items()},
+        lambda c: {e: v for e, v in c.items() if e <= 2},
+        lambda c: {},
+    ],
+    ids=["uneven", "missing", "backwards", "nan", "inf", "short", "none"],
+)
+def test_odd_reports_are_no_error(reported):
+    study = study_of(10)
+    for params in cells(5, seed=11):
+        found = reported(curve(params))
+        study.add_trial(trial(params, found, quality(params)))
+        study.add_trial(trial(params, found))
+    _, worst = best_and_worst()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert watch(study, worst, curve(worst)) > 0
+        if found := reported(curve(worst)):
+            watch(study, worst, found)
+
+
+def test_a_training_that_diverges_is_stopped():
+    best, _ = best_and_worst()
+    reported = {e: math.nan if e > 2 else v for e, v in curve(best).items()}
+    assert watch(study_of(12), best, reported) == 3
+
+
+def test_the_objective_may_be_another_quantity():
+    """Losses are reported, accuracies are maximized."""
+    study = optuna.create_study(direction="maximize", pruner=AGNetPruner(SPACE))
+    for params in cells(20):
+        losses = {e: 1 - value for e, value in curve(params).items()}
+        study.add_trial(trial(params, losses, quality(params)))
+    best, worst = best_and_worst()
+    assert watch(study, worst, {e: 1 - v for e, v in curve(worst).items()}) > 0
+    found = {e: 1 - v for e, v in curve(best).items()}
+    study.enqueue_trial(best)
+    running = study.ask(SPACE.distributions())
+    for step, value in found.items():
+        running.report(value, step)
+        assert not running.should_prune()
+
+
+def test_infeasible_trials_set_no_goal():
+    """A study whose best trials broke their constraint still lets feasible ones go on."""
+    best, _ = best_and_worst()
+    study = study_of(20)
+    for params in cells(3, seed=13):
+        reported = {e: 5.0 * v for e, v in curve(best).items()}
+        study.add_trial(trial(params, reported, 5.0, constraints=[1.0]))
+    assert watch(study, best, curve(best)) == 0
+
+
+def test_infinite_results_set_no_goal():
+    best, _ = best_and_worst()
+    study = study_of(20)
+    study.add_trial(trial(cells(1, seed=14)[0], curve(best), math.inf))
+    assert watch(study, best, curve(best)) == 0
+
+
+def test_workers_may_share_one():
+    study = study_of(12)
+    _, worst = best_and_worst()
+    steps = []
+    threads = [
+        threading.Thread(target=lambda: steps.append(watch(study, worst, curve(worst))))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(steps) == 4
+    assert all(0 < step < EPOCHS for step in steps)
+
+
+def test_a_long_study_is_learned_from_in_part(monkeypatch):
+    monkeypatch.setattr("optuna_agnet.study.pruner._MOST_TRIALS", 15)
+    study = study_of(30)
+    _, worst = best_and_worst()
+    assert watch(study, worst, curve(worst)) > 0
+    assert study.pruner._learned[1].count == 15
+
+
+def test_a_model_that_fails_stops_nothing(monkeypatch):
+    def fail(*_):
+        raise np.linalg.LinAlgError("no convergence")
+
+    monkeypatch.setattr("optuna_agnet.study.pruner.CurveModel", fail)
+    _, worst = best_and_worst()
+    with pytest.warns(UserWarning, match="no convergence") as caught:
+        assert watch(study_of(12), worst, curve(worst)) == 0
+    assert len(caught) == 1
+
+
+def test_with_the_sampler_it_is_made_for():
+    sampler = AGNetSampler(SPACE, seed=0)
+
+    def objective(running):
+        SPACE.suggest(running)
+        for step, value in curve(running.params).items():
+            running.report(value, step)
+            if running.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=AGNetPruner(sampler))
+    study.optimize(objective, n_trials=30)
+    pruned = [t for t in study.trials if t.state == TrialState.PRUNED]
+    assert pruned
+    for stopped in pruned:
+        reason = stopped_because(stopped)
+        assert reason.step == stopped.last_step
+        assert reason.chance < 0.1
+        assert reason.goal <= study.best_value
+
+
+# -- refused ---------------------------------------------------------------------------------------------------------
+
+
+def test_several_objectives_are_refused():
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    running = study.ask()
+    with pytest.raises(ValueError, match="one objective, and this study has 2"):
+        AGNetPruner(SPACE).prune(study, study.trials[running.number])
+
+
+def test_a_sampler_of_another_space_is_refused():
+    pruner = AGNetPruner(AGNetSampler(SPACE, seed=0))
+    study = optuna.create_study(sampler=AGNetSampler(spaces.darts(), seed=0), pruner=pruner)
+    running = study.ask()
+    running.report(1.0, 1)
+    with pytest.raises(ValueError, match="sampler searches Stack"):
+        running.should_prune()
+
+
+def test_other_choices_under_the_same_names_are_refused():
+    study = study_of(6)
+    running = study.ask()
+    name, other = next(iter(SPACE.distributions().items()))
+    running.suggest_categorical(name, other.choices[::-1])
+    running.report(1.0, 1)
+    with pytest.raises(ValueError, match=f"recorded the parameter '{name}'"):
+        running.should_prune()
+
+
+def test_trials_without_an_architecture_are_named_once():
+    study = study_of(12)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            running = study.ask()
+            running.suggest_float("lr", 0, 1)
+            running.report(0.01, 1)
+            running.should_prune()
+    assert ["has no architecture of" in str(warning.message) for warning in caught] == [True]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"n_warmup_curves": 1}, "n_warmup_curves=1"),
+        ({"n_warmup_steps": -1}, "n_warmup_steps=-1"),
+        ({"top": 0}, "top=0"),
+        ({"min_chance": 0}, "min_chance=0"),
+        ({"min_chance": math.nan}, "min_chance=nan"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(settings, error):
+    with pytest.raises(ValueError, match=error):
+        AGNetPruner(SPACE, **settings)
+
+
+def test_something_else_than_a_sampler_is_refused():
+    with pytest.raises(TypeError, match="neither a sampler nor a search space"):
+        AGNetPruner("agnet")
+
+
+def test_wrapped_samplers_are_seen_through():
+    sampler = AGNetSampler(SPACE, seed=0)
+    fixed = optuna.samplers.PartialFixedSampler({}, sampler)
+    assert AGNetPruner(fixed)._space == SPACE
+    assert AGNetPruner(optuna.samplers.RandomSampler())._space is None

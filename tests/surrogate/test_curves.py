@@ -1,0 +1,157 @@
+"""Curves: rungs and readings, one innovation beside a dense Gaussian process, the chain beside a joint one."""
+
+import math
+
+import numpy as np
+import pytest
+
+from optuna_agnet.surrogate.curves import CurveModel, Innovation, read, rungs
+
+
+def near(n, seed):
+    """A kernel matrix (n, n) with 1 on its diagonal."""
+    points = np.random.default_rng(seed).normal(size=(n, 2))
+    return np.exp(-np.square(points[:, None] - points[None]).sum(2))
+
+
+def study(n, seed, levels=4):
+    """Curves (n, levels) whose innovations similar trainings share, and what they have in common."""
+    rng = np.random.default_rng(seed)
+    k = near(n, seed)
+    shared = np.linalg.cholesky(k + 1e-9 * np.eye(n)) @ rng.normal(size=(n, levels))
+    values = [shared[:, 0]]
+    for level in range(1, levels):
+        values.append(0.8 * values[-1] + 0.5 * shared[:, level] + 0.1 * rng.normal(size=n))
+    return np.stack(values, 1), k
+
+
+def test_rungs_are_reported_steps_and_double():
+    assert rungs([dict.fromkeys(range(100), 1.0)]).tolist() == [0, 1, 3, 7, 15, 31, 63, 99]
+    assert rungs([{1000 * k: 1.0 for k in range(1, 11)}]).tolist() == [1000, 3000, 7000, 10000]
+    assert rungs([{12: 0.5}]).tolist() == [12]
+
+
+def test_a_training_of_another_length_moves_no_rung():
+    usual = [dict.fromkeys(range(1, 21), 1.0)] * 4
+    odd = [dict.fromkeys(range(5, 400), 1.0)]
+    assert rungs(usual + odd).tolist() == rungs(usual).tolist()
+
+
+def test_readings_interpolate_over_log_step_and_never_extrapolate():
+    found = read({1: 0.0, 7: 1.0}, np.array([0, 1, 3, 7, 8]), 1.0)
+    assert np.isnan(found[[0, 4]]).all()
+    assert found[1:4] == pytest.approx(
+        [0.0, 0.5, 1.0]
+    )  # 4 is half-way from 2 to 8 by its logarithm
+    assert np.isnan(read({}, np.array([1, 2]), 1.0)).all()
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_nan_is_worse_than_any_number(sign):
+    bad, worst = (read({1: value}, np.array([1]), sign)[0] for value in (-sign * 1e9, math.nan))
+    assert worst < bad
+
+
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_an_innovation_is_a_dense_gaussian_process(inputs):
+    """The twin conditions the joint normal of line, shared part and noise on the target, all of it dense."""
+    rng = np.random.default_rng(1)
+    n = 12
+    k, x = near(n + 1, 0), np.column_stack([np.ones(n + 1), rng.normal(size=(n + 1, inputs - 1))])
+    y = rng.normal(size=n)
+    fitted = Innovation(k[:n, :n], x[:n], y)
+    before = np.array([0.0, 0.8, 0.0])[:inputs]
+    line = x @ np.diag([25.0, 0.3, 0.3][:inputs]) @ x.T
+    joint = fitted.variance * (k + fitted.noise * np.eye(n + 1)) / (1 + fitted.noise) + line
+    gain = np.linalg.solve(joint[:n, :n], joint[:n, n])
+    mean = x[n] @ before + gain @ (y - x[:n] @ before)
+    variance = joint[n, n] - gain @ joint[:n, n]
+    # the coefficients are those of the last variance but one: equal once both have settled
+    assert fitted.predict(k[:n, n], x[n]) == pytest.approx((mean, variance), rel=0.02, abs=0.02)
+
+
+def test_the_chain_is_a_joint_normal():
+    """The twin samples every innovation and runs the chain forwards."""
+    values, k = study(30, seed=2)
+    model = CurveModel(values[:29], k[:29, :29])
+    forecast = model.forecast(values[29, :1], k[:29, 29])
+    rng, (centers, widths) = np.random.default_rng(0), np.array(model._scales).T
+    runs = np.zeros((40_000, 4))
+    runs[:, 0] = (values[29, 0] - centers[0]) / widths[0]
+    for level in range(1, 4):
+        innovation, rows = model._learned[level - 1]
+        lags = list(range(level - 1, max(level - 3, -1), -1))
+        middle = np.array([1.0, *runs[:, lags].mean(0)])
+        mean, variance = innovation.predict(k[:29, 29][rows], middle)
+        slopes = innovation.coefficients[1:]
+        runs[:, level] = mean + (runs[:, lags] - middle[1:]) @ slopes
+        runs[:, level] += math.sqrt(variance) * rng.normal(size=len(runs))
+    runs = centers + widths * runs
+    assert runs.mean(0) == pytest.approx(forecast.mean, abs=0.02)
+    assert runs.std(0) == pytest.approx(forecast.std, abs=0.02)
+
+
+def test_what_was_reported_is_certain_and_more_of_it_makes_surer():
+    values, k = study(40, seed=3)
+    model = CurveModel(values[:39], k[:39, :39])
+    stds = []
+    for known in (1, 2, 3):
+        forecast = model.forecast(values[39, :known], k[:39, 39])
+        assert forecast.mean[:known] == pytest.approx(values[39, :known])
+        assert (forecast.std[:known] == 0).all()
+        assert (forecast.std[known:] > 0).all()
+        stds.append(forecast.std[-1])
+    assert stds == sorted(stds, reverse=True)
+
+
+def test_similar_architectures_say_where_a_curve_goes():
+    errors = {"known": [], "unknown": []}
+    for seed in range(5):
+        values, k = study(60, seed)
+        for row in range(50, 60):
+            for name, matrix in (("known", k), ("unknown", np.eye(60))):
+                model = CurveModel(values[:50], matrix[:50, :50])
+                found = model.forecast(values[row, :2], matrix[:50, row])
+                errors[name].append((found.mean[-1] - values[row, -1]) ** 2)
+    assert np.mean(errors["known"]) < 0.8 * np.mean(errors["unknown"])
+
+
+def test_stopped_trainings_teach_the_rungs_that_they_reached():
+    errors = {"with": [], "without": []}
+    for seed in range(8):
+        values, k = study(60, seed)
+        values[10:50, 2:] = np.nan  # ten whole ones
+        for name, rows in (("with", np.arange(50)), ("without", np.arange(10))):
+            model = CurveModel(values[rows], k[np.ix_(rows, rows)])
+            for row in range(50, 60):
+                found = model.forecast(values[row, :1], k[rows, row])
+                errors[name].append((found.mean[1] - values[row, 1]) ** 2)
+        assert [len(rows) for _, rows in model._learned] == [10, 10, 10]
+    assert np.mean(errors["with"]) < 0.8 * np.mean(errors["without"])
+
+
+def test_forecasts_follow_units():
+    values, k = study(20, seed=5)
+    plain = CurveModel(values[:19], k[:19, :19]).forecast(values[19, :2], k[:19, 19])
+    scaled = CurveModel(1e3 * values[:19] + 7, k[:19, :19])
+    forecast = scaled.forecast(1e3 * values[19, :2] + 7, k[:19, 19])
+    assert forecast.mean == pytest.approx(1e3 * plain.mean + 7)
+    assert forecast.std == pytest.approx(1e3 * plain.std)
+    assert forecast.chance(1e3 * 0.2 + 7) == pytest.approx(plain.chance(0.2))
+
+
+def test_failed_trainings_spoil_no_scale():
+    values, k = study(20, seed=6)
+    spoilt = values.copy()
+    spoilt[3] = -1e300
+    model = CurveModel(spoilt[:19], k[:19, :19])
+    forecast = model.forecast(values[19, :2], k[:19, 19])
+    assert np.isfinite(forecast.mean).all()
+    assert forecast.mean[-1] == pytest.approx(values[19, -1], abs=4 * forecast.std[-1])
+
+
+def test_equal_values_are_no_error():
+    model = CurveModel(np.ones((6, 3)), np.eye(6))
+    forecast = model.forecast(np.ones(1), np.zeros(6))
+    assert forecast.mean[-1] == pytest.approx(1.0, abs=0.1)
+    assert 0 < forecast.chance(1.0) < 1
