@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,8 @@ from optuna_agnet.study.trials import directions_of, is_feasible
 from optuna_agnet.surrogate.curves import CurveModel, read, rungs
 from optuna_agnet.surrogate.kernel import KernelParams, covariance, featurize
 
-_MOST_TRIALS = 300  # that are learned from, the latest; bounds memory and time
+_PATIENCE = 10  # stopped trials in a row, after which the most promising ones are let through
+_MOST = 150  # whole trials and as many stopped ones are learned from, the latest; bounds memory and time
 _KERNEL = KernelParams()
 
 
@@ -47,7 +48,8 @@ class AGNetPruner(BasePruner):
         n_warmup_curves: Whole trainings before the first one is stopped, at least 2.
         n_warmup_steps: Step before which nothing is stopped.
         top: A trial is worth going on with if it may become one of so many best.
-        min_chance: Probability of that below which it is stopped, between 0 and 1. Smaller stops fewer good ones.
+        min_chance: A trial is stopped whose chance of that is smaller than so many times the chance of one about which
+            nothing is known, top / (whole trainings + 1). Smaller stops fewer good ones, and saves less.
 
     Raises:
         ValueError: An argument is out of range.
@@ -81,14 +83,14 @@ class AGNetPruner(BasePruner):
         n_warmup_curves: int = 5,
         n_warmup_steps: int = 0,
         top: int = 1,
-        min_chance: float = 0.1,
+        min_chance: float = 1.0,
     ) -> None:
         if not isinstance(sampler, (BaseSampler, SearchSpace)):
             raise TypeError(
                 f"sampler={sampler!r} is neither a sampler nor a search space: give the study's AGNetSampler"
             )
-        if not 0 < min_chance < 1:
-            raise ValueError(f"min_chance={min_chance} must be a probability between 0 and 1")
+        if not 0 < min_chance < math.inf:
+            raise ValueError(f"min_chance={min_chance} must be a positive number")
         self._space = _space_of(sampler)
         self._warmup_curves = check_count("n_warmup_curves", n_warmup_curves, 2)
         self._warmup_steps = check_count("n_warmup_steps", n_warmup_steps, 0)
@@ -175,12 +177,13 @@ class AGNetPruner(BasePruner):
     def _fit(self, done: Sequence[FrozenTrial], sign: float) -> _Learned | None:
         complete = [t for t in done if t.state == TrialState.COMPLETE]
         finals = np.array([sign * t.values[0] for t in complete if is_feasible(t)])
-        finals = finals[np.isfinite(finals)]
-        whole = [t.intermediate_values for t in complete if t.intermediate_values]
-        if len(whole) < self._warmup_curves or len(finals) < self._warmup_curves:
+        finals = np.sort(finals[np.isfinite(finals)])[::-1]
+        whole = [t for t in complete if t.intermediate_values]
+        if min(len(whole), len(finals)) < self._warmup_curves:
             return None
-        steps = rungs(whole)
-        shown = [t for t in done if t.intermediate_values][-_MOST_TRIALS:]
+        steps = rungs([t.intermediate_values for t in whole])
+        stopped = [t for t in done if t.state == TrialState.PRUNED and t.intermediate_values]
+        shown = [*whole[-_MOST:], *stopped[-_MOST:]]
         values = np.stack([_levels(t, steps, sign) for t in shown])
         ends = np.flatnonzero(~np.isnan(values[:, -2:]).any(1))
         if len(ends) < self._warmup_curves:
@@ -188,14 +191,22 @@ class AGNetPruner(BasePruner):
         if (values[ends, -2] == values[ends, -1]).all():  # the last report is the objective
             steps, values = steps[:-1], np.delete(values, -2, 1)
         rows = [self._row(trial) for trial in shown]
-        near = np.eye(len(shown))
         known = [k for k, row in enumerate(rows) if row is not None]
         x = np.array([rows[k] for k in known], dtype=np.int64)
+        near = np.eye(len(shown))
         if known:
             near[np.ix_(known, known)] = self._similarity(x, x)
-        model = CurveModel(values, near)
-        goal = float(np.sort(finals)[::-1][min(self._top, len(finals)) - 1])
-        return _Learned(model, steps, sign, goal, len(shown), np.array(known, dtype=np.int64), x)
+        return _Learned(
+            CurveModel(values, near),
+            steps,
+            sign,
+            goal=float(finals[min(self._top, len(finals)) - 1]),
+            least_chance=self._min_chance * self._top / (len(finals) + 1),
+            stopped=_stopped_in_a_row(done, steps),
+            known=np.array(known, dtype=np.int64),
+            x=x,
+            count=len(shown),
+        )
 
     def _row(self, trial: FrozenTrial) -> IntArray | None:
         """A trial's architecture (D,), or None where it has none of the pruner's space."""
@@ -237,7 +248,7 @@ class AGNetPruner(BasePruner):
             cross[learned.known] = self._similarity(learned.x, row[None])[:, 0]
         forecast = learned.model.forecast(values, cross)
         chance = forecast.chance(learned.goal)
-        if chance >= self._min_chance:
+        if chance >= learned.least_chance or chance >= learned.stopped.get(len(values), math.inf):
             return None
         sign = learned.sign
         return StoppedBecause(
@@ -256,14 +267,32 @@ class _Learned(NamedTuple):
     steps: IntArray  # (G,): rungs
     sign: float
     goal: float  # larger is better
-    count: int  # trainings in the model
-    known: IntArray  # those of them with an architecture ...
+    least_chance: float  # of a trial that goes on
+    stopped: Mapping[int, float]  # see `_stopped_in_a_row`
+    known: IntArray  # trainings of the model with an architecture ...
     x: IntArray  # ... and these (K, D)
+    count: int  # all trainings of the model
 
     def reaches_rung(self, reported: dict[int, float]) -> bool:
         """Whether the last report is the first one at or behind a rung."""
         *_, before, last = (-1, *sorted(reported))
         return bool(((self.steps > before) & (self.steps <= last)).any())
+
+
+def _stopped_in_a_row(done: Sequence[FrozenTrial], steps: IntArray) -> Mapping[int, float]:
+    """The largest chance of those stopped at each rung, by its number, once the last trials were all stopped.
+
+    Who has a larger one then goes on, and so teaches the model what it may have judged wrongly: a model that is sure of
+    useless reports would otherwise stop everything for ever.
+    """
+    reasons = [r for t in done[-_PATIENCE:] if (r := storage_view.stopped_because(t)) is not None]
+    if len(reasons) < _PATIENCE:
+        return {}
+    found = dict.fromkeys(range(len(steps) + 1), -math.inf)
+    for reason in reasons:
+        rung = int(np.searchsorted(steps, reason.step, side="right"))
+        found[rung] = max(found[rung], reason.chance)
+    return found
 
 
 def _levels(trial: FrozenTrial, steps: IntArray, sign: float) -> FloatArray:
