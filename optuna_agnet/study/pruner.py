@@ -285,7 +285,8 @@ def _stopped_in_a_row(done: Sequence[FrozenTrial], steps: IntArray) -> Mapping[i
     Who has a larger one then goes on, and so teaches the model what it may have judged wrongly: a model that is sure of
     useless reports would otherwise stop everything for ever.
     """
-    reasons = [r for t in done[-_PATIENCE:] if (r := storage_view.stopped_because(t)) is not None]
+    last = [t for t in done[-_PATIENCE:] if t.state == TrialState.PRUNED]
+    reasons = [r for r in map(storage_view.stopped_because, last) if r is not None]
     if len(reasons) < _PATIENCE:
         return {}
     found = dict.fromkeys(range(len(steps) + 1), -math.inf)
