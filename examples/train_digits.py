@@ -1,10 +1,14 @@
-"""A real search: cells trained on scikit-learn's 8x8 digits; stored in SQLite, so that a second run goes on.
+"""A real search: cells trained on scikit-learn's 8x8 digits, and stopped early where a good end is improbable.
+
+Stored in SQLite, so that a second run goes on.
 
 python examples/train_digits.py --trials 30
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -13,8 +17,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn.functional import cross_entropy
 
-from optuna_agnet import AGNetSampler, Architecture, build_model, spaces
-from optuna_agnet.visualization import plot_architecture
+from optuna_agnet import AGNetPruner, AGNetSampler, Architecture, build_model, spaces
+from optuna_agnet.visualization import plot_architecture, plot_curves
 
 SPACE = spaces.nas_bench_201()
 IMAGES, LABELS = (torch.as_tensor(a) for a in load_digits(return_X_y=True))
@@ -24,7 +28,10 @@ LEARN, TEST = train_test_split(ROWS, test_size=0.3, random_state=0, stratify=LAB
 TRAIN, VALID = train_test_split(LEARN, test_size=0.3, random_state=0, stratify=LABELS[LEARN])
 
 
-def train(arch: Architecture, rows: np.ndarray, epochs: int, channels: int = 8) -> torch.nn.Module:
+def training(
+    arch: Architecture, rows: np.ndarray, epochs: int, channels: int = 8
+) -> Iterator[torch.nn.Module]:
+    """The network after each epoch."""
     torch.manual_seed(0)
     model = build_model(SPACE, arch, in_channels=1, channels=channels, cells_per_stage=1, stages=2)
     optimizer = torch.optim.Adam(model.parameters())
@@ -37,6 +44,13 @@ def train(arch: Architecture, rows: np.ndarray, epochs: int, channels: int = 8) 
             loss.backward()
             optimizer.step()
             schedule.step()
+        yield model.eval()
+        model.train()
+
+
+def train(*args: Any, **settings: Any) -> torch.nn.Module:
+    """The network after the last epoch."""
+    *_, model = training(*args, **settings)
     return model.eval()
 
 
@@ -56,19 +70,32 @@ def main() -> None:
 
     storage = f"sqlite:///{args.folder}/digits.db"
     settings = {"study_name": "digits", "direction": "maximize", "load_if_exists": True}
-    study = optuna.create_study(storage=storage, sampler=AGNetSampler(SPACE, seed=0), **settings)
+    sampler = AGNetSampler(SPACE, seed=0)
+    pruner = AGNetPruner(sampler)
+    study = optuna.create_study(storage=storage, sampler=sampler, pruner=pruner, **settings)
     state = f"resuming at {len(study.trials)} trials" if study.trials else "a new study"
     print(f"{storage}: {state}, {args.trials} to add")
 
     def objective(trial: optuna.Trial) -> float:
-        return accuracy(train(SPACE.suggest(trial), TRAIN, args.epochs), VALID)
+        arch = SPACE.suggest(trial)
+        for epoch, model in enumerate(training(arch, TRAIN, args.epochs), start=1):
+            valid = accuracy(model, VALID)
+            trial.report(valid, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return valid
 
     study.optimize(objective, args.trials, show_progress_bar=True)
     best = SPACE.from_params(study.best_params)
+    stopped = len(study.get_trials(states=[optuna.trial.TrialState.PRUNED]))
+    print(
+        f"{stopped} of {len(study.trials)} trials were stopped early: see {args.folder}/curves.html"
+    )
     print(f"best of {len(study.trials)} trials: validation accuracy {study.best_value:.2%}")
     print(f"best cell: {best}")
     plot_architecture(best).write_html(args.folder / "best_cell.html", include_plotlyjs=True)
     print(f"drawn to {args.folder}/best_cell.html")
+    plot_curves(study).write_html(args.folder / "curves.html", include_plotlyjs=True)
     score = accuracy(train(best, LEARN, 2 * args.epochs), TEST)
     print(f"retrained on {len(LEARN)} images: {score:.2%} on {len(TEST)} held-out images")
 

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from optuna_agnet.analysis.figures import (
     architecture_svg,
+    plot_curves,
     plot_feasibility,
     plot_latency_accuracy,
     plot_latent_space,
@@ -34,7 +35,7 @@ from optuna_agnet.analysis.report_page import Report, Section
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.sampler import AGNetSampler
-from optuna_agnet.study.storage_view import SECONDS, SOURCE, VERSION
+from optuna_agnet.study.storage_view import SECONDS, SOURCE, VERSION, stopped_because
 from optuna_agnet.study.stored_scores import scores_of
 from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
@@ -112,11 +113,27 @@ def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
             known = [constraints_of(t)[name] for t in complete if name in constraints_of(t)]
             broken = sum(value > 0 for value in known)
             rows.append((f"constraint {name} broken", f"{broken} of {len(known)}"))
+    rows += _stopped(trials)
     goals = ", ".join(
         f"{'maximize' if is_maximized(study, k) else 'minimize'} {value_name(study, k)}"
         for k in range(len(study.directions))
     )
     return Section("Queries", ("trials", ""), tuple(rows), f"Objectives: {goals}.")
+
+
+def _stopped(trials: Sequence[FrozenTrial]) -> list[tuple[str, str]]:
+    """Steps that pruning saved: what pruned trials had left of a median whole training's."""
+    reported = [trial for trial in trials if trial.intermediate_values]
+    whole = [max(t.intermediate_values) for t in reported if t.state == TrialState.COMPLETE]
+    stopped = [max(t.intermediate_values) for t in reported if t.state == TrialState.PRUNED]
+    if not whole or not stopped:
+        return []
+    length = median(whole)
+    saved = sum(max(length - step, 0) for step in stopped)
+    total = sum(whole) + length * len(stopped)
+    by_model = sum(stopped_because(trial) is not None for trial in reported)
+    rows = [("steps saved by pruning", f"{saved:.0f} of {total:.0f} ({saved / max(total, 1):.0%})")]
+    return [*rows, ("stopped by AGNetPruner", str(by_model))] if by_model else rows
 
 
 def _best(study: optuna.Study, space: SearchSpace, best: Sequence[FrozenTrial]) -> Section:
@@ -353,6 +370,8 @@ def _figures(
         figures["latency"] = plot_latency_accuracy(study)
     if history.observations.names:
         figures["feasibility"] = plot_feasibility(study, space, history=history)
+    if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
+        figures["curves"] = plot_curves(study)
     if history.has_generator:
         figures["latent space"] = plot_latent_space(study, space, history=history)
         figures["operations"] = plot_operation_drift(study, space, history=history)

@@ -3,6 +3,7 @@
 from optuna_agnet.analysis.figures import (
     architecture_svg,
     plot_architecture,
+    plot_curves,
     plot_feasibility,
     plot_latency_accuracy,
     plot_latent_space,
@@ -14,6 +15,7 @@ from optuna_agnet.analysis.figures import (
 __all__ = [
     "architecture_svg",
     "plot_architecture",
+    "plot_curves",
     "plot_feasibility",
     "plot_latency_accuracy",
     "plot_latent_space",

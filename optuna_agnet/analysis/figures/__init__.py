@@ -5,6 +5,7 @@ Functions take a study (and the space it searched) and return a figure. plotly i
 """
 
 from optuna_agnet.analysis.figures.architecture import architecture_svg, plot_architecture
+from optuna_agnet.analysis.figures.curves import plot_curves
 from optuna_agnet.analysis.figures.model import (
     plot_latent_space,
     plot_operation_drift,
@@ -19,6 +20,7 @@ from optuna_agnet.analysis.figures.trials import (
 __all__ = [
     "architecture_svg",
     "plot_architecture",
+    "plot_curves",
     "plot_feasibility",
     "plot_latency_accuracy",
     "plot_latent_space",
