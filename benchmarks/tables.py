@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,7 @@ IN_SHORT = (
 PARTS = tuple(f"agnet-{name}" for name in ablations.CHANGES)
 PARTS_AT = (48, 96, 192)
 MISSING_AT = (32, 48, 96, 192)
+SCORES_AT = (8, 16, 20, 24, 48, 96)
 IN_README = ("nb201-c10", "nb201-c100", "nb201-in16", "nb101", "nb301")
 
 
@@ -358,6 +359,30 @@ def parts() -> Iterator[str]:
     yield from markdown(head, rows)
 
 
+def scores() -> Iterator[str]:
+    """Searches that begin with scores instead of at random: best so far, and beside the default with the same seeds."""
+    for results in (r for name in IN_README for r in curves.load(name)):
+        found = {n: runs for n, runs in results.methods.items() if n.startswith("agnet+")}
+        if not found or "agnet" not in results.methods:
+            continue
+        default = {run.seed: run for run in results.methods["agnet"]}
+        rows = [["agnet", str(len(default)), *best_and_gain(list(default.values()), {})]]
+        rows += [[n, str(len(runs)), *best_and_gain(runs, default)] for n, runs in found.items()]
+        yield from (f"#### Scores instead of a random start, {results.problem}", "")
+        yield from markdown(["method", "seeds", *(f"@{n}" for n in SCORES_AT)], rows)
+
+
+def best_and_gain(runs: Sequence[Record], default: Mapping[int, Record]) -> list[str]:
+    """At each number of queries the mean best, and in brackets by how much that is more than the default's."""
+    pairs = [(run, default[run.seed]) for run in runs if run.seed in default]
+    cells = []
+    for n in SCORES_AT:
+        known = at(runs, n, value)
+        gain = difference(pairs, n) if pairs else ""
+        cells.append(f"{np.mean(known):.2f}{gain and f' ({gain})'}" if known else "")
+    return cells
+
+
 def difference(pairs: Sequence[tuple[Record, Record]], queries: int) -> str:
     """Mean and standard error of what the first of each pair has more than the second."""
     found = [
@@ -406,6 +431,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "fcnet": rank_table.ranks,
     "skips": skip_shares,
     "parts": parts,
+    "scores": scores,
     "limits": partial(searches, names("nb201-c100-lat"), search_table),
     "table5-short": table5_counts,
     "table5": table5,

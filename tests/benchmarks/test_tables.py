@@ -163,3 +163,16 @@ def test_an_unknown_figure(monkeypatch):
     monkeypatch.setattr("sys.argv", ["figures", "figure99"])
     with pytest.raises(SystemExit, match="unknown figure figure99; known: figure3"):
         figures.main()
+
+
+def test_scores_are_shown_beside_the_default_of_the_same_seeds(results, long_record):
+    for seed, default, scored in ((0, 40.0, 44.0), (1, 41.0, 43.0)):
+        for method, best in (("agnet", default), ("agnet+synflow", scored)):
+            values = [[30.0] * 15 + [best] * 81]
+            results(long_record(seed, queries=96, method=method, values=values))
+    results(long_record(2, queries=96, method="agnet", values=[[90.0] * 96]))
+    lines = list(tables.scores())
+    assert lines[2] == "| method | seeds | @8 | @16 | @20 | @24 | @48 | @96 |"
+    assert cells(lines, "agnet")[1:4] == ["3", "50.00", "57.00"]
+    row = cells(lines, "agnet+synflow")
+    assert row[1:4] == ["2", "30.00 (+0.00 ± 0.00)", "43.50 (+3.00 ± 1.00)"]
