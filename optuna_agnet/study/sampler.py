@@ -511,11 +511,15 @@ class AGNetSampler(BaseSampler):
             acquisition=self._acquisition,
             prior_observations=[source.observations for source in self._sources],
             checkpoints=self._checkpoints,
-            scores=None if study is None or not self._scores else partial(self._table, study),
+            scores=partial(self._table, study) if self._scores else None,
         )
 
-    def _table(self, study: Study) -> ScoreTable:
-        """What the scores say, from the study as far as it is known there."""
+    def _table(self, study: Study | None) -> ScoreTable:
+        """What the scores say, from the study as far as it is known there; nothing without a study."""
+        if study is None:
+            return ScoreTable(
+                np.empty((0, len(self._space.decisions)), np.int64), np.empty((0, 0)), ()
+            )
         return evaluate(
             self._space,
             self._scores,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 
-from optuna_agnet import AGNetSampler, Architecture, spaces
+from optuna_agnet import AGNetConfig, AGNetSampler, Architecture, report, spaces
 from optuna_agnet.search.scores import PIECE, PIECES, architectures_of
 from optuna_agnet.study.stored_scores import StoredScores, scores_of
 
@@ -71,6 +72,33 @@ def test_scores_can_be_read_from_the_study_alone() -> None:
     expected = [score(architecture) for architecture in SPACE.architectures(table.x)]
     assert table.values[:, 0].tolist() == expected
     assert not len(scores_of(optuna.create_study(), SPACE))
+
+
+def test_scores_are_checked_at_the_door() -> None:
+    with pytest.raises(TypeError, match="scores"):
+        AGNetSampler(SPACE, scores=["convs"])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="scores need the surrogate 'gp'"):
+        AGNetSampler(SPACE, scores={"convs": Counted()}, config=AGNetConfig.paper())
+    with pytest.raises(ValueError, match="score_time_limit_s"):
+        AGNetSampler(SPACE, scores={"convs": Counted()}, score_time_limit_s=0)
+
+
+def test_the_report_says_how_far_scores_are_followed() -> None:
+    def constant(_: Architecture) -> float:
+        return 1.0
+
+    scores = {"convs": Counted(), "constant": constant}
+    sampler = AGNetSampler(SPACE, seed=0, scores=scores)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    with pytest.warns(UserWarning, match="'constant' gave the same number"):
+        study.optimize(objective, n_trials=4)
+    text = report(study, SPACE).markdown
+    section = text.partition("## Scores")[2].partition("##")[0]
+    assert re.search(r"\| convs \| 256 of 256 \| \+[01]\.\d\d \| [+-]0\.\d\d \|", section)
+    assert "Of no use: constant." in section
+    study = study_of(None, None)
+    study.optimize(objective, n_trials=2)
+    assert "## Scores" not in report(study, SPACE).markdown
 
 
 @pytest.mark.parametrize(

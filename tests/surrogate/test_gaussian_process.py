@@ -382,3 +382,72 @@ def test_results_say_how_far_a_source_is_followed(sign):
     new = Candidates(x[90:])
     with_it, without = (np.corrcoef(m.predict(new)[0][:, 0], y[90:])[0, 1] for m in (gp, alone))
     assert with_it > without - 0.05
+
+
+def with_scores(signs, results=30):
+    """As `with_source`, with scores that say so much of the values, one each; a constraint's margin beside them."""
+    x = SPACES[0].sample(120, np.random.default_rng(0))
+    y = (x == 3).sum(1) + 0.5 * (x[:, 3] == 1)
+    noise = np.random.default_rng(1)
+    scores = [GaussianProcess(SPACES[0]) for _ in signs]
+    for sign, score in zip(signs, scores, strict=True):
+        said = sign * y[30:90] + (0 if sign else noise.normal(size=60))
+        score.fit(x[30:90], said[:, None], -said)
+    gp = GaussianProcess(SPACES[0], scores=scores)
+    gp.fit(x[:results], np.stack([y, -y], 1)[:results], -y[:results])
+    return gp, scores, x, y
+
+
+def test_scores_are_evenly_spread_regressors_of_every_outcome():
+    gp, scores, x, y = with_scores((1.0, -1.0))
+    known, new = x[:30], x[90:]
+    raw = [[score.predict(Candidates(part))[0][:, 0] for score in scores] for part in (known, new)]
+    # 3^(1/2) (2 Phi(g) - 1) has a standard deviation of 1 where g is normal
+    offset, ahead = (
+        3**0.5 * (2 * torch.special.ndtr(torch.tensor(np.array(g))).T.numpy() - 1) for g in raw
+    )
+    np.testing.assert_allclose(gp.score_means(new), ahead, atol=1e-8)
+    offset, ahead = offset - offset.mean(0), ahead - offset.mean(0)
+    for column, (kernel, lean) in enumerate(zip(gp.kernels, ([0.5, 0.5], [0, 0]), strict=True)):
+
+        def plain(a, b, kernel=kernel):
+            hamming, tanimoto = featurize(SPACES[0], a).distances(featurize(SPACES[0], b))
+            near = kernel.mix * torch.exp(-hamming / kernel.scale)
+            return (near + (1 - kernel.mix) * tanimoto).numpy()
+
+        mean = kernel.trust * np.array(lean)
+        target = normal_scores(np.stack([y, -y], 1)[:30, column])
+        gram = plain(known, known) + kernel.slack * offset @ offset.T
+        gram += (kernel.noise + 1e-8) * np.eye(30)
+        alpha = np.linalg.solve(gram, target - target.mean() - offset @ mean)
+        cross = plain(known, new) + kernel.slack * offset @ ahead.T
+        expected = target.mean() + ahead @ mean + cross.T @ alpha
+        np.testing.assert_allclose(gp.predict(Candidates(new))[0][:, column], expected, atol=1e-8)
+        weights = mean + kernel.slack * offset.T @ alpha
+        np.testing.assert_allclose(gp.score_weights()[column], weights, atol=1e-8)
+
+
+def test_scores_beside_prior_studies_are_not_taken_for_right_beforehand():
+    _, source, x, y = with_source(1.0)
+    _, (score,), *_ = with_scores((1.0,))
+    gp = GaussianProcess(SPACES[0], priors=[source], scores=[score])
+    gp.fit(x[:0], y[:0, None], y[:0])
+    assert gp.score_weights().tolist() == [[0.0]]
+    alone = GaussianProcess(SPACES[0], scores=[score, score])
+    alone.fit(x[:0], np.empty((0, 2)), y[:0])
+    assert alone.score_weights().tolist() == [[0.5, 0.5], [0.0, 0.0]]
+
+
+def test_scores_are_asked_anew_after_every_one_of_the_first_results():
+    _, (score,), x, _ = with_scores((1.0,))
+    gp = GaussianProcess(SPACES[0], scores=[score])
+    order = np.argsort(gp.score_means(x)[:, 0])
+    rows = order[[-1, 0, -2, 1, -3, 2]]
+    against = np.array([0.0, 1.0, 0.1, 0.9, 0.2, 0.8])
+    followed = []
+    for n in range(1, 7):
+        gp.fit(x[rows[:n]], against[:n, None], -against[:n])
+        followed.append(float(gp.score_weights()[0, 0]))
+    assert followed[0] > 0  # taken for right ...
+    assert followed[1] <= 0  # ... until the second result, and not until the eighth
+    assert followed[-1] < -0.1  # what is always wrong is turned around
