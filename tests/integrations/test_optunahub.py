@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -116,3 +117,9 @@ def test_our_sampler_takes_the_benchmark_as_it_is() -> None:
     study.optimize(problem, n_trials=20)
     assert len({str(space.from_params(trial.params)) for trial in study.trials}) == 20
     assert all(set(trial.constraints) == {"latency_ms"} for trial in study.trials)
+
+
+def test_the_readme_lists_every_argument() -> None:
+    text = (REGISTRY / "samplers" / "agnet" / "README.md").read_text()
+    for name in list(inspect.signature(AGNetSampler.__init__).parameters)[2:]:
+        assert f"`{name}`" in text, name
