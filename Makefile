@@ -3,6 +3,8 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.installed
+# uv installs the same faster, where it is there; it reads UV_INDEX, UV_FIND_LINKS, ... instead of pip's variables.
+PIP := $(if $(shell command -v uv),uv pip install --quiet --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check) -c constraints.txt
 EXTRAS := test,dev,plot
 
 CHECK_VERSION := $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed, $(PYTHON) is %d.%d: make PYTHON=...' % sys.version_info[:2])"
@@ -23,8 +25,8 @@ help:  ## list the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -x .venv/bin/pip || { $(CHECK_VERSION) && $(PYTHON) -m venv .venv; }
-	$(PY) -m pip install --quiet --upgrade -c constraints.txt pip
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	$(PIP) --upgrade pip
+	$(PIP) -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP)  ## two real searches, about five minutes
@@ -57,7 +59,7 @@ examples: $(STAMP)  ## run every example, five minutes at most each
 	@set -e; for file in examples/*.py; do echo "== $$file"; $(LIMITED) $$file; done
 
 docs: $(STAMP)  ## the documentation site, into build/site
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(PIP) -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 release-check: $(STAMP)  ## build sdist and wheel, and run the demo from them in a fresh environment
