@@ -49,9 +49,8 @@ def fill(
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize")  # type: ignore[arg-type]
     for seed in range(n):
         params = space.to_params(space.random_architecture(seed))
-        study.add_trial(
-            create_trial(params=params, distributions=space.distributions(), value=seed)
-        )
+        known = {name: d for name, d in space.distributions().items() if name in params}
+        study.add_trial(create_trial(params=params, distributions=known, value=seed))
 
 
 @pytest.fixture
