@@ -205,7 +205,7 @@ class AGNetPruner(BasePruner):
             stopped=_stopped_in_a_row(done, steps),
             known=np.array(known, dtype=np.int64),
             x=x,
-            count=len(shown),
+            size=len(shown),
         )
 
     def _row(self, trial: FrozenTrial) -> IntArray | None:
@@ -243,7 +243,7 @@ class AGNetPruner(BasePruner):
         values = values[: int(np.searchsorted(learned.steps, step, side="right"))]
         if np.isnan(values).any():  # it began later than others
             return None
-        row, cross = self._row(trial), np.zeros(learned.count)
+        row, cross = self._row(trial), np.zeros(learned.size)
         if row is not None and len(learned.known):
             cross[learned.known] = self._similarity(learned.x, row[None])[:, 0]
         forecast = learned.model.forecast(values, cross)
@@ -271,7 +271,7 @@ class _Learned(NamedTuple):
     stopped: Mapping[int, float]  # see `_stopped_in_a_row`
     known: IntArray  # trainings of the model with an architecture ...
     x: IntArray  # ... and these (K, D)
-    count: int  # all trainings of the model
+    size: int  # all trainings of the model
 
     def reaches_rung(self, reported: dict[int, float]) -> bool:
         """Whether the last report is the first one at or behind a rung."""

@@ -284,7 +284,7 @@ def test_a_long_study_is_learned_from_in_part(monkeypatch):
         study.add_trial(trial(params, {1: 0.5}))
     _, worst = best_and_worst()
     watch(study, worst, curve(worst))
-    assert study.pruner._learned[1].count == 15 + 15
+    assert study.pruner._learned[1].size == 15 + 15
 
 
 def test_a_model_that_fails_stops_nothing(monkeypatch):
