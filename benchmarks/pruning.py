@@ -234,7 +234,8 @@ def differences(rows: Sequence[Row]) -> list[str]:
             cells.append(
                 paired(np.subtract(*(best_at(runs, n) for runs in pair))) if all(pair) else ""
             )
-        lines.append(cells)
+        if any(cells[2:]):
+            lines.append(cells)
     head = ["sampler, pruner", "against", *(f"{d} @{n}" for d, n in product(datasets, at))]
     return markdown(head, lines)
 
