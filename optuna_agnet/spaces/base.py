@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from optuna_agnet.core.validation import check_type
 from optuna_agnet.spaces.decision import Choice as Choice
 from optuna_agnet.spaces.decision import Decision as Decision
 from optuna_agnet.spaces.graphs import Graphs, to_adjacency
+from optuna_agnet.spaces.rows import Rows
 from optuna_agnet.spaces.table import space_table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _SAMPLE_ROUNDS = 200
 
 
-class SearchSpace(ABC):
+class SearchSpace(Rows, ABC):
     """A finite set of architectures, described by decisions, some of which may exist only under others.
 
     Subclasses say how decisions become graphs and back; everything else follows from that.
@@ -67,17 +68,11 @@ class SearchSpace(ABC):
         num_nodes: int,
         structure: Sequence[str] = (),
     ) -> None:
+        super().__init__(decisions)
         self.name = name
-        self.decisions = tuple(decisions)
         self.ops = tuple(operations)
         self.node_types = (OUTPUT, INPUT, *self.ops, *structure)
         self.num_nodes = num_nodes
-        self.num_choices = np.array([len(d.choices) for d in self.decisions], dtype=np.int64)
-        self._conditions = [
-            (column, d.parent, np.isin(np.arange(self.num_choices[d.parent]), d.when))
-            for column, d in enumerate(self.decisions)
-            if d.parent is not None
-        ]
 
     # -- what a subclass defines ---------------------------------------------------------------------------------
 
@@ -151,25 +146,6 @@ class SearchSpace(ABC):
 
     # -- batches -------------------------------------------------------------------------------------------------
 
-    def active(self, x: IntArray) -> BoolArray:
-        """Which decisions (B, D) exist in each of the architectures (B, D); those that don't are 0 in repaired rows."""
-        active = np.ones(x.shape, dtype=bool)
-        for column, parent, when in self._conditions:  # parents come before their children
-            active[:, column] = active[:, parent] & when[x[:, parent]]
-        return active
-
-    def filled(self, x: IntArray) -> IntArray:
-        """A copy of rows (B, D) in which decisions that don't exist have the choices that they would begin with."""
-        return np.array(x)
-
-    def assign(self, x: IntArray, params: Mapping[str, Choice]) -> IntArray:
-        """Rows (B, D) with some decisions set, by name, not repaired; those that come into being by that are filled."""
-        assigned = self.filled(x)
-        for column, decision in enumerate(self.decisions):
-            if decision.name in params:
-                assigned[:, column] = decision.index(params[decision.name])
-        return assigned
-
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
         """``n`` valid architectures (n, D), repaired; drawn with replacement."""
         found = np.empty((0, len(self.decisions)), dtype=np.int64)
@@ -218,25 +194,6 @@ class SearchSpace(ABC):
         graphs = self.encode(x)
         return self.node_types, graphs.types, to_adjacency(graphs.edges, self.num_nodes)
 
-    def features(self, x: IntArray) -> npt.NDArray[np.float32]:
-        """Decisions as features (B, F): the product of two rows is D minus the sum of the decisions' distances.
-
-        Gower's (1971) distances: 0 or 1 without an order, else the difference of positions; 1 where a decision exists
-        on one side only, and 0 where it exists on neither. So ``1 - product / D`` is their mean, in one matrix product.
-        """
-        if not self._conditions and not any(d.ordered for d in self.decisions):
-            return self.one_hot(x)
-        row = np.where(self.active(x), x, self.num_choices)
-        tables = [d.features for d in self.decisions]
-        return np.concatenate([table[k] for table, k in zip(tables, row.T, strict=True)], 1)
-
-    def one_hot(self, x: IntArray) -> npt.NDArray[np.float32]:
-        """Decisions (B, D) as 0 and 1, one column a choice of a decision; all 0 where it does not exist."""
-        offsets = np.concatenate([[0], np.cumsum(self.num_choices)[:-1]])
-        columns = np.zeros((len(x), int(self.num_choices.sum())), dtype=np.float32)
-        np.put_along_axis(columns, x + offsets, self.active(x), 1)
-        return columns
-
     def enumerate(self) -> IntArray | None:
         """Every architecture (K, D) once, or None where there are too many decisions to list."""
         if self.num_combinations > self.most_enumerated:
@@ -259,14 +216,6 @@ class SearchSpace(ABC):
     def has_isomorphic(self) -> bool:
         """Whether different repaired rows may have isomorphic graphs."""
         return True
-
-    @property
-    def num_combinations(self) -> int:
-        """Number of combinations of choices: an upper bound of the number of architectures."""
-        product = 1
-        for k in self.num_choices:
-            product *= int(k)
-        return product
 
     # -- values and Optuna parameters ----------------------------------------------------------------------------
 
@@ -325,11 +274,6 @@ class SearchSpace(ABC):
         """The Optuna parameters of an architecture."""
         return self.row_to_params(self.choices([architecture])[0])
 
-    def row_to_params(self, row: IntArray) -> dict[str, Choice]:
-        """The Optuna parameters of one row (D,) of decisions: those that exist in it."""
-        decided = zip(self.decisions, row, self.active(row[None])[0], strict=True)
-        return {d.name: d.choices[int(k)] for d, k, active in decided if active}
-
     def from_params(self, params: Mapping[str, object]) -> Architecture:
         """The architecture that parameters stand for, repaired where needed; other parameters are ignored.
 
@@ -337,57 +281,6 @@ class SearchSpace(ABC):
             ValueError: A parameter of this space is missing or has an unknown value.
         """
         return self._architecture(self.repair(self.params_to_row(params)[None])[0])
-
-    def params_to_row(self, params: Mapping[str, object]) -> IntArray:
-        """Parameters as one row (D,) of decisions, not repaired; those of decisions that don't exist in it are ignored.
-
-        Raises:
-            ValueError: A parameter of this space is missing or has an unknown value.
-        """
-
-        def choose(decision: Decision) -> int:
-            if decision.name not in params:
-                raise ValueError(f"parameter '{decision.name}' of the space {self!r} is missing")
-            value = params[decision.name]
-            try:
-                return decision.index(value)
-            except ValueError:
-                raise ValueError(
-                    f"parameter '{decision.name}' is {value!r}; the space {self!r} knows {list(decision.choices)}"
-                ) from None
-
-        return self._decide(choose)
-
-    def is_complete(self, params: Mapping[str, object]) -> bool:
-        """Whether parameters say all that an architecture needs; those that it lacks may be missing."""
-        try:
-            self.params_to_row(params)
-        except ValueError:
-            return False
-        return True
-
-    def _decide(self, choose: Callable[[Decision], int]) -> IntArray:
-        """A row (D,) whose decisions are taken one after the other, only those that exist."""
-        row = np.zeros(len(self.decisions), dtype=np.int64)
-        exists = np.ones(len(self.decisions), dtype=bool)
-        conditions = {column: (parent, when) for column, parent, when in self._conditions}
-        for column, decision in enumerate(self.decisions):
-            if column in conditions:
-                parent, when = conditions[column]
-                exists[column] = exists[parent] and when[row[parent]]
-            if exists[column]:
-                row[column] = choose(decision)
-        return row
-
-    def distributions(self) -> dict[str, optuna.distributions.CategoricalDistribution]:
-        """All decisions in Optuna's terms, also those that only some architectures have.
-
-        Categorical ones even where they are ordered: the grids of widths and heads are seldom even, a float keeps its
-        exact value, and another value in a grid does not make the parameter one of another kind.
-        """
-        from optuna.distributions import CategoricalDistribution
-
-        return {d.name: CategoricalDistribution(d.choices) for d in self.decisions}
 
     def suggest(self, trial: optuna.Trial) -> Architecture:
         """The architecture of a trial: one ``suggest_categorical`` a decision that exists, whatever the sampler is.
