@@ -232,7 +232,7 @@ class SearchSpace(Rows, ABC):
             TypeError: One is no `Architecture`.
         """
         rows = [self._any_row(architecture) for architecture in architectures]
-        x = self.repair(np.array(rows, dtype=np.int64).reshape(-1, len(self.decisions)))
+        x = self.repair(np.array(rows, dtype=np.int64).reshape(len(rows), len(self.decisions)))
         for architecture, row in zip(architectures, x, strict=True):
             # what a row can't say would be lost, and a value filed under another architecture
             if self._architecture(row) != architecture:

@@ -74,6 +74,10 @@ class Tree(TreeGraph):
     def num_architectures(self) -> int | None:
         return self.part.count
 
+    @property
+    def num_combinations(self) -> int:
+        return self.part.count or super().num_combinations
+
     # -- batches ---------------------------------------------------------------------------------------------------
 
     def is_valid(self, x: IntArray) -> BoolArray:
