@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,29 @@ def test_a_part_is_worth_the_mean_difference_on_the_same_seeds(results, long_rec
     results(run("agnet-no-lso", 0, 69.0), run("agnet-no-lso", 2, 74.0))
     row = cells(tables.parts(), "agnet-no-lso")
     assert row == ["agnet-no-lso", "nb201-c100", "2", "+0.50 ± 1.50"]
+
+
+def test_what_is_missing_is_a_share_of_what_local_search_misses(results, long_record):
+    def run(method, seed, values):
+        return replace(
+            long_record(seed, queries=96, values=[values], test=values, optimum=100.0),
+            problem="chain40",
+            method=method,
+        )
+
+    results(
+        run("local-search", 0, [20.0] * 40 + [60.0] * 56),
+        run("local-search", 1, [40.0] * 40 + [80.0] * 56),
+        run("agnet", 0, [10.0] * 40 + [85.0] * 56),
+    )
+    (found,) = tables.curves.load("chain40")
+    lines = tables.missing_table(found)
+    assert cells(lines, "method")[2:-1] == [
+        *("missing @32, %", "missing @48, %", "missing @96, %"),
+        *("share @32", "share @48", "share @96"),
+    ]
+    row = cells(lines, "agnet")
+    assert row[1:-1] == ["1", "90.00 ± 0.00", *["15.00 ± 0.00"] * 2, "1.29", "0.50", "0.50"]
 
 
 def test_our_run_stands_beside_the_papers(results, long_record):
