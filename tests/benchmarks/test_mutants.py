@@ -59,3 +59,15 @@ def test_a_test_that_notices_kills(
     assert run.tested(tmp_path, mutant.targets) == ("survived", "")
     page = run.table([mutant], {found.digest: found})
     assert f"{int(verdict == 'killed')} of 1 are killed" in page
+
+
+def test_a_test_that_fails_anyway_kills_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    body = "def test_{0}():\n    assert {1}\n"
+    (tmp_path / "tests" / "test_a.py").write_text(body.format("bad", 0) + body.format("good", 1))
+    bad, good = (
+        run.Verdict(name, name, "killed", f"test_a.py::test_{name}", 0.0)
+        for name in ("bad", "good")
+    )
+    assert run.wrongly_killed([bad, good], tmp_path) == [bad]
+    assert run.wrongly_killed([good], tmp_path) == []
