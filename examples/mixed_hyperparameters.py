@@ -1,4 +1,4 @@
-"""Architecture and learning rate in one study: AG-Net takes the cell, the independent sampler (TPE) the rest.
+"""Architecture, learning rate and momentum in one study and one model.
 
 python examples/mixed_hyperparameters.py --trials 25
 """
@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn.functional import cross_entropy
 
-from optuna_agnet import AGNetConfig, AGNetSampler, build_model, spaces
+from optuna_agnet import AGNetSampler, build_model, spaces
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"))
 IMAGES, LABELS = (torch.as_tensor(a) for a in load_digits(return_X_y=True))
@@ -42,8 +42,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=25)
     args = parser.parse_args()
-    # A cell may come again with another learning rate; its results are averaged.
-    sampler = AGNetSampler(SPACE, seed=0, config=AGNetConfig(allow_duplicates=True))
+    # A cell may come again with another learning rate, and never with the same.
+    sampler = AGNetSampler(SPACE, seed=0)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.optimize(objective, args.trials, show_progress_bar=True)
     best = study.best_params

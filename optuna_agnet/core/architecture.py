@@ -7,8 +7,8 @@ Letters used here and in `spaces`: B graphs in a batch, n nodes a graph.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import import_module
 from operator import index
@@ -41,6 +41,8 @@ class Architecture:
         nodes: One label a node, in topological order.
         edges: Pairs (i, j) with i < j, in any order.
         text: The space's own text form, what `str` gives; not part of the comparison.
+        hyperparameters: Values by name that it is to be trained with, where a search proposes both; not part of the
+            comparison either.
 
     Raises:
         ValueError: An edge does not lead from a lower to a higher existing node, or is given twice.
@@ -56,6 +58,7 @@ class Architecture:
     nodes: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
     text: str = field(default="", compare=False)
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # lists would only fail later, where a value is hashed
@@ -88,6 +91,10 @@ class Architecture:
             "optuna_agnet.visualization"
         )  # by name: nothing here needs it otherwise
         return f"<div style='overflow-x: auto'>{figures.architecture_svg(self)}</div>"
+
+    def with_hyperparameters(self, **values: Any) -> Architecture:
+        """The same with values by name, to `tell` of a training that was not asked for."""
+        return replace(self, hyperparameters=values)
 
     @property
     def key(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.core.deprecation import accepts_old_names, warn_of_old_name
 from optuna_agnet.core.ranking import fronts, signs
 from optuna_agnet.generator.checkpoints import Checkpoints
@@ -19,7 +19,14 @@ from optuna_agnet.search.candidates import CandidateSource
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
-from optuna_agnet.search.observations import Observations, Result, Snapshot, check_result
+from optuna_agnet.search.observations import (
+    Observations,
+    Pairs,
+    Result,
+    Snapshot,
+    check_result,
+    hopeless,
+)
 from optuna_agnet.search.proposer import Proposer
 from optuna_agnet.search.scores import (
     SCORE_TIME_LIMIT_S,
@@ -31,6 +38,7 @@ from optuna_agnet.search.scores import (
 )
 from optuna_agnet.search.stored_arguments import check_given_again, described
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Surrogate
 
 
@@ -60,6 +68,9 @@ class AGNet:
             random startup, and are believed as far as results bear them out.
         score_time_limit_s: Seconds for that; with fewer architectures scored, the scores are less exact.
         checkpoints: Rounds of training of equal searches elsewhere or before, which need not be trained again.
+        hyperparameters: Of what is searched together with the architecture Optuna's distributions, by name. Proposals
+            have values of them, `Architecture.hyperparameters`, and no pair of architecture and values comes twice.
+            They need the default surrogate, or one of your own that has ``reads_hyperparameters = True``.
 
     Raises:
         ValueError: An argument is out of range, the generator is another space's, or a source does not fit.
@@ -80,6 +91,15 @@ class AGNet:
         >>> warm = AGNet(space, seed=0, prior_observations=[search.observations])
         >>> str(warm.ask()).count("nor_conv_3x3") >= 5
         True
+
+        The learning rate, together with the architecture:
+
+        >>> from optuna.distributions import FloatDistribution
+        >>> both = AGNet(space, hyperparameters={"lr": FloatDistribution(1e-4, 1.0, log=True)})
+        >>> arch = both.ask()
+        >>> 1e-4 <= arch.hyperparameters["lr"] <= 1.0
+        True
+        >>> both.tell(arch, 0.9)
     """
 
     @accepts_old_names(sources="prior_observations")
@@ -99,6 +119,7 @@ class AGNet:
         scores: Mapping[str, Score] | None = None,
         score_time_limit_s: float = SCORE_TIME_LIMIT_S,
         checkpoints: Checkpoints | None = None,
+        hyperparameters: Mapping[str, Any] | Hyperparameters | None = None,
     ) -> None:
         self._scores, self._score_store = check_scores(scores), dict[str, Sequence[float | None]]()
         self._score_time_limit_s = check_time_limit(score_time_limit_s)
@@ -115,6 +136,7 @@ class AGNet:
             prior_observations=prior_observations,
             checkpoints=checkpoints,
             scores=self._score_table if self._scores else None,
+            hyperparameters=_check_hyperparameters(space, hyperparameters),
         )
         self._arguments = described(
             generator=generator,
@@ -126,7 +148,8 @@ class AGNet:
             scores=scores,
         )
         self._results: list[Result] = []
-        self._pending: list[IntArray] = []
+        self._rows_z: list[FloatArray] = []  # hyperparameters of the results
+        self._pending: list[Pairs] = []  # one in each
         self._asked = 0
 
     @property
@@ -163,6 +186,11 @@ class AGNet:
         limit = self._score_time_limit_s
         return evaluate(self.space, self._scores, self._score_store, time_limit_s=limit)
 
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """Those that are searched together with the architecture."""
+        return self.proposer.hyperparameters
+
     # -- ask and tell ----------------------------------------------------------------------------------------------
 
     @overload
@@ -183,17 +211,39 @@ class AGNet:
         return [self._ask_one() for _ in range(n)]
 
     def _ask_one(self) -> Architecture:
-        excluded = [row for row, values, _ in self._results if values is None]
-        snapshot = Snapshot(
-            self.observations, self._rows(self._pending), self._rows(excluded), self._asked
-        )
-        row = self.proposer.propose(snapshot).row
+        proposal = self.proposer.propose(self._snapshot())
+        z = np.empty(0) if proposal.z is None else proposal.z
         self._asked += 1
-        self._pending.append(row)
-        return self.space.architectures(row[None])[0]
+        self._pending.append(Pairs(proposal.row[None], z[None]))
+        return self._architectures(self._pending[-1])[0]
 
-    def _rows(self, rows: Sequence[IntArray]) -> IntArray:
-        return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.decisions))
+    def _snapshot(self) -> Snapshot:
+        failed = self._joined(
+            [
+                Pairs(row[None], z[None])
+                for (row, values, _), z in zip(self._results, self._rows_z, strict=True)
+                if values is None
+            ]
+        )
+        pending = self._joined(self._pending)
+        excluded = failed.x
+        if len(self.hyperparameters):  # other values of them may do
+            excluded = hopeless(failed.x, self.observations.x)
+        return Snapshot(
+            self.observations, pending.x, excluded, self._asked, pending.z, given_up=failed
+        )
+
+    def _joined(self, pairs: Sequence[Pairs]) -> Pairs:
+        x = [p.x for p in pairs] or [np.empty((0, len(self.space.decisions)), dtype=np.int64)]
+        z = [p.z for p in pairs] or [np.empty((0, len(self.hyperparameters)))]
+        return Pairs(np.concatenate(x), np.concatenate(z))
+
+    def _architectures(self, pairs: Pairs) -> list[Architecture]:
+        found = self.space.architectures(pairs.x)
+        if not len(self.hyperparameters):
+            return found
+        values = map(self.hyperparameters.values, pairs.z)
+        return [a.with_hyperparameters(**v) for a, v in zip(found, values, strict=True)]
 
     def tell(
         self,
@@ -204,27 +254,50 @@ class AGNet:
         """The result of an architecture, asked for or not.
 
         Args:
-            architecture: What was evaluated.
+            architecture: What was evaluated, with the hyperparameters of the proposal; for one that was not asked for,
+                ``architecture.with_hyperparameters(lr=0.1)``.
             values: One number an objective; None where it failed or was given up: it will not be proposed again.
             constraints: By name, at most 0 where kept, such as ``{"latency_ms": latency - 4.0}``. They are learned from
                 even without values, so an architecture need not be trained once it is known to break one.
 
         Raises:
             ValueError: A value is not finite, their number is not that of the directions, a constraint is NaN, or the
-                architecture is no member of the space.
+                architecture is no member of the space, or has other hyperparameters than the search.
         """
         row = self.space.choices([architecture])[0]
+        z = self._row_z(architecture)
         known, found = check_result(architecture, values, constraints or {}, self.directions)
         self._results.append((row, known, found))
+        self._rows_z.append(z)
         for i, pending in enumerate(self._pending):
-            if (pending == row).all():
+            if (pending.x == row).all() and np.allclose(pending.z, z, atol=1e-9):
                 del self._pending[i]
                 break
+
+    def _row_z(self, architecture: Architecture) -> FloatArray:
+        names, given = set(self.hyperparameters.names), architecture.hyperparameters
+        if names != set(given):
+            raise ValueError(
+                f"'{architecture}' comes with the hyperparameters {sorted(given)}, the search has {sorted(names)}: tell"
+                " what ask() gave, or architecture.with_hyperparameters(...)"
+            )
+        row: FloatArray = self.hyperparameters.rows([given])[0]
+        if np.isnan(row).any():
+            wrong = [
+                name for name, z in zip(self.hyperparameters.names, row, strict=True) if np.isnan(z)
+            ]
+            raise ValueError(
+                f"hyperparameters {wrong} of '{architecture}' are none of the search's"
+            )
+        return row
 
     @property
     def observations(self) -> Observations:
         """All results so far: those with values, and those that were given up because they break a constraint."""
-        return Observations.of(self._results, self.directions, len(self.space.decisions))
+        z = None
+        if len(self.hyperparameters):
+            z = np.array(self._rows_z).reshape(len(self._results), len(self.hyperparameters))
+        return Observations.of(self._results, self.directions, len(self.space.decisions), z)
 
     @property
     def told(self) -> Observations:
@@ -270,7 +343,7 @@ class AGNet:
         if len(self.directions) == 1:
             rows = rows[:1]
         values = observations.y[rows] * signs(self.directions)
-        found = self.space.architectures(observations.x[rows])
+        found = self._architectures(observations.pairs.take(rows))
         return [(arch, tuple(row)) for arch, row in zip(found, values.tolist(), strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
@@ -287,10 +360,13 @@ class AGNet:
                 [row.tolist(), None if values is None else list(values), constraints]
                 for row, values, constraints in self._results
             ],
-            "pending": [row.tolist() for row in self._pending],
+            "pending": [pair.x[0].tolist() for pair in self._pending],
             "asked": self._asked,
             "arguments": self._arguments,
             "scores": {key: list(values) for key, values in self._score_store.items()},
+            "hyperparameters": self.hyperparameters.state(),
+            "told_hyperparameters": [z.tolist() for z in self._rows_z],
+            "pending_hyperparameters": [pair.z[0].tolist() for pair in self._pending],
         }
 
     @classmethod
@@ -338,6 +414,7 @@ class AGNet:
             scores=scores,
             score_time_limit_s=score_time_limit_s,
             checkpoints=checkpoints,
+            hyperparameters=Hyperparameters.from_state(state.get("hyperparameters", [])),
         )
         check_given_again(state.get("arguments"), search._arguments)
         search._score_store.update(state.get("scores", {}))
@@ -345,6 +422,39 @@ class AGNet:
             (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
             for row, values, constraints in state["told"]
         ]
-        search._pending = [np.array(row, dtype=np.int64) for row in state["pending"]]
+        none: list[float] = []
+        z_of = {
+            key: state.get(f"{key}_hyperparameters", [none] * len(state[key]))
+            for key in ("told", "pending")
+        }
+        search._rows_z = [np.array(z, dtype=np.float64) for z in z_of["told"]]
+        search._pending = [
+            Pairs(np.array([row], dtype=np.int64), np.array([z], dtype=np.float64))
+            for row, z in zip(state["pending"], z_of["pending"], strict=True)
+        ]
         search._asked = state["asked"]
         return search
+
+
+def _check_hyperparameters(
+    space: SearchSpace, given: Mapping[str, Any] | Hyperparameters | None
+) -> Hyperparameters:
+    """The hyperparameters of a search, none of which has the name of a decision.
+
+    Raises:
+        TypeError: They are no mapping, or one is no distribution.
+        ValueError: A name is taken.
+    """
+    if given is None or isinstance(given, Hyperparameters):
+        return given or NONE
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"hyperparameters={given!r} must be Optuna's distributions by name, such as"
+            " {'lr': FloatDistribution(1e-4, 1e-1, log=True)}"
+        )
+    taken = sorted({d.name for d in space.decisions} & set(given))
+    if taken:
+        raise ValueError(
+            f"hyperparameters {taken} have names of decisions of {space!r}: rename them"
+        )
+    return Hyperparameters.of(given)

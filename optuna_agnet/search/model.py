@@ -8,8 +8,10 @@ import json
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
+from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.core.ranking import RANKINGS, rank_weights
 from optuna_agnet.core.seeds import Stream, seed_from
 from optuna_agnet.core.version import VERSION
@@ -18,16 +20,17 @@ from optuna_agnet.generator.files import checksum
 from optuna_agnet.generator.network import Generator, valid_share
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
-from optuna_agnet.search.observations import Observations
+from optuna_agnet.search.observations import Observations, Pairs
 from optuna_agnet.search.scores import ScoreTable
 from optuna_agnet.search.source_schedule import many_decisions
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.graphs import num_edges
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.mlp import MLPSurrogate
 from optuna_agnet.surrogate.ranking_loss import RankingHead
-from optuna_agnet.surrogate.targets import RANKS, VALUES, Target, unit_range
+from optuna_agnet.surrogate.targets import BLEND, RANKS, VALUES, Target, unit_range
 from optuna_agnet.surrogate.xgboost import XGBoostSurrogate
 
 _SAMPLES = 128
@@ -69,6 +72,7 @@ class Model:
         checkpoints: Where rounds of training that others have done are looked for, and one's own are left.
         scores: What scores say of some architectures: regressors of the Gaussian process. The generator learns nothing
             from them, as what it has learned can't be taken back.
+        hyperparameters: Of those beside the architecture that the Gaussian process reads.
     """
 
     def __init__(
@@ -81,7 +85,9 @@ class Model:
         prior_observations: Sequence[Observations] = (),
         checkpoints: Checkpoints | None = None,
         scores: ScoreTable | None = None,
+        hyperparameters: Hyperparameters = NONE,
     ) -> None:
+        self._hyperparameters = hyperparameters
         self.space, self.config, self.seed = space, config, seed
         self._given, self._prior_observations = surrogate, prior_observations
         # what a surrogate of your own knows is not in them
@@ -144,7 +150,11 @@ class Model:
         if self.config.surrogate == "gp":
             priors = [self._fitted(t) for t in self._prior_observations]
             return GaussianProcess(
-                self.space, targets=self._targets, priors=priors, scores=self._scores
+                self.space,
+                targets=self._targets,
+                hyperparameters=self._hyperparameters,
+                priors=priors,
+                scores=self._scores,
             )
         if self.config.surrogate == "xgboost":
             return XGBoostSurrogate(self.space)
@@ -155,13 +165,22 @@ class Model:
     @property
     def _targets(self) -> tuple[Target, ...]:
         """Cells keep to ranks: a few useless ones dominate the values, and the good ones crowd at the top."""
+        if len(self._hyperparameters):
+            return (BLEND,)
         return (RANKS, VALUES) if many_decisions(self.space) else (RANKS,)
 
     def _fitted(self, source: Observations) -> GaussianProcess:
         """What a prior study knows of the outcomes; nothing of those that it has not."""
-        process = GaussianProcess(self.space, targets=self._targets)
+        z = source.pairs.z
+        read = np.flatnonzero(~np.isnan(z).any(0)).tolist()  # it may have had other hyperparameters
+        process = GaussianProcess(
+            self.space,
+            targets=self._targets,
+            hyperparameters=self._hyperparameters.take(read),
+            columns=read,
+        )
         values = source.with_constraints(self._constraints).outcomes
-        process.fit(source.x, values, source.ranks(self.rank))
+        process.fit(source.x, values, source.ranks(self.rank), z[:, read])
         return process
 
     def _head(self) -> Head | None:
@@ -171,6 +190,21 @@ class Model:
         if isinstance(self.surrogate, Head):
             return self.surrogate
         return RankingHead(self.surrogate, self.space)
+
+    def fit(self, observations: Observations, rank: FloatArray) -> None:
+        """Fit the surrogate to results whose order is (N,)."""
+        given = (observations.x, observations.outcomes, rank)
+        if len(self._hyperparameters):
+            self.surrogate.fit(*given, observations.pairs.z)  # type: ignore[call-arg]
+        else:
+            self.surrogate.fit(*given)
+
+    def condition_on_pending(self, pending: Pairs) -> None:
+        """Have the fitted surrogate take account of what is being evaluated."""
+        if len(self._hyperparameters):
+            self.surrogate.condition_on_pending(pending.x, pending.z)  # type: ignore[call-arg]
+        else:
+            self.surrogate.condition_on_pending(pending.x)
 
     def advance(self, observations: Observations) -> None:
         """Train the rounds that ``observations`` asks for; start over if earlier results are not what they were."""
@@ -226,7 +260,7 @@ class Model:
 
     def _train(self, observations: Observations, rng: torch.Generator) -> Generator:
         if self.config.training.alpha:  # who teaches has to know the results first
-            self.surrogate.fit(observations.x, observations.outcomes, observations.ranks(self.rank))
+            self.fit(observations, observations.ranks(self.rank))
         assert self._trainer is not None
         self._trainer.round(self._data(observations.head(self.config.learn_from)), rng)
         return self._trainer.generator

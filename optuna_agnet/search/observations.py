@@ -28,12 +28,14 @@ class Observations:
             architecture that was given up because it breaks a constraint.
         constraints: (N, C), kept where at most 0; NaN is unknown.
         names: Of the C constraints.
+        z: Hyperparameters beside the architectures (N, H), `Hyperparameters.rows`; None where there are none.
     """
 
     x: IntArray
     y: FloatArray
     constraints: FloatArray
     names: tuple[str, ...] = ()
+    z: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -64,7 +66,8 @@ class Observations:
 
     def head(self, size: int | None) -> Observations:
         """The first ``size`` of them; all for None."""
-        return Observations(self.x[:size], self.y[:size], self.constraints[:size], self.names)
+        z = None if self.z is None else self.z[:size]
+        return Observations(self.x[:size], self.y[:size], self.constraints[:size], self.names, z)
 
     def with_constraints(self, names: tuple[str, ...]) -> Observations:
         """The same with other constraints, in this order; those that it does not know are NaN."""
@@ -72,7 +75,12 @@ class Observations:
         for column, name in enumerate(names):
             if name in self.names:
                 constraints[:, column] = self.constraints[:, self.names.index(name)]
-        return Observations(self.x, self.y, constraints, names)
+        return Observations(self.x, self.y, constraints, names, self.z)
+
+    @property
+    def pairs(self) -> Pairs:
+        """Architectures and hyperparameters."""
+        return Pairs(self.x, np.empty((len(self), 0)) if self.z is None else self.z)
 
     @classmethod
     def of(
@@ -80,13 +88,22 @@ class Observations:
         results: Iterable[Result],
         directions: Sequence[str],
         num_decisions: int,
+        z: FloatArray | None = None,
     ) -> Observations:
         """From results that have values, and those that were given up because they break a constraint.
+
+        Args:
+            results: Some of which say nothing and are left out.
+            directions: Of the objectives.
+            num_decisions: D.
+            z: Hyperparameters of all the results, also of those that are left out.
 
         Raises:
             ValueError: Numbers of values and directions differ.
         """
-        results = [result for result in results if is_observed(result)]
+        results = list(results)
+        observed = [number for number, result in enumerate(results) if is_observed(result)]
+        results = [results[number] for number in observed]
         names = tuple(sorted({name for _, _, constraints in results for name in constraints}))
         unknown = (np.nan,) * len(directions)
         for row, values, _ in results:
@@ -102,7 +119,25 @@ class Observations:
             y.reshape(-1, len(directions)) * signs(directions),
             np.array(constraints, dtype=np.float64).reshape(len(results), len(names)),
             names,
+            None if z is None else z[observed],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Architectures with hyperparameters beside them.
+
+    Args:
+        x: Decisions (P, D).
+        z: Hyperparameters (P, H), `Hyperparameters.rows`.
+    """
+
+    x: IntArray
+    z: FloatArray
+
+    def take(self, rows: IntArray) -> Pairs:
+        """Some of them."""
+        return Pairs(self.x[rows], self.z[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +152,37 @@ class Snapshot:
             number of earlier trials that did not fail: a trial that failed or died leaves its place to the next one,
             which gets the same architecture if nothing else has changed, so a study that was killed goes on as if it
             had not been.
+        pending_z: Hyperparameters (P, H) of those that are being evaluated; None where there are none.
+        given_up: Pairs that are not to be proposed again and have no value.
     """
 
     observations: Observations
     pending: IntArray
     excluded: IntArray
     position: int
+    pending_z: FloatArray | None = None
+    given_up: Pairs | None = None
+
+    @property
+    def pending_pairs(self) -> Pairs:
+        """What is being evaluated, with its hyperparameters."""
+        none = np.empty((len(self.pending), 0))
+        return Pairs(self.pending, none if self.pending_z is None else self.pending_z)
+
+
+MOST_FAILURES = 3
+"""Failures of an architecture with different hyperparameters, and no result, after which it is left alone."""
+
+
+def hopeless(failed: IntArray, observed: IntArray) -> IntArray:
+    """Of failed architectures (F, D) those that failed often and have never had a result (N, D)."""
+    rows, counts = np.unique(failed, axis=0, return_counts=True)
+    successful = {row.tobytes() for row in observed}
+    kept = [
+        c >= MOST_FAILURES and r.tobytes() not in successful
+        for r, c in zip(rows, counts, strict=True)
+    ]
+    return rows[np.array(kept, dtype=bool)]
 
 
 def is_observed(result: Result) -> bool:

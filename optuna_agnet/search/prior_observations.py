@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from optuna_agnet.search.observations import Observations
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 
 
 def check_prior_observations(
-    space: SearchSpace, directions: Sequence[str], prior_observations: Sequence[Observations]
+    space: SearchSpace,
+    directions: Sequence[str],
+    prior_observations: Sequence[Observations],
+    hyperparameters: Hyperparameters = NONE,
 ) -> tuple[Observations, ...]:
     """Results of other searches as a tuple, each of which fits.
 
@@ -19,6 +24,7 @@ def check_prior_observations(
         space: Of the search.
         directions: Of the search.
         prior_observations: `Observations` of other searches.
+        hyperparameters: Of the search; a prior study may have some of them, all or none.
 
     Raises:
         TypeError: One is no `Observations`, or there is one instead of a sequence.
@@ -47,4 +53,21 @@ def check_prior_observations(
                 f"prior_observations[{number}] has results of another space than {space!r}: decisions up to"
                 f" {observations.x.max(0).tolist()} do not fit its choices {space.num_choices.tolist()}"
             )
-    return tuple(prior_observations)
+    return tuple(_with_columns(o, hyperparameters, n) for n, o in enumerate(prior_observations))
+
+
+def _with_columns(
+    observations: Observations, hyperparameters: Hyperparameters, number: int
+) -> Observations:
+    """The same with a column for each of the hyperparameters, NaN where it is not known."""
+    wanted = (len(observations), len(hyperparameters))
+    if not len(hyperparameters):
+        return replace(observations, z=None)
+    if observations.z is None:
+        return replace(observations, z=np.full(wanted, np.nan))
+    if observations.z.shape != wanted:
+        raise ValueError(
+            f"prior_observations[{number}] has {observations.z.shape[1]} hyperparameters, the search has"
+            f" {', '.join(hyperparameters.names)}: give columns of the same, NaN where one is unknown, or none (z=None)"
+        )
+    return observations

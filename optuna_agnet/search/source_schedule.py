@@ -51,6 +51,8 @@ def sources_of(config: AGNetConfig, space: SearchSpace) -> tuple[CandidateSource
     if names is None:
         gp = config.surrogate == "gp"  # the others learn from the generator, or teach it
         names = _MANY if gp and many_decisions(space) else _FEW
+        if space.num_combinations == 1:  # hyperparameters alone
+            names = ("random",)
     return tuple(known[name] for name in names)
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from optuna import TrialPruned
@@ -22,7 +22,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.core.deprecation import accepts_old_names
 from optuna_agnet.core.html import html_value
 from optuna_agnet.core.progress import LOGGER
@@ -42,6 +42,9 @@ from optuna_agnet.search import (
 )
 from optuna_agnet.search.candidates import Filter, Inventory
 from optuna_agnet.search.known_constraints import InvalidConstraint, KnownConstraint
+from optuna_agnet.search.observations import Pairs
+from optuna_agnet.search.pairs import PairFilter
+from optuna_agnet.search.proposer import reads_hyperparameters
 from optuna_agnet.search.scores import (
     PIECES,
     SCORE_TIME_LIMIT_S,
@@ -52,7 +55,10 @@ from optuna_agnet.search.scores import (
     evaluate,
 )
 from optuna_agnet.spaces.base import Choice, SearchSpace
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
+from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study import storage_view
+from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.known_trials import note_start
 from optuna_agnet.study.storage_view import StudyState
 from optuna_agnet.study.stored_scores import StoredScores
@@ -64,20 +70,37 @@ _DRAWS = 256  # random architectures with fixed decisions
 _ATTEMPTS = 50  # at an architecture that no other worker takes at the same moment
 
 
-class AGNetSampler(BaseSampler):
-    """AG-Net for Optuna: proposes architectures jointly, and leaves every other parameter to an independent sampler.
+class Fixed(NamedTuple):
+    """What a trial does not leave to the search.
 
-    Ask for architectures with ``space.suggest(trial)``. All knowledge comes from the study's storage, so a study that
+    Args:
+        decisions: By name.
+        hyperparameters: (H,), NaN where they are free.
+        by_sampler: Whether decisions are fixed for all trials alike: then a used up space ends the study.
+    """
+
+    decisions: Mapping[str, Choice]
+    hyperparameters: FloatArray
+    by_sampler: bool
+
+
+class AGNetSampler(BaseSampler):
+    """AG-Net for Optuna: proposes architectures together with the hyperparameters beside them.
+
+    Ask for architectures with ``space.suggest(trial)``, and for learning rates and the like with ``trial.suggest_*`` as
+    usual: those that every trial asks for, always in the same range, are in the same model, and no pair of architecture
+    and hyperparameters comes twice. What only some trials ask for, and all of it in the very first trial, is left to an
+    independent sampler. All knowledge comes from the study's storage, so a study that
     is interrupted and resumed gets the architectures that it would have got anyway, given the same ``seed``; trials
     of other samplers, enqueued and imported ones count as well, and pruned ones by what they had reported. The trained
     model is only a cache.
 
     Args:
-        space: What is searched.
+        space: What is searched; None for hyperparameters alone.
         seed: Same seed, same study, same architectures; None takes one from the system.
         config: `AGNetConfig()` or `AGNetConfig.paper()`, or one of your own.
         generator: A pretrained one; default: the bundled one of the space, or one pretrained on first use (seconds).
-        independent_sampler: Samples the parameters that are not the architecture's; default: Optuna's `TPESampler`,
+        independent_sampler: Samples parameters that not all trials have; default: Optuna's `TPESampler`,
             with random numbers that depend on ``seed`` and the trial's number alone, so that workers differ and a
             study that is resumed goes on as it would have gone. One of your own is left as it is: give it another seed
             in each worker.
@@ -142,7 +165,7 @@ class AGNetSampler(BaseSampler):
     @accepts_old_names(companion="independent_sampler")
     def __init__(
         self,
-        space: SearchSpace,
+        space: SearchSpace | None = None,
         *,
         seed: int | None = None,
         config: AGNetConfig | None = None,
@@ -166,6 +189,7 @@ class AGNetSampler(BaseSampler):
             raise ValueError(
                 f"stale_after={stale_after} must be a number of seconds, at least 0, or None for never"
             )
+        space = NoArchitecture() if space is None else space
         check_type("space", space, SearchSpace, "spaces.nas_bench_201()")
         self.seed = secrets.randbits(32) if seed is None else check_seed(seed)
         if constraints_func is not None and not callable(constraints_func):
@@ -181,6 +205,7 @@ class AGNetSampler(BaseSampler):
         self._checkpoints = None if artifact_store is None else Checkpoints(artifact_store)
         directions = self._sources[0].directions if self._sources else ("maximize",)
         self._search: Proposer | None = self.new_search(directions)  # errors at the door
+        self._joint: JointParameters | None = None
         if independent_sampler is None:
             independent_sampler = TrialwiseTPE(self.seed)
         example = "optuna.samplers.RandomSampler()"
@@ -196,7 +221,8 @@ class AGNetSampler(BaseSampler):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_lock"]
-        state.update(_search=None, _state=None, _inventory=None)  # rebuilt from the study
+        rebuilt = ("_search", "_state", "_inventory", "_joint")  # from the study
+        state.update(dict.fromkeys(rebuilt))
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -232,17 +258,28 @@ class AGNetSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """The space's decisions and what the independent sampler samples jointly."""
+        """The space's decisions, parameters beside them that all trials have, and what else is sampled jointly."""
         own = self._space.distributions()
         others = self._independent_sampler.infer_relative_search_space(study, trial)
         found: dict[str, BaseDistribution] = {n: d for n, d in own.items() if not d.single()}
         found.update({n: d for n, d in others.items() if n not in own})
+        found.update(self._joint_parameters(study))
         return found
+
+    def _joint_parameters(self, study: Study) -> Mapping[str, BaseDistribution]:
+        """Parameters beside the architecture that the model takes account of."""
+        if not reads_hyperparameters(self._config or AGNetConfig(), self._surrogate):
+            return {}
+        with self._lock:
+            self._state_of(study)  # makes a new one for a new study
+            if self._joint is None:
+                self._joint = JointParameters(self._space)
+            return self._joint.update(study)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """One architecture and the independent sampler's parameters, as far as ``search_space`` names them.
+        """One architecture with its hyperparameters, and the independent sampler's, as ``search_space`` names them.
 
         Raises:
             ValueError: The study's recorded parameters don't fit the space.
@@ -250,10 +287,11 @@ class AGNetSampler(BaseSampler):
             TrialPruned: Nothing new is left; `optimize` stops. An ask-and-tell loop gets architectures again.
             InvalidConstraint: A known constraint returned something else than a number (a TypeError).
         """
-        own = {d.name for d in self._space.decisions} & search_space.keys()
+        joint = self._joint_parameters(study)
+        own = ({d.name for d in self._space.decisions} | joint.keys()) & search_space.keys()
         params: dict[str, Any] = {}
         if own:
-            chosen = self._sample_architecture(study, trial)
+            chosen = self._sample_pair(study, trial, Hyperparameters.of(joint))
             params.update({name: chosen[name] for name in search_space if name in chosen})
         others = {name: d for name, d in search_space.items() if name not in own}
         params.update(self._sample_others(study, trial, others))
@@ -345,17 +383,22 @@ class AGNetSampler(BaseSampler):
 
     # -- the architecture ------------------------------------------------------------------------------------------
 
-    def _sample_architecture(self, study: Study, trial: FrozenTrial) -> dict[str, Choice]:
-        """Parameters of an architecture that no other trial has."""
+    def _sample_pair(
+        self, study: Study, trial: FrozenTrial, hyperparameters: Hyperparameters
+    ) -> dict[str, Any]:
+        """Parameters of an architecture, and hyperparameters, that no other trial has together."""
         by_sampler = storage_view.fixed_by_sampler(study, self._space)
         fixed = {**by_sampler, **storage_view.fixed_by_trial(trial, self._space)}
+        fixed_z = storage_view.fixed_hyperparameters(study, trial, hyperparameters)
         single = {d.name: d.choices[0] for d in self._space.decisions if len(d.choices) == 1}
-        if self._space.is_complete({**single, **fixed}):
-            return {**single, **fixed}
+        if self._space.is_complete({**single, **fixed}) and not np.isnan(fixed_z).any():
+            return {**single, **fixed, **hyperparameters.values(fixed_z)}
         start = time.perf_counter()
         with self._lock:
             try:
-                picked = self._claim(study, trial, fixed, stop=fixed == by_sampler)
+                search = self._search_for(study, hyperparameters)
+                stop = fixed == by_sampler
+                picked = self._claim(study, trial, search, Fixed(fixed, fixed_z, stop))
                 seconds = time.perf_counter() - start
                 storage_view.describe(study, trial, picked.source, picked.version, seconds)
             except Exception:
@@ -365,38 +408,37 @@ class AGNetSampler(BaseSampler):
         LOGGER.debug(
             "Trial %d: an architecture from %s in %.3f s", trial.number, picked.source, seconds
         )
-        return self._space.row_to_params(picked.row)
+        return {**self._space.row_to_params(picked.row), **search.values(picked)}
 
-    def _claim(
-        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Choice], stop: bool
-    ) -> Proposal:
-        """A pick that the trial holds, and no other one; ``stop`` says whether a used up space ends the study."""
-        search, state = self._search_for(study), self._state_of(study)
+    def _claim(self, study: Study, trial: FrozenTrial, search: Proposer, fixed: Fixed) -> Proposal:
+        """A pick that the trial holds, and no other one."""
+        state, hyperparameters = self._state_of(study), search.hyperparameters
         free = Filter(self._space, search.config.dedup, frozenset(), {})
+        keys = PairFilter(hyperparameters, free, frozenset(), fixed.hyperparameters).keys
         for _ in range(_ATTEMPTS):
-            snapshot = state.read(study, trial.number)
+            snapshot = state.read(study, trial.number, hyperparameters)
             try:
                 picked = self._propose(search, snapshot, fixed)
             except SpaceExhausted as exhausted:
                 picked = self._without_new(search, snapshot, fixed, exhausted)
-                if picked.source == storage_view.REPEAT and stop:
+                if picked.source == storage_view.REPEAT and fixed.by_sampler:
                     self._say_used_up(f"{exhausted}")
                     if storage_view.stop(study):
                         raise TrialPruned(f"{exhausted}") from None
             claimed = self._space.repair(picked.row[None])
-            storage_view.claim(study, trial, claimed[0])
+            storage_view.claim(study, trial, claimed[0], search.values(picked))
             if search.config.allow_duplicates or picked.source == storage_view.REPEAT:
                 break
-            if state.confirm_claim(study, trial.number, free.keys(claimed)[0], free.keys):
+            key = keys(Pairs(claimed, np.empty((1, 0)) if picked.z is None else picked.z[None]))[0]
+            if state.confirm_claim(study, trial.number, key, keys, hyperparameters):
                 break
         return picked
 
-    def _propose(
-        self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]
-    ) -> Proposal:
+    def _propose(self, search: Proposer, snapshot: Snapshot, fixed: Fixed) -> Proposal:
         """The search's proposal; a random new architecture where the model fails."""
+        given = {"fixed": fixed.decisions, "fixed_z": fixed.hyperparameters}
         try:
-            return search.propose(snapshot, fixed=fixed)
+            return search.propose(snapshot, **given)
         except (SpaceExhausted, InvalidConstraint):
             raise
         except Exception as error:  # a trial must not die of the model
@@ -404,13 +446,13 @@ class AGNetSampler(BaseSampler):
                 "model",
                 f"the model failed ({type(error).__name__}: {error}); random architectures until it works again",
             )
-            return search.propose(snapshot, fixed=fixed, at_random=True)
+            return search.propose(snapshot, **given, at_random=True)
 
     def _without_new(
         self,
         search: Proposer,
         snapshot: Snapshot,
-        fixed: Mapping[str, Choice],
+        fixed: Fixed,
         exhausted: SpaceExhausted,
     ) -> Proposal:
         """What there is to propose when the search has found nothing new.
@@ -418,24 +460,37 @@ class AGNetSampler(BaseSampler):
         Raises:
             SpaceExhausted: No architecture keeps the limits.
         """
-        row = self._unrepaired(search, snapshot, fixed) if fixed else None
+        pairs = len(search.hyperparameters) > 0
+        row = None
+        if fixed.decisions and not pairs:
+            row = self._unrepaired(search, snapshot, fixed.decisions)
         if row is not None:
+            decisions = dict(fixed.decisions)
             self._warn(
                 "unrepaired",
-                f"{self._space!r} writes no new architecture with {dict(fixed)}: random ones from now on, which have"
+                f"{self._space!r} writes no new architecture with {decisions}: random ones from now on, which have"
                 " these parameters and are written in another way",
             )
             return Proposal(row, "random", 0)
         known = (snapshot.observations.x, snapshot.pending, snapshot.excluded)
         if search.limits and search.limits.first(np.concatenate(known)) is None:
             raise exhausted
-        return Proposal(self._repeat(search, snapshot, fixed), storage_view.REPEAT, 0)
+        row = self._repeat(search, snapshot, fixed.decisions)
+        if not pairs:
+            return Proposal(row, storage_view.REPEAT, 0)
+        known_pairs, rng = snapshot.observations.pairs, self._rng(snapshot.position)
+        same = np.flatnonzero((known_pairs.x == row).all(1))
+        drawn = search.hyperparameters.sample(1, rng)[0]
+        z = known_pairs.z[same[0]] if len(same) else drawn
+        z = np.where(np.isnan(fixed.hyperparameters), z, fixed.hyperparameters)
+        return Proposal(row, storage_view.REPEAT, 0, z)
 
     def _unrepaired(
         self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]
     ) -> IntArray | None:
         """Decisions (D,) that have the fixed ones and stand for a new architecture, although not as it is written."""
-        free, rng = replace(search.untaken(snapshot), fixed=fixed), self._rng(snapshot.position)
+        untaken, rng = search.untaken(snapshot).architectures, self._rng(snapshot.position)
+        free = replace(untaken, fixed=fixed)
         every = self._space.enumerate()
         x = self._space.sample(_DRAWS, rng) if every is None else rng.permutation(every)
         x = self._space.assign(x, fixed)
@@ -453,7 +508,10 @@ class AGNetSampler(BaseSampler):
     def _stop_if_used_up(self, study: Study, trial: FrozenTrial, state: TrialState) -> None:
         """End `optimize` with the last architecture, rather than with a trial that gets none."""
         with self._lock:
-            search = self._search_for(study)
+            pairs = self._search is None or len(self._search.hyperparameters)
+            if pairs or self._space.num_combinations == 1:
+                return  # whether pairs are used up shows when one is asked for
+            search = self._search_for(study, NONE)
             fixed = storage_view.fixed_by_sampler(study, self._space)
             if search.config.allow_duplicates or self._state is None:
                 return
@@ -462,7 +520,7 @@ class AGNetSampler(BaseSampler):
                 return
             self._inventory = inventory
             snapshot = self._state_of(study).read_after(study, trial, state)
-            left = replace(search.untaken(snapshot), fixed=fixed)
+            left = replace(search.untaken(snapshot).architectures, fixed=fixed)
             if inventory.is_used_up(left) and storage_view.stop(study):
                 taken = len(left.taken)
                 self._say_used_up(
@@ -489,7 +547,12 @@ class AGNetSampler(BaseSampler):
 
     # -- caches ----------------------------------------------------------------------------------------------------
 
-    def new_search(self, directions: Sequence[str], study: Study | None = None) -> Proposer:
+    def new_search(
+        self,
+        directions: Sequence[str],
+        study: Study | None = None,
+        hyperparameters: Hyperparameters = NONE,
+    ) -> Proposer:
         """The search that the sampler asks, nothing told yet: its space, seed, config, generator, limits and sources.
 
         With a study, the scores that are stored there are among them, and those that it lacks are computed.
@@ -509,9 +572,10 @@ class AGNetSampler(BaseSampler):
             surrogate=self._surrogate,
             candidate_sources=self._candidate_sources,
             acquisition=self._acquisition,
-            prior_observations=[source.observations for source in self._sources],
+            prior_observations=[s.with_hyperparameters(hyperparameters) for s in self._sources],
             checkpoints=self._checkpoints,
             scores=partial(self._table, study) if self._scores else None,
+            hyperparameters=hyperparameters,
         )
 
     def _table(self, study: Study | None) -> ScoreTable:
@@ -528,16 +592,17 @@ class AGNetSampler(BaseSampler):
             first_piece=secrets.randbelow(PIECES),
         )
 
-    def _search_for(self, study: Study) -> Proposer:
-        """The search with the study's directions, and its scores."""
-        directions = directions_of(study)
+    def _search_for(self, study: Study, hyperparameters: Hyperparameters) -> Proposer:
+        """The search with the study's directions, these hyperparameters, and its scores."""
+        about, search = (directions_of(study), hyperparameters), self._search
         other = bool(self._scores) and not (self._state and self._state.belongs_to(study))
-        if self._search is None or self._search.directions != directions or other:
-            self._search = self.new_search(directions, study)
-        return self._search
+        if search is None or (search.directions, search.hyperparameters) != about or other:
+            self._search = search = self.new_search(about[0], study, hyperparameters)
+        return search
 
     def _state_of(self, study: Study) -> StudyState:
         if self._state is None or not self._state.belongs_to(study):
+            self._joint = None
             self._state = StudyState(
                 self._space,
                 study,

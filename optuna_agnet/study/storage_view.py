@@ -29,17 +29,19 @@ from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search import AGNetConfig, Observations
 from optuna_agnet.search.model import training_sizes
-from optuna_agnet.search.observations import Result, Snapshot, is_observed
+from optuna_agnet.search.observations import Pairs, Result, Snapshot, hopeless, is_observed
 from optuna_agnet.spaces.base import Choice, SearchSpace
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.study import training_rounds
 from optuna_agnet.study.known_trials import KnownTrials, has_heartbeats
 from optuna_agnet.study.pruned_trials import FinalValues
 from optuna_agnet.study.trials import CONSTRAINTS, constraints_of, directions_of
 
 CLAIM = "agnet:claim"
+CLAIMED_HYPERPARAMETERS = "agnet:claim:hyperparameters"  # that go with it
 SOURCE = "agnet:source"
 VERSION = "agnet:version"
 SECONDS = "agnet:seconds"
@@ -102,13 +104,20 @@ class StudyState:
         self._results: list[Result] = []  # in the order in which they were learned ...
         self._learned: dict[int, FrozenTrial] = {}  # ... and their trials, by number
         self._finals = FinalValues(self._directions[0])
+        self._z: dict[int, FloatArray] = {}  # hyperparameters of learned trials, by number ...
+        self._z_of = NONE  # ... and which these are
 
     def belongs_to(self, study: Study) -> bool:
         """Whether it was made for this study."""
         return self._storage() is study._storage and self._study_id == study._study_id
 
-    def read(self, study: Study, number: int) -> Snapshot:
+    def read(self, study: Study, number: int, hyperparameters: Hyperparameters = NONE) -> Snapshot:
         """The study as the trial ``number`` sees it: all other trials, Hyperband's brackets together.
+
+        Args:
+            study: The study.
+            number: Of the trial.
+            hyperparameters: Beside the architecture; with them pairs are pending and given up.
 
         Raises:
             ValueError: Recorded parameters don't fit the space.
@@ -118,11 +127,68 @@ class StudyState:
         if self._num_rounds() > self._synced:
             self._sync_training_order(study)
             alive, dead = self._update(study, number)
-        pending = [row for row in map(self._unfinished_row, alive) if row is not None]
+        pending = [self._unfinished_pair(trial, hyperparameters) for trial in alive]
+        running = self._pairs([pair for pair in pending if pair is not None], hyperparameters)
         lost = sum(failed < number for failed in self._failed)
         lost += sum(trial.number < number for trial in dead)
-        excluded = self._stack(list(self._excluded.values()))
-        return Snapshot(self._observations, self._stack(pending), excluded, max(number - lost, 0))
+        position = max(number - lost, 0)
+        if not len(hyperparameters):
+            excluded = self._stack(list(self._excluded.values()))
+            return Snapshot(self._observations, running.x, excluded, position)
+        z = self._known_z(hyperparameters)
+        observed = [number for number, result in enumerate(self._results) if is_observed(result)]
+        observations = replace(self._observations, z=z[observed])
+        given_up, failed = self._given_up(z)
+        excluded = hopeless(failed, observations.x)
+        return Snapshot(observations, running.x, excluded, position, running.z, given_up)
+
+    def params_of_results(self) -> list[dict[str, Any]]:
+        """All parameters of the trials that are observations, in their order."""
+        trials = zip(self._learned.values(), self._results, strict=True)
+        return [trial.params for trial, result in trials if is_observed(result)]
+
+    def _known_z(self, hyperparameters: Hyperparameters) -> FloatArray:
+        """Hyperparameters (N, H) of all results; the middle of the range where a trial ended before it asked."""
+        if hyperparameters != self._z_of:
+            self._z, self._z_of = {}, hyperparameters
+        new = [number for number in self._learned if number not in self._z]
+        rows = hyperparameters.rows(self._learned[number].params for number in new)
+        self._z.update(zip(new, np.nan_to_num(rows, nan=0.5), strict=True))
+        known = [self._z[number] for number in self._learned]
+        return np.array(known).reshape(len(known), len(hyperparameters))
+
+    def _given_up(self, z: FloatArray) -> tuple[Pairs, IntArray]:
+        """Pairs that were pruned, or failed too often; and the architectures (F, D) of all failures."""
+        states = [trial.state for trial in self._learned.values()]
+        x = self._stack([row for row, _, _ in self._results])
+        failed = np.flatnonzero([state == TrialState.FAIL for state in states])
+        keys = [(x[k].tobytes(), z[k].tobytes()) for k in failed]
+        often = Counter(keys)
+        dropped = [
+            k for k, key in zip(failed, keys, strict=True) if often[key] >= self._max_failures
+        ]
+        dropped += [k for k, state in enumerate(states) if state == TrialState.PRUNED]
+        rows = np.array(dropped, dtype=np.int64)
+        return Pairs(x[rows], z[rows]), x[failed]
+
+    def _unfinished_pair(
+        self, trial: FrozenTrial, hyperparameters: Hyperparameters
+    ) -> tuple[IntArray, FloatArray] | None:
+        """Architecture and hyperparameters of a trial that runs or waits, as far as both are settled."""
+        row = self._unfinished_row(trial)
+        if row is None:
+            return None
+        claimed = trial.system_attrs.get(CLAIMED_HYPERPARAMETERS)
+        params = {**(claimed if isinstance(claimed, dict) else {}), **_settled(trial)}
+        z: FloatArray = hyperparameters.rows([params])[0]
+        return None if np.isnan(z).any() else (row, z)
+
+    def _pairs(
+        self, pairs: Sequence[tuple[IntArray, FloatArray]], hyperparameters: Hyperparameters
+    ) -> Pairs:
+        z = np.array([z for _, z in pairs], dtype=np.float64)
+        shape = (len(pairs), len(hyperparameters))
+        return Pairs(self._stack([row for row, _ in pairs]), z.reshape(shape))
 
     def read_after(self, study: Study, trial: FrozenTrial, state: TrialState) -> Snapshot:
         """The study as it will be when a trial has ended in this state, which the storage does not know yet."""
@@ -136,7 +202,12 @@ class StudyState:
         return replace(snapshot, excluded=np.concatenate([snapshot.excluded, row[None]]))
 
     def confirm_claim(
-        self, study: Study, number: int, key: object, keys: Callable[[IntArray], list[object]]
+        self,
+        study: Study,
+        number: int,
+        key: object,
+        keys: Callable[[Pairs], list[object]],
+        hyperparameters: Hyperparameters = NONE,
     ) -> bool:
         """Whether the trial ``number``, which claimed an architecture after the last `read`, may evaluate it.
 
@@ -147,18 +218,19 @@ class StudyState:
         Args:
             study: The study.
             number: Of the trial.
-            key: Of the claimed architecture.
-            keys: Keys of architectures (B, D).
+            key: Of the claimed architecture, with its hyperparameters.
+            keys: Keys of pairs.
+            hyperparameters: Beside the architecture.
         """
         known = len(self._results)
         for _ in range(_LOOKS):
             self._ask_who_may_choose(study, number)
             alive, _ = self._others(number)
-            done = self._stack([row for row, _, _ in self._results[known:]])
-            if key in keys(done):
+            x = self._stack([row for row, _, _ in self._results[known:]])
+            if key in keys(Pairs(x, self._known_z(hyperparameters)[known:])):
                 return False
-            held = [(trial, self._unfinished_row(trial)) for trial in alive]
-            rivals = [t for t, row in held if row is not None and key in keys(row[None])]
+            held = [(trial, self._unfinished_pair(trial, hyperparameters)) for trial in alive]
+            rivals = [t for t, p in held if p and key in keys(self._pairs([p], hyperparameters))]
             if not rivals:
                 return True
             if any(rival.number < number or _settled(rival) for rival in rivals):
@@ -455,8 +527,20 @@ def _parse_claim(claim: object, num_choices: list[int]) -> IntArray | None:
     return np.array(row, dtype=np.int64) if fits else None
 
 
-def claim(study: Study, trial: FrozenTrial, row: IntArray | None) -> None:
-    """Tell other workers which architecture (D,) a trial takes, before its parameters are stored; None for none."""
+def claim(
+    study: Study,
+    trial: FrozenTrial,
+    row: IntArray | None,
+    hyperparameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Tell other workers which architecture (D,) a trial takes, before its parameters are stored; None for none.
+
+    Hyperparameters by name are written first: who sees the claim sees them as well.
+    """
+    if hyperparameters:
+        study._storage.set_trial_system_attr(
+            trial._trial_id, CLAIMED_HYPERPARAMETERS, dict(hyperparameters)
+        )
     text = None if row is None else json.dumps(row.tolist(), separators=(",", ":"))
     study._storage.set_trial_system_attr(trial._trial_id, CLAIM, text)
 
@@ -514,14 +598,28 @@ def fixed_by_trial(trial: FrozenTrial, space: SearchSpace) -> dict[str, Choice]:
     return _choices(_settled(trial), space)
 
 
+def fixed_hyperparameters(
+    study: Study, trial: FrozenTrial, hyperparameters: Hyperparameters
+) -> FloatArray:
+    """Hyperparameters (H,) that `PartialFixedSampler` or the trial settles; NaN of all others."""
+    fixed = {**_partially_fixed(study), **_settled(trial)}
+    row: FloatArray = hyperparameters.rows([fixed])[0]
+    return row
+
+
 def fixed_by_sampler(study: Study, space: SearchSpace) -> dict[str, Choice]:
     """Decisions that `PartialFixedSampler` settles, those that the space knows."""
+    return _choices(_partially_fixed(study), space)
+
+
+def _partially_fixed(study: Study) -> dict[str, object]:
+    """All parameters that `PartialFixedSampler` settles."""
     sampler: BaseSampler = study.sampler
     fixed: dict[str, object] = {}
     while isinstance(sampler, PartialFixedSampler):
         fixed = {**sampler._fixed_params, **fixed}
         sampler = sampler._base_sampler
-    return _choices(fixed, space)
+    return fixed
 
 
 def _choices(params: Mapping[str, object], space: SearchSpace) -> dict[str, Choice]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from optuna_agnet.core.progress import LOGGER
 from optuna_agnet.search import Observations
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.study.storage_view import StudyState
 from optuna_agnet.study.trials import directions_of
 
@@ -24,11 +27,21 @@ class Source:
         name: Of the study.
         directions: Of the study.
         observations: What it holds now.
+        params: All parameters of its trials, one a result.
     """
 
     name: str
     directions: tuple[str, ...]
     observations: Observations
+    params: tuple[Mapping[str, Any], ...] = ()
+
+    def with_hyperparameters(self, hyperparameters: Hyperparameters) -> Observations:
+        """Its results, with those of the hyperparameters that all its trials have; NaN for others."""
+        if not len(hyperparameters):
+            return self.observations
+        z = hyperparameters.rows(self.params)
+        z[:, np.isnan(z).any(0)] = np.nan
+        return replace(self.observations, z=z)
 
 
 def read_sources(studies: Iterable[Study], space: SearchSpace) -> tuple[Source, ...]:
@@ -52,12 +65,14 @@ def _read_source(study: Study, space: SearchSpace) -> Source | None:
             f"source_studies contains {study!r}: give studies, such as optuna.load_study(...)"
         )
     try:
-        observations = StudyState(space, study, max_failures=1).read(study, -1).observations
+        state = StudyState(space, study, max_failures=1)
+        observations = state.read(study, -1).observations
     except ValueError as error:
         raise ValueError(f"the source study '{study.study_name}' does not fit: {error}") from None
     if len(observations):
         LOGGER.info("Warm start: %d results of the study '%s'", len(observations), study.study_name)
-        return Source(study.study_name, directions_of(study), observations)
+        params = tuple(state.params_of_results())
+        return Source(study.study_name, directions_of(study), observations, params)
     if study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise ValueError(
             f"the source study '{study.study_name}' has complete trials, but none with the parameters of {space!r}"

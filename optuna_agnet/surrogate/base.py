@@ -21,14 +21,20 @@ class Candidates:
     Args:
         x: Their decisions (B, D).
         scores: The raw generator output (B, n A + E) that each was sampled from, or None if it came another way.
+        z: Hyperparameters beside them (B, H), `Hyperparameters.rows`; None where a search has none.
     """
 
     x: IntArray
     scores: Tensor | None = None
+    z: FloatArray | None = None
 
     def take(self, rows: npt.NDArray[np.int64]) -> Candidates:
         """Some of them, in the order of ``rows``."""
-        return Candidates(self.x[rows], None if self.scores is None else self.scores[rows])
+        return Candidates(
+            self.x[rows],
+            None if self.scores is None else self.scores[rows],
+            None if self.z is None else self.z[rows],
+        )
 
 
 @runtime_checkable
@@ -37,6 +43,10 @@ class Surrogate(Protocol):
 
     Objectives and constraints are columns alike: a constraint's is its margin, positive where it is kept. Predictions
     are in units of the surrogate's own.
+
+    One that has the attribute ``reads_hyperparameters = True`` is given the hyperparameters that a search has beside
+    the architecture: ``fit(x, y, rank, z)`` and ``condition_on_pending(x, z)``, with z as in `Candidates`. Of others
+    they are out of reach, and stay with the independent sampler.
     """
 
     feasibility_threshold: FloatArray

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.hyperparameters import GUESSED, GUESSES, STUDIES, best_kernels
 from optuna_agnet.surrogate.kernel import (
@@ -40,6 +41,7 @@ from optuna_agnet.surrogate.kernel import (
     covariance,
     featurize,
 )
+from optuna_agnet.surrogate.reaches import default_kernel, fitted_kernels
 from optuna_agnet.surrogate.targets import RANKS, Target, log_slope
 
 _TUNING_POINTS = 200
@@ -143,8 +145,10 @@ class GaussianProcess:
         space: Whose decisions it reads.
         targets: What it may see of an outcome's values. The first is taken unless another one explains them better by
             odds of 20 to 1 (the marginal likelihood, with the Jacobian of the change of variables).
+        hyperparameters: Of those beside the architecture that it reads as well.
         priors: Processes that were fitted to other studies' results of the same outcomes.
         scores: Processes that were fitted to one number an architecture that costs no evaluation.
+        columns: Which of the hyperparameters that it is asked about are its own; None: all of them.
         tune_every: Hyperparameters are those of the first so many points, a multiple of this; so they depend on the
             data alone and not on how often it was fitted.
         max_points: Bound of the training set: the better half, and an even spread of the others.
@@ -163,17 +167,22 @@ class GaussianProcess:
 
     feasibility_threshold: FloatArray
     fitted: FloatArray
+    reads_hyperparameters = True
 
     def __init__(
         self,
         space: SearchSpace,
         *,
         targets: Sequence[Target] = (RANKS,),
+        hyperparameters: Hyperparameters = NONE,
         priors: Sequence[GaussianProcess] = (),
         scores: Sequence[GaussianProcess] = (),
         tune_every: int = 8,
         max_points: int = 400,
+        columns: Sequence[int] | None = None,
     ) -> None:
+        self.hyperparameters = hyperparameters
+        self.columns = list(range(len(hyperparameters)) if columns is None else columns)
         self.space, self.targets = space, tuple(targets)
         self.priors, self.scores = priors, scores
         self.tune_every, self.max_points = tune_every, max_points
@@ -185,12 +194,15 @@ class GaussianProcess:
             BufferPool
         )  # of each outcome
 
-    def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
-        """Condition on decisions (N, D) and values (N, K), as `Surrogate.fit`."""
+    def fit(
+        self, x: IntArray, y: FloatArray, rank: FloatArray, z: FloatArray | None = None
+    ) -> None:
+        """Condition on decisions (N, D), hyperparameters (N, H) and values (N, K), as `Surrogate.fit`."""
+        z = np.empty((len(x), 0)) if z is None else z
         self._posteriors: list[_Posterior] = []
-        self._tune(x, y)
+        self._tune(x, z, y)
         kept = _subset(rank, self.max_points)
-        self._features = self._featurize(x[kept], "counts")
+        self._features = self._featurize(x[kept], z[kept], "counts")
         distances = self._features.distances(self._features, self._buffers)
         prior, lean = self._prior(self._features, y.shape[1]), self._lean(y.shape[1])
         self.feasibility_threshold, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
@@ -220,19 +232,16 @@ class GaussianProcess:
             self.fitted[kept[known], column] = posterior.fitted
             self._posteriors.append(posterior)
 
-    def condition_on_pending(self, x: IntArray) -> None:
-        """Condition on pending architectures (P, D) as if their predicted means had been observed.
+    def condition_on_pending(self, x: IntArray, z: FloatArray | None = None) -> None:
+        """Condition on pending architectures (P, D), and hyperparameters (P, H), as if their means had been observed.
 
         `feasibility_threshold` and `fitted` stay as they are.
         """
-        more, old = self._featurize(x, "more counts"), len(self._features.one_hot)
+        z = np.empty((len(x), 0)) if z is None else z
+        more, old = self._featurize(x, z, "more counts"), len(self._features.one_hot)
         prior = self._prior(more, len(self.kernels))
         means = self._means(more, prior)
-        self._features = Features(
-            torch.cat([self._features.one_hot, more.one_hot]),
-            torch.cat([self._features.counts, more.counts]),
-            self._features.num_decisions,
-        )
+        self._features = self._features.with_more(more)
         distances = self._features.distances(self._features, self._buffers)
         pending = torch.arange(old, old + len(x))
         for column, posterior in enumerate(self._posteriors):
@@ -252,7 +261,8 @@ class GaussianProcess:
 
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
         """Posterior mean and standard deviation (P, K) of the noise-free values."""
-        features = self._featurize(candidates.x, "more counts")
+        z = np.empty((len(candidates.x), 0)) if candidates.z is None else candidates.z
+        features = self._featurize(candidates.x, z, "more counts")
         prior = self._prior(features, len(self.kernels))
         given = self._given(features, prior)
         means = [posterior.mean(cross, known) for posterior, cross, known in given]
@@ -273,17 +283,19 @@ class GaussianProcess:
     def _prior(self, features: Features, outcomes: int) -> Tensor:
         """What the sources predict (P, K, S)."""
         none = torch.empty(len(features.one_hot), outcomes, 0, dtype=torch.float64)
-        found = [source._means(features, none) for source in self.priors]
+        found = [source._means(features.take(source.columns), none) for source in self.priors]
         # spread evenly, not normally: a score tells bad from good, but hardly the best from one another
         found += [
-            3**0.5 * torch.erf(score._means(features, none[:, :1]) / 2**0.5).expand(-1, outcomes)
+            3**0.5
+            * torch.erf(score._means(features.take([]), none[:, :1]) / 2**0.5).expand(-1, outcomes)
             for score in self.scores
         ]
         return torch.stack(found, 2) if found else none
 
     def score_means(self, x: IntArray) -> FloatArray:
         """What the scores say of decisions (P, D), each in units of its own standard deviation, (P, S of scores)."""
-        prior = self._prior(self._featurize(x, "more counts"), 1)
+        z = np.zeros((len(x), len(self.hyperparameters)))
+        prior = self._prior(self._featurize(x, z, "more counts"), 1)
         return prior[:, 0, len(self.priors) :].numpy()
 
     def _lean(self, outcomes: int) -> Tensor:
@@ -306,17 +318,18 @@ class GaussianProcess:
         followed = torch.stack([posterior.weights for posterior in self._posteriors])
         return followed[:, len(self.priors) :].numpy()
 
-    def _featurize(self, x: IntArray, name: str) -> Features:
+    def _featurize(self, x: IntArray, z: FloatArray, name: str) -> Features:
         """Features (N, ...) that last until some are made under the same name."""
-        return featurize(self.space, x, self._buffers, name)
+        return featurize(self.space, x, self._buffers, name, z, self.hyperparameters.unordered)
 
-    def _tune(self, x: IntArray, y: FloatArray) -> None:
+    def _tune(self, x: IntArray, z: FloatArray, y: FloatArray) -> None:
         every = 1 if self.scores and len(y) < _WARY else self.tune_every
         size = max(len(y) - len(y) % every, min(len(y), every))
-        data = x[:size].tobytes() + y[:size].tobytes()
+        data = x[:size].tobytes() + z[:size].tobytes() + y[:size].tobytes()
         if data == self._tuned_on:
             return
-        self.kernels, self._tuned_on = [KernelParams()] * y.shape[1], data
+        default = default_kernel(len(self.hyperparameters))
+        self.kernels, self._tuned_on = [default] * y.shape[1], data
         self.chosen = [self.targets[0]] * y.shape[1]
         if self.priors and not self.scores and size < self.tune_every:
             return
@@ -328,17 +341,19 @@ class GaussianProcess:
             rows = np.frombuffer(rows_data, dtype=np.int64)
             if not len(rows):
                 continue
-            self._choose(x[rows], y[rows], chosen)
+            self._choose(x[rows], z[rows], y[rows], chosen)
 
-    def _choose(self, x: IntArray, y: FloatArray, columns: Sequence[int]) -> None:
-        """Kernel and target of some outcomes, all known for decisions (n, D) with values (n, K)."""
-        features = self._featurize(x, "more counts")
+    def _choose(self, x: IntArray, z: FloatArray, y: FloatArray, columns: Sequence[int]) -> None:
+        """Kernel and target of some outcomes, all known for the same results: (n, D), (n, H) and values (n, K)."""
+        features = self._featurize(x, z, "more counts")
         scores = [[t.scores(y[:, column]) for column in columns] for t in self.targets]
         prior = self._prior(features, y.shape[1])[:, columns].repeat(1, len(scores), 1)
         distances = features.distances(features, self._buffers)
         targets = torch.from_numpy(np.stack([s for of_target in scores for s in of_target], 1))
         lean = self._lean(y.shape[1])[columns].repeat(len(scores), 1)
-        found = best_kernels(distances, targets, prior, lean, GUESSES if self.scores else STUDIES)
+        # a grid has no local optima, but only so many dimensions
+        choose = fitted_kernels if len(self.hyperparameters) else best_kernels
+        found = choose(distances, targets, prior, lean, GUESSES if self.scores else STUDIES)
         for number, column in enumerate(columns):
             evidence = [
                 found[i * len(columns) + number][1]

@@ -4,12 +4,16 @@ w exp(-Hamming / l) + (1 - w) Tanimoto. Hamming is the share of decisions that d
 much as their positions do (Gower 1971; `SearchSpace.features`); Tanimoto compares the counts of Weisfeiler-Lehman
 labels of both graphs, dead nodes left out.
 
-Letters: N and P architectures, D decisions, F hashed labels.
+Hyperparameters beside the architecture are a factor each, so what one architecture says of another counts less the more
+they differ: a Matern kernel of smoothness 5/2 over |z - z'| / reach, a reach of its own for every hyperparameter.
+
+Letters: N and P architectures, D decisions, F hashed labels, H hyperparameters.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,7 +23,7 @@ import torch
 from torch import Tensor
 
 from optuna_agnet.core.architecture import label_hashes, refine
-from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.graphs import to_adjacency
 
@@ -32,6 +36,8 @@ class KernelParams:
     """Hyperparameters: ``scale`` l, ``mix`` w, ``noise`` variance in units of the signal's.
 
     Weights of the sources have the mean ``trust`` / S and the variance ``slack``, in units of the signal's as well.
+    ``reaches`` are those of the hyperparameters beside the architecture, ``shares`` what is not common to all
+    architectures and, after that, to all values of each of them.
     """
 
     scale: float = 0.4
@@ -39,6 +45,8 @@ class KernelParams:
     noise: float = 0.05
     trust: float = 1.0
     slack: float = 0.1
+    reaches: tuple[float, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
 
 
 class BufferPool:
@@ -59,15 +67,16 @@ class BufferPool:
 
 
 class Similarities(NamedTuple):
-    """Share of differing decisions and Tanimoto similarity, both (N, P)."""
+    """Share of differing decisions and Tanimoto similarity, both (N, P), and gaps of hyperparameters (H, N, P)."""
 
     hamming: Tensor
     tanimoto: Tensor
+    gaps: Tensor
 
     def of(self, rows: Tensor, columns: Tensor | None = None) -> Similarities:
         """Those of some rows, and of some columns or all; indices ascend, so as many as there are is all of them."""
         found = list(self)
-        for dim, kept in enumerate((rows, columns)):
+        for dim, kept in ((-2, rows), (-1, columns)):
             if kept is not None and len(kept) < self.hamming.shape[dim]:
                 found = [part.index_select(dim, kept) for part in found]
         return Similarities(*found)
@@ -80,6 +89,8 @@ class Features:
     one_hot: Tensor  # (N, sum of choices)
     counts: Tensor  # (N, F)
     num_decisions: int
+    z: Tensor  # (N, H)
+    unordered: Tensor  # (H,): of which hyperparameters two values are the same or different
 
     @cached_property
     def squares(self) -> Tensor:
@@ -110,19 +121,77 @@ class Features:
         dot = torch.mm(counts, others.T, out=single[0])  # labels that were not seen add nothing
         either = torch.add(self.squares[:, None], other.squares, out=single[1]).sub_(dot)
         tanimoto = dot.div_(either).nan_to_num_(nan=1.0)  # 0 / 0: both are empty
-        return Similarities(hamming, buffers("tanimoto", *shape).copy_(tanimoto))
+        gaps = (self.z.T[:, :, None] - other.z.T[:, None]).abs_()
+        gaps[self.unordered] = gaps[self.unordered].ceil_().clamp_max_(1)  # of indices
+        return Similarities(hamming, buffers("tanimoto", *shape).copy_(tanimoto), gaps)
+
+    def take(self, columns: Sequence[int]) -> Features:
+        """With some of the hyperparameters alone."""
+        kept = list(columns)
+        return Features(
+            self.one_hot, self.counts, self.num_decisions, self.z[:, kept], self.unordered[kept]
+        )
+
+    def with_more(self, more: Features) -> Features:
+        """Both behind each other."""
+        joined = (
+            torch.cat([a, b])
+            for a, b in ((self.one_hot, more.one_hot), (self.counts, more.counts), (self.z, more.z))
+        )
+        one_hot, counts, z = joined
+        return Features(one_hot, counts, self.num_decisions, z, self.unordered)
 
 
 def covariance(distances: Similarities, kernel: KernelParams, out: Tensor | None = None) -> Tensor:
     """(N, P), in units of the signal's variance."""
     near = torch.div(distances.hamming, -kernel.scale, out=out).exp_().mul_(kernel.mix)
-    return near.add_(distances.tanimoto, alpha=1 - kernel.mix)
+    near.add_(distances.tanimoto, alpha=1 - kernel.mix)
+    if not kernel.reaches:
+        return near
+    of_architecture, *shares = kernel.shares
+    near.mul_(of_architecture).add_(1 - of_architecture)
+    for gap, reach, share in zip(distances.gaps, kernel.reaches, shares, strict=True):
+        near.mul_(matern(gap, reach).mul_(share).add_(1 - share))
+    return near
+
+
+def matern(gap: Tensor, reach: float | Tensor) -> Tensor:
+    """Matern kernel of smoothness 5/2 (Rasmussen and Williams 2006, Eq. 4.17), in the shape of the gaps."""
+    u = gap * (math.sqrt(5) / reach)
+    return (1 + u + u**2 / 3) * torch.exp(-u)
 
 
 def featurize(
-    space: SearchSpace, x: IntArray, buffers: BufferPool | None = None, name: str = "counts"
+    space: SearchSpace,
+    x: IntArray,
+    buffers: BufferPool | None = None,
+    name: str = "counts",
+    z: FloatArray | None = None,
+    unordered: BoolArray | None = None,
 ) -> Features:
-    """Features of decisions (N, D) that last until some are made in the room under the same name."""
+    """Features of decisions (N, D) that last until some are made in the buffers under the same name.
+
+    Args:
+        space: Of the decisions.
+        x: Decisions (N, D).
+        buffers: Whose memory is used.
+        name: Of the memory.
+        z: Hyperparameters beside them (N, H), `Hyperparameters.rows`; None: there are none.
+        unordered: (H,), `Hyperparameters.unordered`.
+    """
+    if z is None or unordered is None:
+        z, unordered = np.empty((len(x), 0)), np.empty(0, dtype=bool)
+    if z.shape[1]:  # an architecture comes with many hyperparameters
+        x, each = np.unique(x, axis=0, return_inverse=True)
+        found = featurize(space, x, buffers, name)
+        rows = torch.from_numpy(each.reshape(-1))
+        return Features(
+            found.one_hot[rows],
+            found.counts[rows],
+            x.shape[1],
+            torch.from_numpy(z),
+            torch.from_numpy(unordered),
+        )
     graphs = space.encode(x)
     labels = label_hashes(space.node_types)[graphs.types]
     history = refine(labels, to_adjacency(graphs.edges, space.num_nodes), _ROUNDS)
@@ -131,4 +200,5 @@ def featurize(
     alive = torch.from_numpy((hashes != 0).astype(np.float32))
     counts = (buffers or BufferPool())(name, len(x), _BUCKETS, dtype=torch.float32).zero_()
     counts.scatter_add_(1, buckets, alive)
-    return Features(torch.from_numpy(space.features(x)), counts, x.shape[1])
+    none = torch.empty(len(x), 0, dtype=torch.float64), torch.empty(0, dtype=torch.bool)
+    return Features(torch.from_numpy(space.features(x)), counts, x.shape[1], *none)

@@ -10,6 +10,8 @@ import torch
 
 from optuna_agnet.core.arrays import FloatArray
 
+_LEAST = -2.0
+"""Blended scores count no value as further below the median."""
 _LEAST_SPACING = 1e-3
 """Of neighbouring results, in standard deviations: equal values have no slope."""
 
@@ -68,6 +70,44 @@ def zero_standard_score(y: FloatArray) -> float:
     return float(-middle / width) if width else 0.0
 
 
+def blended_scores(y: FloatArray) -> FloatArray:
+    """Values (N,) as the mean of their normal scores and of their distances from the median.
+
+    The distance is in units of the root mean square above the median, and at least -2, so how bad the bad ones are
+    counts little, and how good the good ones are counts. Ranks alone hide how much a bad learning rate costs.
+
+    Example:
+        >>> blended_scores(np.array([-99.0, 1.0, 2.0, 3.0, 5.0])).round(2)
+        array([-1.64, -0.5 ,  0.  ,  0.53,  1.45])
+    """
+    return (normal_scores(y) + _above_median(y, y)) / 2
+
+
+def zero_blended_score(y: FloatArray) -> float:
+    """Where 0 lies among the blended scores of values (N,).
+
+    Example:
+        >>> zero_blended_score(np.array([-1.0, 0.0, 1.0])) < 0
+        True
+    """
+    return (zero_score(y) + float(_above_median(np.zeros(1), y)[0])) / 2
+
+
+def _above_median(values: FloatArray, y: FloatArray) -> FloatArray:
+    """Distances (B,) of values from the median of ``y`` (N,), in units of the root mean square above it."""
+    known = y[np.isfinite(y)]
+    if not len(known):
+        return np.zeros(len(values))
+    low, high = known.min(), known.max()
+    unit = float(np.abs([low, high]).max()) or 1.0  # squares of huge numbers would overflow
+    finite, among = np.clip(values, low, high) / unit, np.clip(y, low, high) / unit
+    above = np.maximum(among - np.median(among), 0.0)
+    width = float(np.sqrt((above**2).sum() / max(1, (above > 0).sum())))
+    return (
+        np.maximum((finite - np.median(among)) / width, _LEAST) if width else np.zeros(len(values))
+    )
+
+
 def _location(y: FloatArray) -> tuple[float, float, FloatArray]:
     """Mean and standard deviation of values (N,), and the values, infinite ones replaced by the nearest finite one."""
     known = y[np.isfinite(y)]
@@ -95,6 +135,8 @@ RANKS = Target(normal_scores, zero_score)
 """The order alone: right where a few useless architectures dominate the values, or many good ones crowd at the top."""
 VALUES = Target(standard_scores, zero_standard_score)
 """The values as they are: right where effects add up, as in a network of many layers."""
+BLEND = Target(blended_scores, zero_blended_score)
+"""Between the two: right where hyperparameters can spoil a good architecture."""
 
 
 def log_slope(targets: FloatArray, scores: FloatArray) -> float:

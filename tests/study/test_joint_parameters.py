@@ -1,0 +1,206 @@
+"""Parameters beside the space in a study."""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+import optuna
+import pytest
+from optuna.samplers import PartialFixedSampler
+
+from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+
+SPACE = spaces.EdgeCell(nodes=3, ops=("skip", "conv", "pool"))
+CONFIG = AGNetConfig(n_startup=6, candidate_sources=("neighbors", "random"), pool_size=64)
+
+
+def new_study(seed: int = 0, **given: object) -> optuna.Study:
+    sampler = AGNetSampler(SPACE, seed=seed, config=CONFIG)
+    return optuna.create_study(**{"direction": "maximize", "sampler": sampler, **given})  # type: ignore[arg-type]
+
+
+def objective(trial: optuna.Trial) -> float:
+    architecture = SPACE.suggest(trial)
+    lr = trial.suggest_float("lr", 1e-4, 1.0, log=True)
+    optimizer = trial.suggest_categorical("optimizer", ("sgd", "adam"))
+    if optimizer == "adam":
+        trial.suggest_float("beta", 0.8, 0.99)
+    return float(str(architecture).count("conv") - abs(np.log10(lr) + 2) + (optimizer == "sgd"))
+
+
+def pairs(study: optuna.Study) -> list[tuple[tuple[str, object], ...]]:
+    shared = [{k: v for k, v in t.params.items() if k != "beta"} for t in study.trials]
+    return [tuple(sorted(params.items())) for params in shared]
+
+
+@pytest.fixture(autouse=True)
+def no_warnings() -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        yield
+
+
+def test_a_study_of_both_repeats_no_pair_and_finds_the_best() -> None:
+    study = new_study()
+    study.optimize(objective, n_trials=32)
+    assert len(set(pairs(study))) == 32
+    assert study.best_value > 3.5
+    relative = study.sampler.infer_relative_search_space(study, study.trials[-1])
+    assert {"lr", "optimizer"} < set(relative)
+    assert "beta" not in relative  # only some trials have it
+
+
+def test_a_study_that_is_resumed_goes_on_as_it_would_have() -> None:
+    whole, parts = new_study(), new_study()
+    whole.optimize(objective, n_trials=18)
+    for _ in range(3):
+        parts.sampler = AGNetSampler(SPACE, seed=0, config=CONFIG)
+        parts.optimize(objective, n_trials=6)
+    assert [t.params for t in whole.trials] == [t.params for t in parts.trials]
+
+
+def test_enqueued_and_fixed_parameters_are_kept_and_the_rest_is_chosen() -> None:
+    study = new_study()
+    study.optimize(objective, n_trials=10)
+    study.enqueue_trial({"lr": 0.0123})
+    study.enqueue_trial({"optimizer": "adam", **SPACE.to_params(SPACE.random_architecture(0))})
+    study.optimize(objective, n_trials=2)
+    assert study.trials[10].params["lr"] == 0.0123
+    assert study.trials[11].params["optimizer"] == "adam"
+    name = SPACE.decisions[0].name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.sampler = PartialFixedSampler({"optimizer": "adam", name: "skip"}, study.sampler)
+    study.optimize(objective, n_trials=4)
+    assert {(t.params["optimizer"], t.params[name]) for t in study.trials[12:]} == {
+        ("adam", "skip")
+    }
+    assert len(set(pairs(study))) == 16
+
+
+def test_a_claim_covers_the_pair() -> None:
+    study = new_study()
+    study.optimize(objective, n_trials=8)
+    study.sampler = AGNetSampler(SPACE, seed=0, config=CONFIG)
+    second = AGNetSampler(SPACE, seed=0, config=CONFIG)
+    first = study.ask()
+    SPACE.suggest(first)  # and no learning rate yet
+    attrs = study.trials[first.number].system_attrs
+    assert set(attrs["agnet:claim:hyperparameters"]) == {"lr", "optimizer"}
+    study.sampler = second
+    other = study.ask()
+    SPACE.suggest(other)
+    claims = [study.trials[t.number].system_attrs for t in (first, other)]
+    keys = ("agnet:claim", "agnet:claim:hyperparameters")
+    assert [claims[0][k] for k in keys] != [claims[1][k] for k in keys]
+
+
+def test_threads_repeat_no_pair() -> None:
+    study = new_study()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+
+        def slow(trial: optuna.Trial) -> float:
+            found = objective(trial)
+            time.sleep(0.01)
+            return found
+
+        study.optimize(slow, n_trials=24, n_jobs=4)
+    assert len(set(pairs(study))) == 24
+
+
+def test_several_objectives_and_constraints_work() -> None:
+    study = new_study(direction=None, directions=["maximize", "minimize"])
+
+    def two(trial: optuna.Trial) -> tuple[float, float]:
+        architecture = SPACE.suggest(trial)
+        lr = trial.suggest_float("lr", 1e-4, 1.0, log=True)
+        trial.set_constraint("lr", lr - 0.1)
+        return str(architecture).count("conv"), abs(np.log10(lr) + 2)
+
+    study.optimize(two, n_trials=20)
+    feasible = [t for t in study.trials[8:] if t.params["lr"] <= 0.1]
+    assert len(feasible) > 6
+
+
+def test_a_warm_start_may_have_other_hyperparameters() -> None:
+    source = new_study(seed=1)
+
+    def with_others(trial: optuna.Trial) -> float:
+        architecture = SPACE.suggest(trial)
+        lr = trial.suggest_float("lr", 1e-6, 10.0, log=True)
+        trial.suggest_int("unused", 0, 9)
+        return float(str(architecture).count("conv") - abs(np.log10(lr) + 2))
+
+    source.optimize(with_others, n_trials=24)
+    sampler = AGNetSampler(SPACE, seed=0, config=CONFIG, source_studies=[source])
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(objective, n_trials=6)
+    assert np.median([t.value for t in study.trials]) > 1.5
+
+
+def test_odd_studies_go_on() -> None:
+    study = new_study()
+
+    def odd(trial: optuna.Trial) -> float:
+        SPACE.suggest(trial)
+        n = trial.number
+        trial.suggest_float("moving", 0, 1 + n)
+        if n > 8 and n % 2:
+            trial.suggest_float("late", 0, 1)
+        if n < 12:
+            trial.suggest_float("vanishing", 0, 1)
+        trial.suggest_categorical("many", list(map(str, range(3000))))
+        trial.suggest_int("huge", 0, 2**62)
+        trial.suggest_float("decade", 0.1, 1, log=True)
+        trial.suggest_float("constant", 1, 1)
+        trial.suggest_categorical("single", ["x"])
+        trial.suggest_categorical("mixed", [None, True, 1, "a", 0.5])
+        if n % 9 == 4:
+            return float("nan")
+        if n % 11 == 5:
+            raise optuna.TrialPruned
+        if n % 13 == 6:
+            raise ZeroDivisionError
+        return float(n)
+
+    study.optimize(odd, n_trials=26, catch=ZeroDivisionError)
+    assert len(study.trials) == 26
+    own = {d.name for d in SPACE.decisions}
+    joint = study.sampler._joint_parameters(study)  # type: ignore[attr-defined]
+    assert set(joint) == {"many", "huge", "decade", "mixed"}
+    assert own.isdisjoint(joint)
+
+
+def test_hyperparameters_alone_need_no_space() -> None:
+    study = optuna.create_study(direction="maximize", sampler=AGNetSampler(seed=0))
+
+    def alone(trial: optuna.Trial) -> float:
+        lr = trial.suggest_float("lr", 1e-4, 1.0, log=True)
+        optimizer = trial.suggest_categorical("optimizer", ("sgd", "adam"))
+        return float((optimizer == "sgd") - abs(np.log10(lr) + 2))
+
+    study.optimize(alone, n_trials=30)
+    assert study.best_value > 0.9
+
+
+def test_a_grid_of_hyperparameters_is_used_up() -> None:
+    study = optuna.create_study(direction="maximize", sampler=AGNetSampler(seed=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study.optimize(
+            lambda t: t.suggest_int("a", 0, 3) + (t.suggest_categorical("b", "xy") == "y"), 20
+        )
+    done = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    assert len({tuple(t.params.items()) for t in done}) == 8
+    assert len(study.trials) <= 10
+
+
+def test_other_surrogates_leave_hyperparameters_to_the_independent_sampler() -> None:
+    config = AGNetConfig.paper(n_startup=4, round_size=4)
+    sampler = AGNetSampler(SPACE, seed=0, config=config)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(objective, n_trials=3)
+    assert sampler._joint_parameters(study) == {}
