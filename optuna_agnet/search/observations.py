@@ -182,7 +182,7 @@ def hopeless(failed: IntArray, observed: IntArray) -> IntArray:
         c >= MOST_FAILURES and r.tobytes() not in successful
         for r, c in zip(rows, counts, strict=True)
     ]
-    return rows[np.array(kept, dtype=bool)]
+    return np.asarray(rows[np.array(kept, dtype=bool)])
 
 
 def is_observed(result: Result) -> bool:

@@ -363,7 +363,7 @@ class Proposer:
         best = self._incumbents(observations, rank)
         pool = pair_pool(architectures, best, turn, allowed, self.config.pool_size, rng)
         if pool is None:
-            pool, source = random_pairs(self.config.pool_size, allowed, rng), RandomSource.name
+            pool, source = random_pairs(self.config.pool_size, allowed, rng), RandomSource().name
         acquisition = self._fit(snapshot, observations, rank)
         seed = int(rng.integers(2**62))  # one acquisition for all steps of improvement
 

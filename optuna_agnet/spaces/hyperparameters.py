@@ -79,8 +79,10 @@ class Hyperparameter:
     @property
     def positions(self) -> FloatArray | None:
         """(k,): places of categories that are at least three ascending numbers; None for all others."""
-        numbers = all(type(c) in (int, float) and math.isfinite(c) for c in self.choices)
-        if len(self.choices) < 3 or not numbers or list(self.choices) != sorted(set(self.choices)):  # type: ignore[type-var]
+        numbers = [c for c in self.choices if isinstance(c, (int, float)) and type(c) is not bool]
+        if len(numbers) < 3 or len(numbers) < len(self.choices) or not np.isfinite(numbers).all():
+            return None
+        if numbers != sorted(set(numbers)):
             return None
         return Decision(self.name, self.choices, ordered=True).positions  # type: ignore[arg-type]
 
@@ -156,11 +158,11 @@ class Hyperparameter:
         if self.integer and self.log:
             ratio = self.high / self.low
             values = np.clip(np.rint(self.low * ratio**z), self.low, self.high)
-            return np.log(values / self.low) / math.log(ratio)  # type: ignore[no-any-return]
+            return np.log(values / self.low) / math.log(ratio)
         if self.step is None or self.log:
             return z
         gaps = (self.high - self.low) / self.step
-        return np.rint(z * gaps) / gaps  # type: ignore[no-any-return]
+        return np.rint(z * gaps) / gaps
 
     def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Entries (n,), uniformly."""

@@ -436,9 +436,11 @@ class AGNetSampler(BaseSampler):
 
     def _propose(self, search: Proposer, snapshot: Snapshot, fixed: Fixed) -> Proposal:
         """The search's proposal; a random new architecture where the model fails."""
-        given = {"fixed": fixed.decisions, "fixed_z": fixed.hyperparameters}
+        ask = partial(
+            search.propose, snapshot, fixed=fixed.decisions, fixed_z=fixed.hyperparameters
+        )
         try:
-            return search.propose(snapshot, **given)
+            return ask()
         except (SpaceExhausted, InvalidConstraint):
             raise
         except Exception as error:  # a trial must not die of the model
@@ -446,7 +448,7 @@ class AGNetSampler(BaseSampler):
                 "model",
                 f"the model failed ({type(error).__name__}: {error}); random architectures until it works again",
             )
-            return search.propose(snapshot, **given, at_random=True)
+            return ask(at_random=True)
 
     def _without_new(
         self,

@@ -165,7 +165,7 @@ class StudyState:
         keys = [(x[k].tobytes(), z[k].tobytes()) for k in failed]
         often = Counter(keys)
         dropped = [
-            k for k, key in zip(failed, keys, strict=True) if often[key] >= self._max_failures
+            int(k) for k, key in zip(failed, keys, strict=True) if often[key] >= self._max_failures
         ]
         dropped += [k for k, state in enumerate(states) if state == TrialState.PRUNED]
         rows = np.array(dropped, dtype=np.int64)

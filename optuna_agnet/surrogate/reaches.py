@@ -106,7 +106,8 @@ class _Posterior:
         size = len(self.residual) + self.guessed
         variance = ((white**2).sum() + self.guessed) / size  # of the signal, in closed form
         likelihood = 0.5 * size * variance.clamp_min(1e-12).log() + factor.diagonal().log().sum()
-        return likelihood + 0.5 * (((numbers - self.middle) / self.spread) ** 2).sum()
+        loss: Tensor = likelihood + 0.5 * (((numbers - self.middle) / self.spread) ** 2).sum()
+        return loss
 
     def _covariance(self, numbers: Tensor) -> Tensor:
         """As `kernel.covariance` with noise, but in a form that has gradients."""
