@@ -245,7 +245,7 @@ class AGNetSampler(BaseSampler):
             ("config", ", ".join(f"{k}={getattr(config, k)!r}" for k in changed) or "default"),
             ("known constraints", ", ".join(self._known_constraints or ()) or "none"),
             ("source studies", ", ".join(source.name for source in self._sources) or "none"),
-            ("other parameters", type(self._independent_sampler).__name__),
+            ("independent sampler", type(self._independent_sampler).__name__),
         ]
         return html_value("AGNetSampler", rows) + self._space._repr_html_()
 
