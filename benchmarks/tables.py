@@ -140,7 +140,7 @@ def missing_table(results: Results) -> list[str]:
     rows = []
     for name, runs in results.methods.items():
         found = [[100 - v for v in at(runs, n, value)] for n in MISSING_AT]
-        shares = [share_of(f, reference, n) for f, n in zip(found, MISSING_AT, strict=True)]
+        shares = [share_of(runs, reference, n) for n in MISSING_AT]
         rows.append(
             [name, str(len(runs)), *(spread(f, len(runs)) for f in found), *shares, per_ask(runs)]
         )
@@ -148,10 +148,14 @@ def missing_table(results: Results) -> list[str]:
     return markdown(["method", "seeds", *head, "ms an ask"], rows)
 
 
-def share_of(missing: Sequence[float], reference: Sequence[Record], queries: int) -> str:
-    """The mean of what is missing in units of that of other runs."""
-    theirs = [100 - v for v in at(reference, queries, value)]
-    return f"{np.mean(missing) / np.mean(theirs):.2f}" if missing and theirs else ""
+def share_of(runs: Sequence[Record], reference: Sequence[Record], queries: int) -> str:
+    """The mean of what is missing in units of that of other runs, on the seeds that both have."""
+    ours, theirs = (
+        {run.seed: 100 - value(run, queries) for run in some if run.budget >= queries}
+        for some in (runs, reference)
+    )
+    both = ours.keys() & theirs.keys()
+    return f"{sum(ours[s] for s in both) / sum(theirs[s] for s in both):.2f}" if both else ""
 
 
 def skip_shares() -> Iterator[str]:
