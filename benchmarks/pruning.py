@@ -270,7 +270,8 @@ def report(rows: Sequence[Row]) -> str:
     ]
     for charge in sorted({row["charge"] for row in rows}):
         part = [row for row in rows if row["charge"] == charge]
-        lines += [f"## A pruned trial costs at least {charge} epochs", ""]
+        costs = f"at least {charge} epochs" if charge else "the epochs that it ran"
+        lines += [f"## A pruned trial costs {costs}", ""]
         lines += [*quality(part), *differences(part)]
     return "\n".join(lines)
 
