@@ -6,6 +6,7 @@ import math
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,10 @@ from optuna_agnet.core.ranking import signs
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
+from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study import storage_view
+from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.sampler import AGNetSampler
 from optuna_agnet.study.storage_view import StoppedBecause
 from optuna_agnet.study.trials import directions_of, is_feasible
@@ -28,23 +32,24 @@ from optuna_agnet.surrogate.kernel import KernelParams, covariance, featurize
 
 _PATIENCE = 10  # stopped trials in a row, after which the most promising ones are let through
 _MOST = 150  # whole trials and as many stopped ones are learned from, the latest; bounds memory and time
-_KERNEL = KernelParams()
+_REACH = 0.5  # of each hyperparameter, on its range from 0 to 1
 
 
 class AGNetPruner(BasePruner):
     """Stops a training when it has no good chance to become one of the best, given its architecture and its curve.
 
-    Optuna's own pruners compare a trial's reports with others' at the same step. This one has a model of architecture
-    and step (`optuna_agnet.surrogate.curves`), so it also counts what similar architectures did, and how curves of this
-    study go on from here. It decides when a training reaches a rung, one of a few log-spaced steps. All knowledge comes
-    from the study's storage: many workers may share it, and a resumed study decides as if it had never stopped.
+    Optuna's own pruners compare a trial's reports with others' at the same step. This one has a model of architecture,
+    hyperparameters and step (`optuna_agnet.surrogate.curves`), so it also counts what similar trainings did, and how
+    curves of this study go on from here. It decides when a training reaches a rung, one of a few log-spaced steps. All
+    knowledge comes from the study's storage: many workers may share it, and a resumed study decides as if it had never
+    stopped.
 
     Report with ``trial.report(value, step)`` after each epoch, whatever says how good the model is by then; the
     objective may be another quantity. Constraints are respected: only feasible trials set the goal.
 
     Args:
         sampler: The study's sampler. Architectures are known where it is an `AGNetSampler`; give a search space instead
-            where another sampler searches one. Any other sampler: decisions from curves alone.
+            where another sampler searches one. Other parameters that all trials have are known with any sampler.
         n_warmup_curves: Whole trainings before the first one is stopped, at least 2.
         n_warmup_steps: Step before which nothing is stopped.
         top: A trial is worth going on with if it may become one of so many best.
@@ -91,7 +96,7 @@ class AGNetPruner(BasePruner):
             )
         if not 0 < min_chance < math.inf:
             raise ValueError(f"min_chance={min_chance} must be a positive number")
-        self._space = _space_of(sampler)
+        self._space = _space_of(sampler) or NoArchitecture()
         self._warmup_curves = check_count("n_warmup_curves", n_warmup_curves, 2)
         self._warmup_steps = check_count("n_warmup_steps", n_warmup_steps, 0)
         self._top, self._min_chance = check_count("top", top, 1), float(min_chance)
@@ -145,9 +150,9 @@ class AGNetPruner(BasePruner):
                 f"AGNetPruner needs one objective, and this study has {len(study.directions)}: Optuna stops no trials"
                 " of such a study. Make the others constraints: trial.set_constraint"
             )
-        if self._space is None:
-            return
         own, other = self._space, _space_of(study.sampler)
+        if isinstance(own, NoArchitecture):
+            return
         if other is not None and other != own:
             raise ValueError(
                 f"AGNetPruner was made for {own!r}, but the study's sampler searches {other!r}"
@@ -170,11 +175,16 @@ class AGNetPruner(BasePruner):
         key = study._study_id, tuple(t.number for t in done)
         kept = self._storage is not None and self._storage() is study._storage
         if not kept or self._learned is None or self._learned[0] != key:
-            self._learned = key, self._fit(done, float(signs(directions_of(study))[0]))
+            joint = JointParameters(self._space)
+            joint.update(study)
+            sign = float(signs(directions_of(study))[0])
+            self._learned = key, self._fit(done, sign, joint.hyperparameters)
             self._storage = weakref.ref(study._storage)
         return self._learned[1]
 
-    def _fit(self, done: Sequence[FrozenTrial], sign: float) -> _Learned | None:
+    def _fit(
+        self, done: Sequence[FrozenTrial], sign: float, hyperparameters: Hyperparameters
+    ) -> _Learned | None:
         complete = [t for t in done if t.state == TrialState.COMPLETE]
         finals = np.array([sign * t.values[0] for t in complete if is_feasible(t)])
         finals = np.sort(finals[np.isfinite(finals)])[::-1]
@@ -190,12 +200,12 @@ class AGNetPruner(BasePruner):
             return None
         if (values[ends, -2] == values[ends, -1]).all():  # the last report is the objective
             steps, values = steps[:-1], np.delete(values, -2, 1)
-        rows = [self._row(trial) for trial in shown]
-        known = [k for k, row in enumerate(rows) if row is not None]
-        x = np.array([rows[k] for k in known], dtype=np.int64)
+        trained = [self._trained(trial, hyperparameters) for trial in shown]
+        known = [k for k, settings in enumerate(trained) if settings is not None]
+        settings = [s for s in trained if s is not None]
         near = np.eye(len(shown))
         if known:
-            near[np.ix_(known, known)] = self._similarity(x, x)
+            near[np.ix_(known, known)] = self._similarity(settings, settings, hyperparameters)
         return _Learned(
             CurveModel(values, near),
             steps,
@@ -204,13 +214,16 @@ class AGNetPruner(BasePruner):
             least_chance=self._min_chance * self._top / (len(finals) + 1),
             stopped=_stopped_in_a_row(done, steps),
             known=np.array(known, dtype=np.int64),
-            x=x,
+            settings=settings,
+            hyperparameters=hyperparameters,
             size=len(shown),
         )
 
-    def _row(self, trial: FrozenTrial) -> IntArray | None:
-        """A trial's architecture (D,), or None where it has none of the pruner's space."""
-        if self._space is None:
+    def _trained(
+        self, trial: FrozenTrial, hyperparameters: Hyperparameters
+    ) -> tuple[IntArray, FloatArray] | None:
+        """A trial's architecture (D,) and hyperparameters (H,); None where it has none that the pruner knows."""
+        if isinstance(self._space, NoArchitecture) and not len(hyperparameters):
             return None
         try:
             row = self._space.params_to_row(trial.params)
@@ -222,13 +235,28 @@ class AGNetPruner(BasePruner):
                     " so are others like it. Suggest architectures with space.suggest(trial)",
                 )
             return None
-        return np.asarray(self._space.repair(row[None])[0])
+        z = hyperparameters.rows([trial.params])[0]
+        return None if np.isnan(z).any() else (self._space.repair(row[None])[0], z)
 
-    def _similarity(self, x: IntArray, other: IntArray) -> FloatArray:
-        """Prior correlations (N, P) of architectures (N, D) and (P, D)."""
-        assert self._space is not None
-        features, others = featurize(self._space, x), featurize(self._space, other)
-        found: FloatArray = covariance(features.distances(others), _KERNEL).numpy()
+    def _similarity(
+        self,
+        some: Sequence[tuple[IntArray, FloatArray]],
+        others: Sequence[tuple[IntArray, FloatArray]],
+        hyperparameters: Hyperparameters,
+    ) -> FloatArray:
+        """Prior correlations (N, P) of what was trained: a factor for the architecture and one a hyperparameter."""
+        features = [
+            featurize(
+                self._space,
+                np.array([row for row, _ in each], dtype=np.int64),
+                z=np.array([z for _, z in each]),
+                unordered=hyperparameters.unordered,
+            )
+            for each in (some, others)
+        ]
+        size = len(hyperparameters)
+        kernel = replace(KernelParams(), reaches=(_REACH,) * size, shares=(1.0,) * (size + 1))
+        found: FloatArray = covariance(features[0].distances(features[1]), kernel).numpy()
         return found
 
     # -- what is decided -------------------------------------------------------------------------------------------
@@ -243,9 +271,10 @@ class AGNetPruner(BasePruner):
         values = values[: int(np.searchsorted(learned.steps, step, side="right"))]
         if np.isnan(values).any():  # it began later than others
             return None
-        row, cross = self._row(trial), np.zeros(learned.size)
-        if row is not None and len(learned.known):
-            cross[learned.known] = self._similarity(learned.x, row[None])[:, 0]
+        cross, hyperparameters = np.zeros(learned.size), learned.hyperparameters
+        own = self._trained(trial, hyperparameters)
+        if own is not None and len(learned.known):
+            cross[learned.known] = self._similarity(learned.settings, [own], hyperparameters)[:, 0]
         forecast = learned.model.forecast(values, cross)
         chance = forecast.chance(learned.goal)
         if chance >= learned.least_chance or chance >= learned.stopped.get(len(values), math.inf):
@@ -269,8 +298,9 @@ class _Learned(NamedTuple):
     goal: float  # larger is better
     least_chance: float  # of a trial that goes on
     stopped: Mapping[int, float]  # see `_stopped_in_a_row`
-    known: IntArray  # trainings of the model with an architecture ...
-    x: IntArray  # ... and these (K, D)
+    known: IntArray  # trainings of the model of which is known what was trained ...
+    settings: Sequence[tuple[IntArray, FloatArray]]  # ... and that
+    hyperparameters: Hyperparameters
     size: int  # all trainings of the model
 
     def reaches_rung(self, reported: dict[int, float]) -> bool:

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from optuna_agnet import AGNetPruner, AGNetSampler, spaces
 from optuna_agnet.spaces import Network
+from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study.storage_view import stopped_because
 
 SPACE = spaces.nas_bench_201()
@@ -144,6 +145,35 @@ def test_the_architecture_counts():
         reason = stopped_because(study.trials[-1])
         chances[known is space] = 1.0 if reason is None else reason.chance
     assert chances[True] < 0.1 * chances[False]
+
+
+def test_hyperparameters_count_with_any_sampler():
+    """As with architectures: curves begin alike, and the learning rate says where they end."""
+    rates = optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True)
+    study = optuna.create_study(
+        direction="maximize", pruner=AGNetPruner(optuna.samplers.RandomSampler())
+    )
+
+    def reported(rate):
+        end = 1 - abs(math.log10(rate) + 2.5) / 1.5
+        return {e: 0.1 + end * max(0, e - 10) / 10 for e in range(1, EPOCHS + 1)}
+
+    for rate in np.geomspace(1e-4, 1e-1, 16):
+        study.add_trial(
+            optuna.create_trial(
+                params={"lr": rate},
+                distributions={"lr": rates},
+                value=reported(rate)[EPOCHS],
+                intermediate_values=reported(rate),
+            )
+        )
+    stopped = {}
+    for rate in (1.2e-4, 10**-2.5):
+        study.enqueue_trial({"lr": rate})
+        running = study.ask({"lr": rates})
+        running.report(0.1, 1)
+        stopped[rate] = running.should_prune()
+    assert stopped == {1.2e-4: True, 10**-2.5: False}
 
 
 def test_a_study_alone_decides(tmp_path):
@@ -386,4 +416,4 @@ def test_wrapped_samplers_are_seen_through():
     sampler = AGNetSampler(SPACE, seed=0)
     fixed = optuna.samplers.PartialFixedSampler({}, sampler)
     assert AGNetPruner(fixed)._space == SPACE
-    assert AGNetPruner(optuna.samplers.RandomSampler())._space is None
+    assert isinstance(AGNetPruner(optuna.samplers.RandomSampler())._space, NoArchitecture)
