@@ -596,15 +596,17 @@ class AGNetSampler(BaseSampler):
 
     def _search_for(self, study: Study, hyperparameters: Hyperparameters) -> Proposer:
         """The search with the study's directions, these hyperparameters, and its scores."""
+        self._state_of(study)
         about, search = (directions_of(study), hyperparameters), self._search
-        other = bool(self._scores) and not (self._state and self._state.belongs_to(study))
-        if search is None or (search.directions, search.hyperparameters) != about or other:
+        if search is None or (search.directions, search.hyperparameters) != about:
             self._search = search = self.new_search(about[0], study, hyperparameters)
         return search
 
     def _state_of(self, study: Study) -> StudyState:
         if self._state is None or not self._state.belongs_to(study):
             self._joint = None
+            if self._scores:  # another study has numbers of its own
+                self._search = None
             self._state = StudyState(
                 self._space,
                 study,
