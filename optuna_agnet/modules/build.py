@@ -109,10 +109,10 @@ def _(space: Chain) -> Skeleton:
 def _(space: Network) -> Skeleton:
     shape = _shape(space.values(space.random_architecture(0)))
     if shape == _shape({"width": 1, "blocks": [{"heads": 1, "ratio": 1.0}]}):
-        return Skeleton(vision_transformer, VisionTransformerSize(), {}, ops=())
+        return Skeleton(vision_transformer, VisionTransformerSize(), ops=())
     blocks = [{"kernel": 1, "expansion": 1}]
     if shape == _shape({f"stage_{i}": blocks for i in range(1, 6)}):
-        return Skeleton(mobile_net, MobileNetSize(), {}, ops=(), least_channels=1)
+        return Skeleton(mobile_net, MobileNetSize(), ops=())
     raise ValueError(
         f"build_model has no network for {space!r}: hand the values to your own,"
         " MyNetwork(**space.values(arch)); of networks it builds those of spaces.mobile_net() and"
