@@ -10,7 +10,7 @@ import torch
 from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.analysis.history import SearchHistory, kendall_tau, search_history
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.search import Observations
+from optuna_agnet.search import Observations, Proposer
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv", "pool"))
@@ -117,5 +117,5 @@ def test_predictions_are_in_the_study_s_units_however_many_results_there_are() -
     observations = Observations(
         x[:900], y[:900, None], np.empty((900, 0))
     )  # more than the surrogate takes
-    predicted = SearchHistory(AGNet(space, seed=0), observations).predict(x[900:])
+    predicted = SearchHistory(Proposer(space, seed=0), observations).predict(x[900:])
     assert abs(predicted.mean() - y[900:].mean()) < 0.3

@@ -58,7 +58,7 @@ def searched(method, queries):
 def test_no_row_is_proposed_twice(name, rounds):
     rows = searched(ablations.METHODS[name](PROBLEM, 0), 24)
     assert len(np.unique(rows, axis=0)) == 24
-    assert rounds
+    assert bool(rounds) == (name != "agnet-no-generator")  # nobody trains what nobody asks
 
 
 @pytest.mark.parametrize("config", ablations.CONFIGS.values(), ids=ablations.CONFIGS)
@@ -132,7 +132,7 @@ def test_the_oracle_puts_candidates_into_their_true_order():
 def test_a_round_proposes_the_sixteen_best_of_its_candidates(rounds):
     method = ablations.METHODS["agnet-paper-oracle"](PROBLEM, 0)
     rows = searched(method, 32)
-    pool = method._pool[1].x
+    pool = method.proposer._pools._shared[1].x
     assert len(pool) == 100
     best = pool[np.argsort(-value(pool), kind="stable")[:16]]
     assert (rows[16:] == best).all()

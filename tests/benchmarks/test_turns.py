@@ -8,7 +8,7 @@ from benchmarks.problems.base import Outcomes, Problem
 from optuna_agnet import spaces
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import Trainer
-from optuna_agnet.search import agnet
+from optuna_agnet.search import proposer
 
 SPACE = spaces.Stack(normal=spaces.DartsCell(nodes=2), reduce=spaces.DartsCell(nodes=2))
 HALF = len(SPACE.decisions) // 2  # decisions of the normal cell, before those of the other
@@ -33,7 +33,7 @@ def proposals(search, observations, n=2):
 
 
 def test_the_reduction_cell_stays_until_query_155_and_the_normal_one_until_310(monkeypatch):
-    monkeypatch.setattr(agnet, "pretrained", Generator)  # untrained: nothing here depends on it
+    monkeypatch.setattr(proposer, "pretrained", Generator)  # untrained: nothing here depends on it
     monkeypatch.setattr(Trainer, "round", lambda self, data, rng: None)
     made_up = problem(SPACE)
 
@@ -56,7 +56,7 @@ def test_the_reduction_cell_stays_until_query_155_and_the_normal_one_until_310(m
 @pytest.mark.parametrize("kind", ["", "-xgb"])
 @pytest.mark.filterwarnings("ignore:of what the generator")  # it is untrained
 def test_the_second_turn_fixes_the_best_cell_of_the_first(kind, monkeypatch):
-    monkeypatch.setattr(agnet, "pretrained", Generator)
+    monkeypatch.setattr(proposer, "pretrained", Generator)
     monkeypatch.setattr(Trainer, "round", lambda self, data, rng: None)
     monkeypatch.setattr(turns, "TURNS", (("normal", 20), ("reduce", 20)))
     search = METHODS[f"agnet-paper{kind}-turns"](problem(SPACE), 0)
@@ -75,7 +75,7 @@ def test_the_second_turn_fixes_the_best_cell_of_the_first(kind, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:of what the generator")
 def test_the_paper_searches_the_space_of_one_cell(monkeypatch):
-    monkeypatch.setattr(agnet, "pretrained", Generator)
+    monkeypatch.setattr(proposer, "pretrained", Generator)
     search = METHODS["agnet-paper-turns"](problem(SPACE), 0)
     for value, arch in enumerate(SPACE.architectures(SPACE.sample(16, np.random.default_rng(0)))):
         search.tell(arch, [float(value)])
