@@ -411,7 +411,7 @@ def test_scores_are_evenly_spread_regressors_of_every_outcome():
     for column, (kernel, lean) in enumerate(zip(gp.kernels, ([0.5, 0.5], [0, 0]), strict=True)):
 
         def plain(a, b, kernel=kernel):
-            hamming, tanimoto = featurize(SPACES[0], a).distances(featurize(SPACES[0], b))
+            hamming, tanimoto, _ = featurize(SPACES[0], a).distances(featurize(SPACES[0], b))
             near = kernel.mix * torch.exp(-hamming / kernel.scale)
             return (near + (1 - kernel.mix) * tanimoto).numpy()
 
