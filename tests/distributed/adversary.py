@@ -59,7 +59,7 @@ class FirstFree(AGNetSampler):
 
     def _propose(self, search: Proposer, snapshot: Snapshot, fixed: Any) -> Proposal:
         taken = np.concatenate([snapshot.observations.x, snapshot.pending, snapshot.excluded])
-        free = Filter(SPACE, "encoding", frozenset(), fixed).without(taken).new(EVERY)
+        free = Filter(SPACE, "encoding", frozenset(), fixed.decisions).without(taken).new(EVERY)
         if not len(free):
             raise SpaceExhausted("all are taken")
         return Proposal(EVERY[free[0]], "startup", 0)

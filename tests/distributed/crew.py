@@ -95,7 +95,7 @@ class Lockstep(Sampler):
 
     def _propose(self, search: Proposer, snapshot: Snapshot, fixed: Any) -> Any:
         taken = np.concatenate([snapshot.observations.x, snapshot.pending, snapshot.excluded])
-        allowed = Filter(self._space, "encoding", frozenset(), fixed).without(taken)
+        allowed = Filter(self._space, "encoding", frozenset(), fixed.decisions).without(taken)
         every = self._space.enumerate()
         free = allowed.new(every)
         if not len(free):

@@ -16,10 +16,23 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from optuna_agnet.search.candidates import Filter
+from optuna_agnet.search.observations import Pairs
 from optuna_agnet.study import storage_view
 from optuna_agnet.study.storage_view import CLAIM, StudyState
 
-KEYS = Filter(SPACE, "encoding", frozenset(), {}).keys
+
+def keys_of(dedup: str) -> Callable[[Pairs], list[object]]:
+    """Keys of architectures without hyperparameters."""
+    keys = Filter(SPACE, dedup, frozenset(), {}).keys
+    return lambda pairs: keys(pairs.x)
+
+
+def alone(row: object) -> Pairs:
+    """A row as the one pair of a batch."""
+    return Pairs(row[None], np.empty((1, 0)))
+
+
+KEYS = keys_of("encoding")
 X, Y = SPACE.sample(2, np.random.default_rng(0))
 NAMES = [d.name for d in SPACE.decisions]
 
@@ -63,7 +76,7 @@ def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], li
 
 def confirm_claim(study: optuna.Study, trial: optuna.Trial, row: object = X) -> bool:
     state = StudyState(SPACE, study, max_failures=2)
-    return state.confirm_claim(study, trial.number, KEYS(row[None])[0], KEYS)
+    return state.confirm_claim(study, trial.number, KEYS(alone(row))[0], KEYS)
 
 
 # -- who keeps a claim -----------------------------------------------------------------------------------------------
@@ -117,7 +130,7 @@ def test_one_that_was_finished_meanwhile_is_taken() -> None:
     state.read(study, first.number)
     take(second, X)
     study.tell(second, 1.0)
-    assert not state.confirm_claim(study, first.number, KEYS(X[None])[0], KEYS)
+    assert not state.confirm_claim(study, first.number, KEYS(alone(X))[0], KEYS)
 
 
 def test_enqueued_architectures_are_taken() -> None:
@@ -129,15 +142,15 @@ def test_enqueued_architectures_are_taken() -> None:
 
 def test_isomorphic_cells_count_as_one() -> None:
     """Two other cells with the same graph: the first edge leads nowhere in both."""
-    keys = Filter(SPACE, "graph", frozenset(), {}).keys
+    keys = keys_of("graph")
     every = SPACE.enumerate()
-    equal = [row for row in every if keys(row[None]) == keys(every[:1])][:2]
+    equal = [row for row in every if keys(alone(row)) == keys(alone(every[0]))][:2]
     study = new_study()
     ask(study, equal[0])
     second = ask(study, equal[1])
     state = StudyState(SPACE, study, max_failures=2)
-    assert not state.confirm_claim(study, second.number, keys(equal[1][None])[0], keys)
-    assert state.confirm_claim(study, second.number, KEYS(equal[1][None])[0], KEYS)
+    assert not state.confirm_claim(study, second.number, keys(alone(equal[1]))[0], keys)
+    assert state.confirm_claim(study, second.number, KEYS(alone(equal[1]))[0], KEYS)
 
 
 def test_a_worker_whose_choice_is_taken_picks_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,11 +159,13 @@ def test_a_worker_whose_choice_is_taken_picks_another(monkeypatch: pytest.Monkey
     rival = ask(study)
     stolen = []
 
-    def late(study: optuna.Study, trial: optuna.trial.FrozenTrial, row: object) -> None:
+    def late(
+        study: optuna.Study, trial: optuna.trial.FrozenTrial, row: object, z: object = None
+    ) -> None:
         if not stolen:
             stolen.append(str(SPACE.architectures(row[None])[0]))
             claim(study, rival, row)
-        claim(study, trial, row)
+        claim(study, trial, row, z)
 
     monkeypatch.setattr(storage_view, "claim", late)
     trial = study.ask()
@@ -168,7 +183,7 @@ def test_dead_claims_expire(stale_after: float | None, freed: bool) -> None:
     state = StudyState(SPACE, study, 2, stale_after)
     snapshot = state.read(study, 1)
     assert (len(snapshot.pending), snapshot.position) == ((0, 0) if freed else (1, 1))
-    assert state.confirm_claim(study, 1, KEYS(X[None])[0], KEYS) is freed
+    assert state.confirm_claim(study, 1, KEYS(alone(X))[0], KEYS) is freed
 
 
 def test_waiting_trials_do_not_expire() -> None:
