@@ -12,6 +12,7 @@ from optuna.trial import TrialState, create_trial
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.generator.network import Generator
+from optuna_agnet.search import SpaceExhausted
 from optuna_agnet.study.storage_view import StudyState
 from optuna_agnet.study.trials import best_trials, constraints_of, is_feasible
 
@@ -130,11 +131,12 @@ def test_a_known_constraint_costs_no_trial() -> None:
     assert max(trial.value for trial in study.trials) == 2
 
 
-def test_a_known_constraint_that_nothing_meets_ends_the_study_with_a_warning() -> None:
+def test_a_known_constraint_that_nothing_meets_ends_the_study_with_an_error() -> None:
     study = new_study(known_constraints={"convs": lambda arch: convs(arch) + 1})
-    with pytest.warns(UserWarning, match=r"checked against the limits \['convs'\].*convs by 1"):
+    message = r"checked against the limits \['convs'\].*convs by 1"
+    with pytest.raises(SpaceExhausted, match=message):
         study.optimize(accuracy, n_trials=30)
-    assert len(study.trials) == 1
+    assert [trial.state.name for trial in study.trials] == ["FAIL"]
 
 
 def test_bad_arguments_are_refused_at_once() -> None:
