@@ -55,6 +55,7 @@ def pretrain(
 
     Example:
         >>> from optuna_agnet import spaces
+        >>> from optuna_agnet.generator import generator_report
         >>> generator = pretrain(spaces.EdgeCell(nodes=3, ops=("a", "b")), steps=20, progress=False)
         >>> generator_report(generator, 100).validity
         1.0

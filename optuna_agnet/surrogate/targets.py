@@ -78,7 +78,7 @@ def blended_scores(y: FloatArray) -> FloatArray:
 
     Example:
         >>> blended_scores(np.array([-99.0, 1.0, 2.0, 3.0, 5.0])).round(2)
-        array([-1.64, -0.5 ,  0.  ,  0.53,  1.45])
+        array([-1.64, -0.49,  0.  ,  0.49,  1.31])
     """
     return (normal_scores(y) + _above_median(y, y)) / 2
 
