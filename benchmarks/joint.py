@@ -99,9 +99,10 @@ def _cell(problem: str, runs: list[dict[str, Any]], queries: int) -> str:
     found = [r["best"][queries - 1] for r in runs if r["budget"] >= queries]
     if not found:
         return ""
+    fewer = f" ({len(found)})" if len(found) < len(runs) else ""  # seeds, where not all went so far
     if "nb201" in problem:
-        return f"{np.mean(found):.1f} ± {np.std(found):.1f}"
-    return f"{np.median(found):.0f}"
+        return f"{np.mean(found):.1f} ± {np.std(found):.1f}{fewer}"
+    return f"{np.median(found):.0f}{fewer}"
 
 
 def main() -> None:
