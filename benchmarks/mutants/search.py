@@ -85,9 +85,9 @@ SEARCH = (
     ),
     Mutant(
         "the first source has all turns",
-        "search/proposer.py",
-        "self._sources[position % len(self._sources)]",
-        "self._sources[0]",
+        "search/pools.py",
+        "self.sources[turn % len(self.sources)]",
+        "self.sources[0]",
         "search/test_parts.py search/test_agnet.py::test_sources_take_turns",
     ),
     Mutant(
@@ -100,7 +100,7 @@ SEARCH = (
     Mutant(
         "architectures without a value are proposed again",
         "search/proposer.py",
-        "new = new.without(snapshot.excluded, self._keys)",
+        "architectures = architectures.without(snapshot.excluded, self._keys)",
         "pass",
         _PROPOSER,
     ),

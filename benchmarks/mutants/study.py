@@ -13,7 +13,7 @@ STUDY = (
     Mutant(
         "what a rival has finished is not taken",
         "study/storage_view.py",
-        "if key in keys(done):",
+        "if key in keys(Pairs(x, self._known_z(hyperparameters)[known:])):",
         "if False:",
         "distributed/test_claims.py::test_one_that_was_finished_meanwhile_is_taken",
     ),
