@@ -252,8 +252,9 @@ class TreeGraph(SearchSpace):
         return np.where(absent[:, None], OPEN, rows), absent | (valid & (translated >= 0).all(1))
 
     def keys(self, x: IntArray) -> npt.NDArray[np.uint64]:
-        if all(type(c.space)._value_graphs is SearchSpace._value_graphs for _, c in self._cells):
+        if not self._cells:
             return super().keys(x)
+        # cells leave out nodes that nothing uses, so their values' graphs may differ from the encoded ones
         return np.array([int(a.key, 16) for a in self.architectures(x)], dtype=np.uint64)
 
     # -- values ----------------------------------------------------------------------------------------------------
