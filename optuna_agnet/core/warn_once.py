@@ -8,6 +8,9 @@ import warnings
 class WarnOnce:
     """Warns once a topic.
 
+    Args:
+        stacklevel: Whose line is named: 2 for whoever warns, 3 for whoever called that.
+
     Example:
         >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
@@ -18,11 +21,12 @@ class WarnOnce:
         ['trial 0 is late']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stacklevel: int = 3) -> None:
+        self._stacklevel = stacklevel
         self._said: set[str] = set()
 
-    def __call__(self, topic: str, message: str, stacklevel: int = 3) -> None:
+    def __call__(self, topic: str, message: str) -> None:
         """Warn, unless something was said of the topic before."""
         if topic not in self._said:
             self._said.add(topic)
-            warnings.warn(message, UserWarning, stacklevel=stacklevel)
+            warnings.warn(message, UserWarning, stacklevel=self._stacklevel)

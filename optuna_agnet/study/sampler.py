@@ -7,7 +7,6 @@ import math
 import secrets
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -28,6 +27,7 @@ from optuna_agnet.core.html import html_value
 from optuna_agnet.core.progress import LOGGER
 from optuna_agnet.core.seeds import Stream, check_seed, seed_from
 from optuna_agnet.core.validation import check_type
+from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.generator.checkpoints import ArtifactStore, Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.search import (
@@ -214,7 +214,7 @@ class AGNetSampler(BaseSampler):
         self._max_failures, self._stale_after = max_failures, stale_after
         self._state: StudyState | None = None
         self._inventory: Inventory | None = None
-        self._warned: set[str] = set()
+        self._warn = WarnOnce()
         self._lock = threading.RLock()
         self._since = datetime.now()
 
@@ -619,9 +619,3 @@ class AGNetSampler(BaseSampler):
 
     def _rng(self, position: int) -> np.random.Generator:
         return np.random.default_rng(seed_from(self.seed, Stream.REPEAT, position))
-
-    def _warn(self, topic: str, message: str) -> None:
-        """Warn, once a topic."""
-        if topic not in self._warned:
-            self._warned.add(topic)
-            warnings.warn(message, UserWarning, stacklevel=3)

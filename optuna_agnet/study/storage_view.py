@@ -5,8 +5,9 @@ Letters as in `spaces.base`: D decisions; N results, P pending and F excluded ar
 
 Workers share nothing but the storage. What keeps them from evaluating an architecture twice are claims: a worker writes
 which architecture its trial takes, then reads the study again, and picks another one if somebody else holds it
-(`StudyState.keeps`). And manifests say which trials each round of training learns from (`manifests`), so that all of
-them train the same generator. There are no weights in the storage, and nothing that is read from it is ever unpickled.
+(`StudyState.confirm_claim`). And manifests say which trials each round of training learns from (`training_rounds`), so
+that all of them train the same generator. There are no weights in the storage, and nothing that is read from it is ever
+unpickled.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import itertools
 import json
 import math
 import time
-import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +30,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.search import AGNetConfig, Observations
 from optuna_agnet.search.model import training_sizes
 from optuna_agnet.search.observations import Pairs, Result, Snapshot, hopeless, is_observed
@@ -96,7 +97,7 @@ class StudyState:
         self._failed: list[int] = []  # numbers of failed trials
         self._failures: Counter[bytes] = Counter()
         self._excluded: dict[bytes, IntArray] = {}
-        self._warned: set[str] = set()
+        self._warn = WarnOnce(stacklevel=2)
         self._check_space(study)
 
     def _forget(self) -> None:
@@ -494,12 +495,6 @@ class StudyState:
                 " it is ignored, and so are others like it",
             )
         return row
-
-    def _warn(self, topic: str, message: str) -> None:
-        """Warn, once a topic."""
-        if topic not in self._warned:
-            self._warned.add(topic)
-            warnings.warn(message, UserWarning, stacklevel=2)
 
     def _row(self, params: Mapping[str, object]) -> IntArray:
         row: IntArray = self._space.repair(self._space.params_to_row(params)[None])[0]
