@@ -136,9 +136,13 @@ def connect(address: str, **arguments: Any) -> BaseStorage:
     return optuna.storages.get_storage(RDBStorage(address, **arguments))
 
 
+PRE_PING = {"engine_kwargs": {"pool_pre_ping": True}}
+"""A proxy outlives the tests that end all connections of the database: it looks whether one is there still."""
+
+
 def serve(address: str, port: int) -> None:
     """A gRPC proxy over another storage."""
-    optuna.storages.run_grpc_proxy_server(connect(address), port=port)
+    optuna.storages.run_grpc_proxy_server(connect(address, **PRE_PING), port=port)
 
 
 class Gaps:
@@ -157,7 +161,7 @@ class Gaps:
 
 def serve_with_gaps(address: str, port: int) -> None:
     """A gRPC proxy whose lists have gaps; its clients never ask again for a trial before one that they saw finished."""
-    optuna.storages.run_grpc_proxy_server(Gaps(connect(address)), port=port)
+    optuna.storages.run_grpc_proxy_server(Gaps(connect(address, **PRE_PING)), port=port)
 
 
 def new_study(address: str, name: str = "study", **arguments: Any) -> Study:
