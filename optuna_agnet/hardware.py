@@ -75,7 +75,7 @@ def measure_latency(
     Example:
         >>> conv = nn.Conv2d(3, 8, 3)
         >>> latency = measure_latency(conv, (1, 3, 32, 32), time_limit_s=0.5)
-        >>> 0 < latency.median_ms < 100 and latency.runs >= 4
+        >>> latency.median_ms > 0 and latency.runs >= 4
         True
     """
     check_count("threads", threads, 1)

@@ -1,7 +1,8 @@
 """What holds for all tests."""
 
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,28 @@ DATA = "OPTUNA_AGNET_DATA"  # in the reason of every test that is skipped for a 
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing of the user's is read or written, also by processes that tests start."""
     os.environ["OPTUNA_AGNET_CACHE"] = str(tmp_path_factory.mktemp("generators"))
+
+
+@pytest.fixture
+def calls() -> Callable[[Callable[[], object]], int]:
+    """Counts the calls of functions, built-in ones too, in this thread: a cost that no other work changes."""
+
+    def count(work: Callable[[], object]) -> int:
+        counted = 0
+
+        def see(frame: object, event: str, argument: object) -> None:
+            nonlocal counted
+            counted += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(see)
+        try:
+            work()
+        finally:
+            sys.setprofile(before)
+        return counted
+
+    return count
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import copy
 import functools
-import time
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.benchmark import Timer
 
-from optuna_agnet import Architecture, build_model, spaces
+from optuna_agnet import Architecture, build_model, hardware, spaces
 from optuna_agnet.hardware import Latency, count_flops, count_parameters, measure_latency
 
 SPACE = spaces.nas_bench_201()
 
 
+class Clock:
+    """Seconds that pass only where a model takes them, however busy the machine is."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        Clock.now += 1e-9
+        return Clock.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "Timer", functools.partial(Timer, timer=Clock()))
+
+
 class Sleep(nn.Module):
-    """Takes a known time; longer when trained, and longer still while ``slow_first`` lasts."""
+    """Takes a known time; longer while ``slow_first`` lasts."""
 
     def __init__(self, seconds: float, slow_first: int = 0) -> None:
         super().__init__()
@@ -27,7 +42,7 @@ class Sleep(nn.Module):
         assert not torch.is_grad_enabled()
         assert not self.training
         slow, self.slow_first = self.slow_first > 0, max(0, self.slow_first - 1)
-        time.sleep(self.seconds * (10 if slow else 1))
+        Clock.now += self.seconds * (10 if slow else 1)
         return x
 
 
@@ -40,7 +55,7 @@ class Jitter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
-        time.sleep(0.018 if self.calls % 2 else 0.002)
+        Clock.now += 0.018 if self.calls % 2 else 0.002
         return x
 
 
@@ -48,22 +63,25 @@ def small(arch: Architecture) -> nn.Module:
     return build_model(SPACE, arch, channels=4, cells_per_stage=1, stages=1)
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_known_latency_is_measured_in_milliseconds() -> None:
     latency = measure_latency(Sleep(0.01), (1, 2), tolerance=0.9)
-    assert 10 <= latency.median_ms < 100
-    assert latency.spread < 0.9
+    assert latency.median_ms == pytest.approx(10, rel=1e-3)
+    assert latency.spread < 1e-3
     assert latency.runs >= 4
 
 
+@pytest.mark.usefixtures("clock")
 def test_warm_up_does_not_count() -> None:
     latency = measure_latency(Sleep(0.02, slow_first=6), (1, 2), tolerance=10)
-    assert latency.median_ms < 100  # of four runs; slow ones take 200
+    assert latency.median_ms == pytest.approx(20, rel=1e-3)
 
 
+@pytest.mark.usefixtures("clock")
 def test_an_unsteady_model_ends_at_the_time_limit_and_says_so() -> None:
-    start = time.perf_counter()
+    start = Clock.now
     latency = measure_latency(Jitter(), (1, 2), tolerance=0.01, time_limit_s=0.2)
-    assert time.perf_counter() - start < 10
+    assert Clock.now - start < 1
     assert latency.spread > 0.01
 
 

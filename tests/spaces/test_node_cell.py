@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +62,11 @@ def test_agrees_with_all_of_nas_bench_101(all_cells: IntArray) -> None:
     check_agreement(all_cells)
 
 
-def test_ten_thousand_graphs_encode_and_decode_in_a_second() -> None:
+def test_ten_thousand_graphs_encode_and_decode_as_one_batch(calls: Callable) -> None:
+    """No step is taken a graph at a time: as many calls as for ten."""
     rows = NB101.sample(10_000, np.random.default_rng(0))
-    times = []
-    for _ in range(3):  # the best of three: other work on the machine is not our time
-        start = time.perf_counter()
-        NB101.decode(NB101.encode(rows))
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1
+    few = calls(lambda: NB101.decode(NB101.encode(rows[:10])))
+    assert calls(lambda: NB101.decode(NB101.encode(rows))) < 2 * few
 
 
 def test_isomorphic_cells_give_the_same_row() -> None:
