@@ -198,6 +198,43 @@ def test_a_prior_search_without_hyperparameters_knows_architectures() -> None:
     assert str(warm.ask()).count("conv") == 3
 
 
+ODD = {
+    "many": CategoricalDistribution(tuple(map(str, range(3000)))),
+    "huge": IntDistribution(0, 2**62),
+    "huge_log": IntDistribution(1, 2**62, log=True),
+    "decade": FloatDistribution(0.1, 1.0, log=True),
+    "narrow": FloatDistribution(1e-9, 1.0000001e-9, log=True),
+    "far": FloatDistribution(-1e300, 1e300),
+}
+
+
+def test_searches_go_on_with_thousands_of_categories_huge_numbers_and_short_ranges() -> None:
+    search = AGNet(SPACE, seed=0, config=SMALL, hyperparameters=ODD)
+    found = []
+    for _ in range(40):
+        pair = search.ask()
+        given = pair.hyperparameters
+        for name, distribution in ODD.items():
+            assert distribution._contains(distribution.to_internal_repr(given[name])), name
+        search.tell(
+            pair, -abs(given["huge"] / 2**61 - 1) - 3 * abs(np.log10(given["decade"]) + 0.5)
+        )
+        found.append(pair)
+    assert len(set(map(key, found))) == 40
+    assert search.best[1][0] > -0.15  # random pairs: -0.4
+    late = np.log10([pair.hyperparameters["decade"] for pair in found[20:]])
+    assert np.median(abs(late + 0.5)) < 0.15  # random ones: 0.25
+
+
+def test_an_unordered_choice_of_thousands_is_found_again() -> None:
+    many = {"many": ODD["many"]}
+    search = AGNet(SPACE, seed=0, config=SMALL, hyperparameters=many)
+    for number in range(20):
+        pair = SPACE.random_architecture(number).with_hyperparameters(many=str(number % 5))
+        search.tell(pair, float(number % 5 == 3))
+    assert sum(pair.hyperparameters["many"] == "3" for pair in search.ask(8)) >= 4
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from optuna_agnet import AGNet, AGNetConfig, Architecture, spaces
 from optuna_agnet.search import scores as module
@@ -248,6 +249,91 @@ def test_scores_beside_constraints_objectives_warm_starts_and_pending() -> None:
         SPACE, seed=0, scores=scores, known_constraints={"convs": lambda a: convs(a) - 2}
     )
     assert all(convs(architecture) <= 2 for architecture in within.ask(6))
+
+
+# -- beside hyperparameters ----------------------------------------------------------------------------------------
+
+BESIDE = {
+    "lr": FloatDistribution(1e-4, 1.0, log=True),
+    "optimizer": CategoricalDistribution(("sgd", "adam")),
+}
+
+
+def pair_value(pair: Architecture) -> float:
+    """As good as the architecture, less what a wrong learning rate or optimizer costs."""
+    given = pair.hyperparameters
+    far = abs(math.log10(given["lr"]) + 2)
+    return value(pair) - 1.5 * far - 2.0 * (given["optimizer"] == "adam")
+
+
+def pair_search(seed: int, scores: dict[str, Callable[[Architecture], float]]) -> AGNet:
+    config = AGNetConfig(n_startup=6, candidate_sources=("neighbors", "random"), pool_size=128)
+    return AGNet(SPACE, seed=seed, config=config, scores=scores, hyperparameters=BESIDE)
+
+
+def searched(search: AGNet, asks: int) -> list[Architecture]:
+    asked = []
+    for _ in range(asks):
+        asked.append(search.ask())
+        search.tell(asked[-1], pair_value(asked[-1]))
+    return asked
+
+
+def pair_text(pair: Architecture) -> str:
+    return f"{pair} {sorted(pair.hyperparameters.items())}"
+
+
+def test_a_score_helps_a_search_of_pairs_from_its_start() -> None:
+    scores = {"convs": convs}
+    found, without = (
+        [max(map(pair_value, searched(pair_search(seed, given), 12))) for seed in SEEDS]
+        for given in (scores, {})
+    )
+    assert np.mean(found) > np.mean(without) + 1
+
+
+def test_a_score_of_architectures_is_followed_whatever_the_hyperparameters_cost() -> None:
+    rng = np.random.default_rng(0)
+    weights = []
+    for score in (value, lambda a: -value(a), lambda _: rng.standard_normal()):
+        search = pair_search(0, {"score": score})
+        for x in SPACE.architectures(SPACE.sample(40, np.random.default_rng(1))):
+            lr, optimizer = float(10 ** rng.uniform(-4, 0)), rng.choice(("sgd", "adam"))
+            pair = x.with_hyperparameters(lr=lr, optimizer=str(optimizer))
+            search.tell(pair, pair_value(pair))
+        weights.append(float(search.proposer.score_weights(search.observations)[0, 0]))
+    right, negated, noise = weights
+    assert right > 0.2
+    assert negated < -0.2
+    assert abs(noise) < 0.1
+
+
+def test_with_scores_no_pair_comes_twice_and_a_state_goes_on() -> None:
+    search = pair_search(0, {"convs": convs})
+    told = set(map(pair_text, searched(search, 12)))
+    assert len(told) == 12
+    state = json.loads(json.dumps(search.state_dict()))
+
+    def never(_: Architecture) -> float:
+        raise AssertionError
+
+    again = AGNet.from_state_dict(SPACE, state, scores={"convs": never})
+    pending = search.ask(2)
+    assert [pair_text(pair) for pair in again.ask(2)] == [pair_text(pair) for pair in pending]
+    assert not told & {pair_text(pair) for pair in pending}
+
+
+def test_only_the_order_of_a_score_counts_beside_hyperparameters() -> None:
+    plain = searched(pair_search(0, {"score": convs}), 12)
+    scaled = searched(pair_search(0, {"score": lambda a: math.exp(convs(a)) - 1e6}), 12)
+    assert list(map(pair_text, plain)) == list(map(pair_text, scaled))
+
+
+def test_useless_scores_change_nothing_beside_hyperparameters() -> None:
+    plain = searched(pair_search(2, {}), 12)
+    with pytest.warns(UserWarning, match="'constant' gave the same number"):
+        useless = searched(pair_search(2, {"constant": lambda _: 1.0}), 12)
+    assert list(map(pair_text, plain)) == list(map(pair_text, useless))
 
 
 @pytest.mark.parametrize("scores", [["convs"], convs, {"convs": 3}, {3: convs}])
