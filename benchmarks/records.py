@@ -1,12 +1,14 @@
-"""Finished runs: one JSON line each in benchmarks/results/<problem>.jsonl."""
+"""Finished runs: one JSON line each in benchmarks/results/<problem>.jsonl, with the machine that it ran on."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ class Record:
         test: Test value of what was evaluated.
         seconds: Of the method alone, ask and tell.
         best: Text of the best architecture (`curves.best_query`); None where there is none, and in older lines.
+        machine: As `machine` says; None before it is written, and in older lines.
     """
 
     problem: str
@@ -42,6 +45,7 @@ class Record:
     test: list[float | None]
     seconds: list[float]
     best: str | None = None
+    machine: dict[str, Any] | None = field(default=None, compare=False)
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -59,7 +63,7 @@ def read(path: Path) -> Iterator[Record]:
     for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], start=1):
         try:
             content = json.loads(line)
-            if not isinstance(content, dict) or {*content, "best"} != names:
+            if not isinstance(content, dict) or {*content, "best", "machine"} != names:
                 raise ValueError("its fields are not those of a run")
             yield Record(**content)
         except ValueError as error:
@@ -93,9 +97,35 @@ def rows(path: Path, again: bool) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+@lru_cache
+def machine() -> dict[str, Any]:
+    """What decides, beside seed and versions, whether a run can be repeated to the last bit.
+
+    The commit of this code, with a + where tracked files differ from it, None outside a clone; the vector instructions
+    of torch's CPU code, which change the last bits of sums; the threads of one operation, which change their order.
+    """
+    import torch
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(RESULTS.parents[1]), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!benchmarks/results")
+        commit = git("rev-parse", "--short=12", "HEAD") + "+" * bool(changed)
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    return {
+        "commit": commit,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a line as `append` does."""
-    line = json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    """Add a line as `append` does, with the machine that this process runs on."""
+    written = {**row, "machine": machine()}
+    line = json.dumps(written, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:

@@ -229,6 +229,8 @@ def main() -> None:
 
     try:
         jobs = plan(arguments, path_of)
+        for problem in dict.fromkeys(job.problem for job in jobs):
+            print(f"{problem}: {problems.load(problem).data}", file=sys.stderr)
         failed = run_all(jobs, arguments.jobs, path_of)
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None

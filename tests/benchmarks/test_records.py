@@ -1,7 +1,10 @@
+import json
 import resource
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
 from benchmarks import records
 
@@ -13,6 +16,28 @@ def test_what_is_appended_is_read_back(tmp_path, record):
         records.append(path, run)
     assert list(records.read(path)) == runs
     assert list(records.read(tmp_path / "none.jsonl")) == []
+
+
+def test_a_line_says_what_it_ran_on(tmp_path, record):
+    path = tmp_path / "r.jsonl"
+    records.append(path, record())
+    records.append_row(tmp_path / "rows.jsonl", {"seed": 0})
+    (run,), (row,) = records.read(path), records.rows(tmp_path / "rows.jsonl", again=False)
+    assert run.machine == row["machine"] == records.machine()
+    assert records.machine()["cpu"] == torch.backends.cpu.get_cpu_capability()
+    assert records.machine()["threads"] == torch.get_num_threads()
+    head = ["git", "-C", str(records.RESULTS), "rev-parse", "HEAD"]
+    known = subprocess.run(head, capture_output=True, text=True, check=False).stdout
+    assert known.startswith((records.machine()["commit"] or "").rstrip("+"))
+
+
+def test_lines_without_a_machine_are_read(tmp_path, record):
+    path = tmp_path / "r.jsonl"
+    records.append(path, record())
+    line = json.loads(path.read_text())
+    del line["machine"]
+    path.write_text(json.dumps(line) + "\n")
+    assert [run.machine for run in records.read(path)] == [None]
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path, record):
@@ -69,6 +94,6 @@ def test_an_experiments_own_lines_are_kept_until_it_starts_again(tmp_path):
     assert records.rows(path, again=False) == []
     for row in ({"seed": 0}, {"seed": 1}):
         records.append_row(path, row)
-    assert records.rows(path, again=False) == [{"seed": 0}, {"seed": 1}]
+    assert [row["seed"] for row in records.rows(path, again=False)] == [0, 1]
     assert records.rows(path, again=True) == []
     assert records.rows(path, again=False) == []
