@@ -38,6 +38,14 @@ IN_SHORT = (
 )
 PARTS = tuple(f"agnet-{name}" for name in ablations.CHANGES)
 PARTS_AT = (48, 96, 192)
+SURROGATES = {
+    "agnet": "Gaussian process",
+    "agnet-gnn": "graph neural networks",
+    "agnet-xgb": "XGBoost",
+    "agnet-mlp": "MLP",
+}
+SURROGATES_AT = (48, 96)
+SURROGATE_SEEDS = range(5)
 MISSING_AT = (32, 48, 96, 192)
 SCORES_AT = (8, 16, 20, 24, 48, 96)
 IN_README = ("nb201-c10", "nb201-c100", "nb201-in16", "nb101", "nb301")
@@ -363,6 +371,26 @@ def parts() -> Iterator[str]:
     yield from markdown(head, rows)
 
 
+def surrogates() -> Iterator[str]:
+    """The default search with each surrogate: best so far on the seeds that all of them have, and seconds an ask."""
+    rows = []
+    for results in (r for name in IN_README for r in curves.load(name)):
+        if "agnet-gnn" not in results.methods:
+            continue
+        for method, surrogate in SURROGATES.items():
+            runs = [r for r in results.methods.get(method, []) if r.seed in SURROGATE_SEEDS]
+            if not runs:
+                continue
+            row = [results.problem, surrogate, str(len(runs))]
+            row += [spread(at(runs, n, value), len(runs)) for n in SURROGATES_AT]
+            seconds = np.mean([np.mean(run.seconds[: SURROGATES_AT[-1]]) for run in runs])
+            rows.append([*row, f"{seconds:.2f}"])
+    if rows:
+        yield from ("#### Surrogates: the default search with each, the same seeds", "")
+        head = ["problem", "surrogate", "seeds", *(f"@{n}" for n in SURROGATES_AT), "s an ask"]
+        yield from markdown(head, rows)
+
+
 def scores() -> Iterator[str]:
     """Searches that begin with scores instead of at random: best so far, and beside the default with the same seeds."""
     for results in (r for name in IN_README for r in curves.load(name)):
@@ -435,6 +463,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "fcnet": rank_table.ranks,
     "skips": skip_shares,
     "parts": parts,
+    "surrogates": surrogates,
     "scores": scores,
     "limits": partial(searches, names("nb201-c100-lat"), search_table),
     "table5-short": table5_counts,

@@ -26,6 +26,7 @@ And of `agnet-...`, the default with one part taken out or put in:
 - ``mlp``: the paper's surrogate, trained end to end for the paper's 30 epochs; nothing else can it rank than what the
   generator makes, so neighbours have no turns.
 - ``xgb``: trees in the place of the Gaussian process, without an uncertainty: the best prediction is proposed.
+- ``gnn``: an ensemble of graph neural networks in its place, with an uncertainty.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "training": replace(DEFAULT, steps=0, epochs=PAPER.epochs, alpha=PAPER.alpha),
     },
     "xgb": {"surrogate": "xgboost", "acquisition": "mean"},
+    "gnn": {"surrogate": "gnn"},
 }
 CONFIGS = {
     **{

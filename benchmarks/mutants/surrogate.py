@@ -3,6 +3,7 @@
 from benchmarks.mutants.base import Mutant
 
 _PROCESS = "surrogate/test_gaussian_process.py"
+_NETWORKS = "surrogate/test_gnn.py"
 
 SURROGATE = (
     Mutant(
@@ -63,10 +64,10 @@ SURROGATE = (
     ),
     Mutant(
         "a large training set keeps the worst",
-        "surrogate/gaussian_process.py",
+        "surrogate/base.py",
         'order = np.argsort(rank, kind="stable")',
         'order = np.argsort(-rank, kind="stable")',
-        _PROCESS,
+        f"{_PROCESS} {_NETWORKS}",
     ),
     Mutant(
         "the prior of hyperparameters is left out",
@@ -95,6 +96,55 @@ SURROGATE = (
         "weight=known,",
         "",
         "surrogate/test_xgboost.py",
+    ),
+    Mutant(
+        "graph networks learn the contrary",
+        "surrogate/gnn.py",
+        "errors = (self._networks(graphs) - self._targets) ** 2",
+        "errors = (self._networks(graphs) + self._targets) ** 2",
+        _NETWORKS,
+    ),
+    Mutant(
+        "graph networks hear their predecessors twice and their successors never",
+        "surrogate/gnn.py",
+        "return total(h, edges), total(h, edges.flip(0))",
+        "return total(h, edges), total(h, edges)",
+        _NETWORKS,
+    ),
+    Mutant(
+        "graph networks know no direction",
+        "surrogate/gnn.py",
+        "return total(h, edges), total(h, edges.flip(0))",
+        "return (total(h, edges) + total(h, edges.flip(0)),) * 2",
+        _NETWORKS,
+    ),
+    Mutant(
+        "all members of an ensemble are the first one",
+        "surrogate/gnn.py",
+        "return nn.Parameter(torch.randn(shape, generator=rng) * spread)",
+        "return nn.Parameter(torch.randn(shape, generator=rng)[:1].expand(shape).clone() * spread)",
+        _NETWORKS,
+    ),
+    Mutant(
+        "members learn from all results",
+        "surrogate/gnn.py",
+        "own = np.arange(len(known)) % _MEMBERS != np.arange(_MEMBERS)[:, None]",
+        "own = np.arange(len(known)) % _MEMBERS >= 0 * np.arange(_MEMBERS)[:, None]",
+        _NETWORKS,
+    ),
+    Mutant(
+        "pending architectures are expected to come out as predicted",
+        "surrogate/gnn.py",
+        "torch.from_numpy(mean - std)",
+        "torch.from_numpy(mean)",
+        _NETWORKS,
+    ),
+    Mutant(
+        "graph networks start from torch's global generator",
+        "surrogate/gnn.py",
+        "rng = torch.Generator().manual_seed(seed)",
+        "rng = torch.default_generator",
+        _NETWORKS,
     ),
     Mutant(
         "the generator is taught the contrary of the surrogate's ranking",

@@ -17,6 +17,9 @@ from optuna_agnet.torch_settings import check_device_name
 Source = Literal["generator", "mutants", "neighbors", "random"]
 
 
+_PACKAGES = {"gnn": "torch_geometric", "xgboost": "xgboost"}
+"""What surrogates need, each an extra of the surrogate's name."""
+_WITH_UNCERTAINTY = ("gp", "gnn")
 _RENAMED = {
     "sources": "candidate_sources",
     "draws": "samples_per_attempt",
@@ -44,9 +47,10 @@ class AGNetConfig:
         samples_per_attempt: Generator samples of one attempt after the other, until there are ``pool_size`` new ones.
         pool_size: Most candidates of a pool.
         uniform_latents: Whether candidates come from z ~ U[-3, 3] (Alg. 1, l. 15) instead of N(0, 1).
-        surrogate: "gp" (exact, on true encodings), "xgboost" (trees, on true encodings) or "mlp" (the paper's, on the
-            generator's raw output). ``training.alpha`` is its share of the generator's training: the MLP is trained
-            end to end with it, the others teach it their ranking (`surrogate.ranking`).
+        surrogate: "gp" (exact, on true encodings), "gnn" (an ensemble of graph neural networks, on the graphs),
+            "xgboost" (trees, on true encodings) or "mlp" (the paper's, on the generator's raw output). "gnn" and
+            "xgboost" are extras of the package. ``training.alpha`` is its share of the generator's training: the MLP is
+            trained end to end with it, the others teach it their ranking (`surrogate.ranking`).
         acquisition: "ei", expected improvement (of the hypervolume, with several objectives) over the best posterior
             means among candidates that are probably feasible; or "mean", the order of the predictions.
         ranking: The order of architectures by objectives and constraints: "pareto" (feasible first, then by fronts)
@@ -61,7 +65,7 @@ class AGNetConfig:
     Raises:
         ValueError: A number is out of range or a name unknown.
         TypeError: ``generator`` or ``training`` is of another type.
-        ImportError: ``surrogate="xgboost"``, and xgboost is missing.
+        ImportError: ``surrogate="gnn"`` or ``"xgboost"``, and the package for it is missing.
 
     Example:
         >>> AGNetConfig().round_size, AGNetConfig.paper().round_size
@@ -80,7 +84,7 @@ class AGNetConfig:
     samples_per_attempt: tuple[int, ...] = (512,)
     pool_size: int = 512
     uniform_latents: bool = False
-    surrogate: Literal["gp", "mlp", "xgboost"] = "gp"
+    surrogate: Literal["gp", "gnn", "mlp", "xgboost"] = "gp"
     acquisition: Literal["ei", "mean"] = "ei"
     ranking: Literal["pareto", "sum"] = "pareto"
     dedup: Literal["graph", "encoding"] = "graph"
@@ -96,7 +100,7 @@ class AGNetConfig:
         if not self.weight_factor > 0:
             raise ValueError(f"weight_factor={self.weight_factor!r} must be positive")
         known = {
-            "surrogate": ("gp", "mlp", "xgboost"),
+            "surrogate": ("gp", "gnn", "mlp", "xgboost"),
             "acquisition": ("ei", "mean"),
             "ranking": tuple(RANKINGS),
             "dedup": ("graph", "encoding"),
@@ -104,14 +108,15 @@ class AGNetConfig:
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be one of {list(choices)}")
-        if self.surrogate == "xgboost" and find_spec("xgboost") is None:
+        package = _PACKAGES.get(self.surrogate)
+        if package is not None and find_spec(package) is None:
             raise ImportError(
-                "surrogate='xgboost' needs a package: pip install 'optuna-agnet[xgboost]'"
+                f"surrogate={self.surrogate!r} needs a package: pip install 'optuna-agnet[{self.surrogate}]'"
             )
-        if self.acquisition == "ei" and self.surrogate != "gp":
+        if self.acquisition == "ei" and self.surrogate not in _WITH_UNCERTAINTY:
             raise ValueError(
-                f"acquisition='ei' needs a surrogate with an uncertainty: surrogate='gp', not {self.surrogate!r};"
-                " or acquisition='mean'"
+                f"acquisition='ei' needs a surrogate with an uncertainty: surrogate='gp' or 'gnn', not"
+                f" {self.surrogate!r}; or acquisition='mean'"
             )
         sources = self.candidate_sources
         if sources is not None and (not sources or set(sources) - set(get_args(Source))):

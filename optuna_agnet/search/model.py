@@ -158,6 +158,10 @@ class Model:
             )
         if self.config.surrogate == "xgboost":
             return XGBoostSurrogate(self.space)
+        if self.config.surrogate == "gnn":
+            from optuna_agnet.surrogate.gnn import GNNSurrogate  # seconds, and an extra
+
+            return GNNSurrogate(self.space, seed=self.seed)
         width = self.space.num_nodes * len(self.space.node_types)
         width += num_edges(self.space.num_nodes)
         return MLPSurrogate(width, self._outcomes, seed=self.seed).to(self.config.device)

@@ -24,14 +24,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
-from optuna_agnet.surrogate.base import Candidates
+from optuna_agnet.surrogate.base import Candidates, most_telling
 from optuna_agnet.surrogate.hyperparameters import GUESSED, GUESSES, STUDIES, best_kernels
 from optuna_agnet.surrogate.kernel import (
     BufferPool,
@@ -201,7 +200,7 @@ class GaussianProcess:
         z = np.empty((len(x), 0)) if z is None else z
         self._posteriors: list[_Posterior] = []
         self._tune(x, z, y)
-        kept = _subset(rank, self.max_points)
+        kept = most_telling(rank, self.max_points)
         self._features = self._featurize(x[kept], z[kept], "counts")
         distances = self._features.distances(self._features, self._buffers)
         prior, lean = self._prior(self._features, y.shape[1]), self._lean(y.shape[1])
@@ -336,7 +335,7 @@ class GaussianProcess:
         columns = defaultdict(list)  # those known for the same architectures share the costly part
         for column, values in enumerate(y[:size].T):
             known = np.flatnonzero(~np.isnan(values))
-            columns[known[_subset(-values[known], _TUNING_POINTS)].tobytes()].append(column)
+            columns[known[most_telling(-values[known], _TUNING_POINTS)].tobytes()].append(column)
         for rows_data, chosen in columns.items():
             rows = np.frombuffer(rows_data, dtype=np.int64)
             if not len(rows):
@@ -363,13 +362,3 @@ class GaussianProcess:
             best = int(np.argmax(evidence))
             self.chosen[column] = self.targets[best]
             self.kernels[column] = found[best * len(columns) + number][0]
-
-
-def _subset(rank: FloatArray, most: int) -> npt.NDArray[np.int64]:
-    """Row numbers of at most ``most`` points in their order: the better half, and an even spread of the others."""
-    if len(rank) <= most:
-        return np.arange(len(rank))
-    order = np.argsort(rank, kind="stable")
-    top, others = order[: most // 2], order[most // 2 :]
-    spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]
-    return np.sort(np.concatenate([top, spread]))

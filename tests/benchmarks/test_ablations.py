@@ -15,6 +15,7 @@ from optuna_agnet.generator.network import Generator, GeneratorConfig
 from optuna_agnet.generator.training import Trainer
 from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.surrogate.gnn import GNNSurrogate
 from optuna_agnet.surrogate.mlp import MLPSurrogate
 from optuna_agnet.surrogate.ranking_loss import RankingHead
 from optuna_agnet.surrogate.xgboost import XGBoostSurrogate
@@ -97,6 +98,7 @@ def test_rounds_and_what_they_learn_from(rounds):
         ("gradient", GaussianProcess, RankingHead),
         ("mlp", MLPSurrogate, MLPSurrogate),
         ("xgb", XGBoostSurrogate, type(None)),
+        ("gnn", GNNSurrogate, type(None)),
     ],
 )
 def test_who_predicts_and_who_teaches(name, surrogate, head, rounds):
