@@ -30,7 +30,7 @@ SEARCH = (
     Mutant(
         "prior observations do not teach the generator",
         "search/model.py",
-        "        if not self._prior_observations:\n",
+        "        if not self.parts.prior_observations:\n",
         "        if True:\n",
         _MODEL,
     ),
@@ -78,9 +78,9 @@ SEARCH = (
     ),
     Mutant(
         "candidates come from the generator before its training",
-        "search/proposer.py",
-        "CandidateRequest(self.model.generator,",
-        "CandidateRequest(self.model._pretrained,",
+        "search/pools.py",
+        "CandidateRequest(model.generator,",
+        "CandidateRequest(model._pretrained,",
         _PROPOSER,
     ),
     Mutant(
@@ -161,6 +161,13 @@ SEARCH = (
         "search/test_observations.py",
     ),
     Mutant(
+        "what was not measured is improved on",
+        "search/candidate_order.py",
+        "return measured.kept",
+        "return measured.feasible",
+        "search/test_candidate_order.py",
+    ),
+    Mutant(
         "a search goes on without what it had",
         "search/agnet.py",
         'check_given_again(state.get("arguments"), search._arguments)',
@@ -169,9 +176,9 @@ SEARCH = (
     ),
     Mutant(
         "an unknown constraint is kept",
-        "search/observations.py",
-        "np.all(self.constraints <= 0, axis=1)",
-        "np.all(~(self.constraints > 0), axis=1)",
+        "search/outcomes.py",
+        "np.all(self.margins >= 0, axis=1)",
+        "np.all(~(self.margins < 0), axis=1)",
         "search/test_agnet.py::test_the_best_is_known_to_keep_all_constraints",
     ),
 )

@@ -13,6 +13,7 @@ import torch
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.core.ranking import Ranking
+from optuna_agnet.search.outcomes import Outcomes
 
 _DIRECTIONS = 128
 """Of integration over the positive sphere."""
@@ -96,7 +97,7 @@ class Prediction:
         mean: (B, M + C), objectives and then the constraints' margins.
         std: (B, M + C).
         feasibility_threshold: (C,), where a margin of 0 lies.
-        known: (F, M), what it says of the feasible results so far, possibly none.
+        known: (F, M), what it says of the incumbents: results that keep all constraints, possibly none.
     """
 
     mean: FloatArray
@@ -112,14 +113,19 @@ class Prediction:
     @property
     def objectives(self) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation, both (B, M)."""
-        size = self.known.shape[1]
-        return self.mean[:, :size], self.std[:, :size]
+        mean, std = self._outcomes
+        return mean.objectives, std.objectives
 
     @property
     def margins(self) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (B, C) of the distance to the limits: at least 0 is feasible."""
-        size = self.known.shape[1]
-        return self.mean[:, size:] - self.feasibility_threshold, self.std[:, size:]
+        mean, std = self._outcomes
+        return mean.margins, std.margins
+
+    @property
+    def _outcomes(self) -> tuple[Outcomes, Outcomes]:
+        spread = np.zeros_like(self.feasibility_threshold)  # a shift changes no deviation
+        return Outcomes(self.mean, self.feasibility_threshold), Outcomes(self.std, spread)
 
 
 @runtime_checkable

@@ -9,7 +9,6 @@ from typing import Any, overload
 import numpy as np
 
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.core.deprecation import accepts_old_names, warn_of_old_name
 from optuna_agnet.core.ranking import fronts, signs
 from optuna_agnet.generator.checkpoints import Checkpoints
@@ -19,15 +18,10 @@ from optuna_agnet.search.candidates import CandidateSource
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
-from optuna_agnet.search.observations import (
-    Observations,
-    Pairs,
-    Result,
-    Snapshot,
-    check_result,
-    hopeless,
-)
+from optuna_agnet.search.observations import Observations
+from optuna_agnet.search.parts import SearchParts, check_hyperparameters, config_or_default
 from optuna_agnet.search.proposer import Proposer
+from optuna_agnet.search.results import Results
 from optuna_agnet.search.scores import (
     SCORE_TIME_LIMIT_S,
     Score,
@@ -36,9 +30,14 @@ from optuna_agnet.search.scores import (
     check_time_limit,
     evaluate,
 )
-from optuna_agnet.search.stored_arguments import check_given_again, described
+from optuna_agnet.search.stored_arguments import (
+    Described,
+    check_given_again,
+    check_state,
+    described,
+)
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.surrogate.base import Surrogate
 
 
@@ -123,34 +122,23 @@ class AGNet:
     ) -> None:
         self._scores, self._score_store = check_scores(scores), dict[str, Sequence[float | None]]()
         self._score_time_limit_s = check_time_limit(score_time_limit_s)
-        self.proposer = Proposer(
+        parts = SearchParts(
             space,
             directions,
-            seed=seed,
-            config=config,
-            generator=generator,
-            known_constraints=known_constraints,
-            surrogate=surrogate,
-            candidate_sources=candidate_sources,
-            acquisition=acquisition,
-            prior_observations=prior_observations,
-            checkpoints=checkpoints,
-            scores=self._score_table if self._scores else None,
-            hyperparameters=_check_hyperparameters(space, hyperparameters),
+            seed,
+            config_or_default(config),
+            generator,
+            known_constraints,
+            surrogate,
+            candidate_sources,
+            acquisition,
+            prior_observations,
+            checkpoints,
+            self._score_table if self._scores else None,
+            check_hyperparameters(space, hyperparameters),
         )
-        self._arguments = described(
-            generator=generator,
-            known_constraints=known_constraints,
-            surrogate=surrogate,
-            candidate_sources=candidate_sources,
-            acquisition=acquisition,
-            prior_observations=prior_observations,
-            scores=scores,
-        )
-        self._results: list[Result] = []
-        self._rows_z: list[FloatArray] = []  # hyperparameters of the results
-        self._pending: list[Pairs] = []  # one in each
-        self._asked = 0
+        self.proposer = Proposer.of(parts)
+        self._results = Results(parts)
 
     @property
     def space(self) -> SearchSpace:
@@ -182,6 +170,11 @@ class AGNet:
         """Generator and surrogate, trained as far as the last proposal needed them."""
         return self.proposer.model
 
+    @property
+    def _arguments(self) -> Described:
+        """What a state can only name."""
+        return described(**self.proposer.parts.not_in_json, scores=self._scores)
+
     def _score_table(self) -> ScoreTable:
         limit = self._score_time_limit_s
         return evaluate(self.space, self._scores, self._score_store, time_limit_s=limit)
@@ -211,39 +204,7 @@ class AGNet:
         return [self._ask_one() for _ in range(n)]
 
     def _ask_one(self) -> Architecture:
-        proposal = self.proposer.propose(self._snapshot())
-        z = np.empty(0) if proposal.z is None else proposal.z
-        self._asked += 1
-        self._pending.append(Pairs(proposal.row[None], z[None]))
-        return self._architectures(self._pending[-1])[0]
-
-    def _snapshot(self) -> Snapshot:
-        failed = self._joined(
-            [
-                Pairs(row[None], z[None])
-                for (row, values, _), z in zip(self._results, self._rows_z, strict=True)
-                if values is None
-            ]
-        )
-        pending = self._joined(self._pending)
-        excluded = failed.x
-        if len(self.hyperparameters):  # other values of them may do
-            excluded = hopeless(failed.x, self.observations.x)
-        return Snapshot(
-            self.observations, pending.x, excluded, self._asked, pending.z, given_up=failed
-        )
-
-    def _joined(self, pairs: Sequence[Pairs]) -> Pairs:
-        x = [p.x for p in pairs] or [np.empty((0, len(self.space.decisions)), dtype=np.int64)]
-        z = [p.z for p in pairs] or [np.empty((0, len(self.hyperparameters)))]
-        return Pairs(np.concatenate(x), np.concatenate(z))
-
-    def _architectures(self, pairs: Pairs) -> list[Architecture]:
-        found = self.space.architectures(pairs.x)
-        if not len(self.hyperparameters):
-            return found
-        values = map(self.hyperparameters.values, pairs.z)
-        return [a.with_hyperparameters(**v) for a, v in zip(found, values, strict=True)]
+        return self._results.begin(self.proposer.propose(self._results.snapshot()))
 
     def tell(
         self,
@@ -264,40 +225,12 @@ class AGNet:
             ValueError: A value is not finite, their number is not that of the directions, a constraint is NaN, or the
                 architecture is no member of the space, or has other hyperparameters than the search.
         """
-        row = self.space.choices([architecture])[0]
-        z = self._row_z(architecture)
-        known, found = check_result(architecture, values, constraints or {}, self.directions)
-        self._results.append((row, known, found))
-        self._rows_z.append(z)
-        for i, pending in enumerate(self._pending):
-            if (pending.x == row).all() and np.allclose(pending.z, z, atol=1e-9):
-                del self._pending[i]
-                break
-
-    def _row_z(self, architecture: Architecture) -> FloatArray:
-        names, given = set(self.hyperparameters.names), architecture.hyperparameters
-        if names != set(given):
-            raise ValueError(
-                f"'{architecture}' comes with the hyperparameters {sorted(given)}, the search has {sorted(names)}: tell"
-                " what ask() gave, or architecture.with_hyperparameters(...)"
-            )
-        row: FloatArray = self.hyperparameters.rows([given])[0]
-        if np.isnan(row).any():
-            wrong = [
-                name for name, z in zip(self.hyperparameters.names, row, strict=True) if np.isnan(z)
-            ]
-            raise ValueError(
-                f"hyperparameters {wrong} of '{architecture}' are none of the search's"
-            )
-        return row
+        self._results.add(architecture, values, constraints or {})
 
     @property
     def observations(self) -> Observations:
         """All results so far: those with values, and those that were given up because they break a constraint."""
-        z = None
-        if len(self.hyperparameters):
-            z = np.array(self._rows_z).reshape(len(self._results), len(self.hyperparameters))
-        return Observations.of(self._results, self.directions, len(self.space.decisions), z)
+        return self._results.observations
 
     @property
     def told(self) -> Observations:
@@ -343,7 +276,7 @@ class AGNet:
         if len(self.directions) == 1:
             rows = rows[:1]
         values = observations.y[rows] * signs(self.directions)
-        found = self._architectures(observations.pairs.take(rows))
+        found = self._results.architectures(observations.pairs.take(rows))
         return [(arch, tuple(row)) for arch, row in zip(found, values.tolist(), strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
@@ -356,17 +289,10 @@ class AGNet:
             "directions": list(self.directions),
             "seed": self.seed,
             "config": self.config.to_dict(),
-            "told": [
-                [row.tolist(), None if values is None else list(values), constraints]
-                for row, values, constraints in self._results
-            ],
-            "pending": [pair.x[0].tolist() for pair in self._pending],
-            "asked": self._asked,
+            **self._results.state(),
             "arguments": self._arguments,
             "scores": {key: list(values) for key, values in self._score_store.items()},
             "hyperparameters": self.hyperparameters.state(),
-            "told_hyperparameters": [z.tolist() for z in self._rows_z],
-            "pending_hyperparameters": [pair.z[0].tolist() for pair in self._pending],
         }
 
     @classmethod
@@ -392,19 +318,12 @@ class AGNet:
             ValueError: The state is another space's, or incomplete, or one of these arguments is missing that the
                 search had; known constraints are known by name, sequences by length.
         """
-        missing = {"space", "directions", "seed", "config", "told", "pending", "asked"} - set(state)
-        if missing:
-            raise ValueError(
-                f"the state lacks {sorted(missing)}: it is none that state_dict() gave"
-            )
-        if state["space"] != space.fingerprint:
-            raise ValueError(f"the state belongs to another space than {space!r}")
-        config = AGNetConfig.from_dict(state["config"])
+        check_state(space, state)
         search = cls(
             space,
             state["directions"],
             seed=state["seed"],
-            config=config,
+            config=AGNetConfig.from_dict(state["config"]),
             generator=generator,
             known_constraints=known_constraints,
             surrogate=surrogate,
@@ -418,43 +337,5 @@ class AGNet:
         )
         check_given_again(state.get("arguments"), search._arguments)
         search._score_store.update(state.get("scores", {}))
-        search._results = [
-            (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
-            for row, values, constraints in state["told"]
-        ]
-        none: list[float] = []
-        z_of = {
-            key: state.get(f"{key}_hyperparameters", [none] * len(state[key]))
-            for key in ("told", "pending")
-        }
-        search._rows_z = [np.array(z, dtype=np.float64) for z in z_of["told"]]
-        search._pending = [
-            Pairs(np.array([row], dtype=np.int64), np.array([z], dtype=np.float64))
-            for row, z in zip(state["pending"], z_of["pending"], strict=True)
-        ]
-        search._asked = state["asked"]
+        search._results.restore(state)
         return search
-
-
-def _check_hyperparameters(
-    space: SearchSpace, given: Mapping[str, Any] | Hyperparameters | None
-) -> Hyperparameters:
-    """The hyperparameters of a search, none of which has the name of a decision.
-
-    Raises:
-        TypeError: They are no mapping, or one is no distribution.
-        ValueError: A name is taken.
-    """
-    if given is None or isinstance(given, Hyperparameters):
-        return given or NONE
-    if not isinstance(given, Mapping):
-        raise TypeError(
-            f"hyperparameters={given!r} must be Optuna's distributions by name, such as"
-            " {'lr': FloatDistribution(1e-4, 1e-1, log=True)}"
-        )
-    taken = sorted({d.name for d in space.decisions} & set(given))
-    if taken:
-        raise ValueError(
-            f"hyperparameters {taken} have names of decisions of {space!r}: rename them"
-        )
-    return Hyperparameters.of(given)

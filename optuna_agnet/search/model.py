@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,17 +14,15 @@ from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.core.ranking import RANKINGS, rank_weights
 from optuna_agnet.core.seeds import Stream, seed_from
 from optuna_agnet.core.version import VERSION
-from optuna_agnet.generator.checkpoints import Checkpoints
 from optuna_agnet.generator.files import checksum
 from optuna_agnet.generator.network import Generator, valid_share
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Observations, Pairs
+from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.search.scores import ScoreTable
 from optuna_agnet.search.source_schedule import many_decisions
-from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.graphs import num_edges
-from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.mlp import MLPSurrogate
@@ -61,43 +58,34 @@ class Model:
     The same results give the same weights, however many of them came at once: rounds are replayed in order, each with
     randomness of its own, so a resumed search equals one that never stopped.
 
+    Prior observations first train the generator, as many rounds as a search with so many results has, and are the prior
+    of the Gaussian process. Scores are regressors of the process; the generator learns nothing from them, as that could
+    not be taken back.
+
     Args:
-        space: Of the architectures.
+        parts: Of the search.
         pretrained: The generator before the first round; None where none is needed: rounds are only counted then.
-        config: Of the search.
-        seed: Of the search.
-        surrogate: One to use instead of that of the config.
-        prior_observations: Results of other studies: the generator is first trained on them, as many rounds as a
-            search with so many results has, and they are the prior of the Gaussian process.
-        checkpoints: Where rounds of training that others have done are looked for, and one's own are left.
-        scores: What scores say of some architectures: regressors of the Gaussian process. The generator learns nothing
-            from them, as what it has learned can't be taken back.
-        hyperparameters: Of those beside the architecture that the Gaussian process reads.
+        scores: What scores say of some architectures.
     """
 
     def __init__(
-        self,
-        space: SearchSpace,
-        pretrained: Generator | None,
-        config: AGNetConfig,
-        seed: int,
-        surrogate: Surrogate | None = None,
-        prior_observations: Sequence[Observations] = (),
-        checkpoints: Checkpoints | None = None,
-        scores: ScoreTable | None = None,
-        hyperparameters: Hyperparameters = NONE,
+        self, parts: SearchParts, pretrained: Generator | None, scores: ScoreTable | None = None
     ) -> None:
-        self._hyperparameters = hyperparameters
-        self.space, self.config, self.seed = space, config, seed
-        self._given, self._prior_observations = surrogate, prior_observations
+        self.parts, self.space, self.config, self.seed = (
+            parts,
+            parts.space,
+            parts.config,
+            parts.seed,
+        )
         # what a surrogate of your own knows is not in them
-        self._checkpoints = None if surrogate is not None or pretrained is None else checkpoints
-        self._scores = [] if scores is None else scores.interpolated(space)
+        shared = parts.surrogate is None and pretrained is not None
+        self._checkpoints = parts.checkpoints if shared else None
+        self._scores = [] if scores is None else scores.interpolated(self.space)
         self.resets = 0
-        self.rank = RANKINGS[config.ranking]
+        self.rank = RANKINGS[self.config.ranking]
         self._pretrained: Generator | None = None
         if pretrained is not None:
-            rng = torch.Generator().manual_seed(seed_from(seed, Stream.PRETRAINED_CHECK))
+            rng = torch.Generator().manual_seed(seed_from(self.seed, Stream.PRETRAINED_CHECK))
             self._valid = valid_share(pretrained, _SAMPLES, rng)
             if self._valid < _USELESS:
                 self._warn(pretrained)
@@ -117,16 +105,16 @@ class Model:
 
     def _warm_started(self, pretrained: Generator) -> Generator:
         """A copy of the generator, trained on the sources, whose rounds take turns; without sources the generator."""
-        if not self._prior_observations:
+        if not self.parts.prior_observations:
             return pretrained
         generator = copy.deepcopy(pretrained).to(self.config.device)
         trainer = Trainer(generator, self.config.training)
         rounds = [
             len(training_sizes(len(observations), self.config))
-            for observations in self._prior_observations
+            for observations in self.parts.prior_observations
         ]
         for version in range(max(rounds)):
-            for number, observations in enumerate(self._prior_observations):
+            for number, observations in enumerate(self.parts.prior_observations):
                 if version < rounds[number]:
                     seed = seed_from(self.seed, Stream.PRIOR_ROUND, number, version)
                     trainer.round(self._data(observations), torch.Generator().manual_seed(seed))
@@ -136,7 +124,7 @@ class Model:
     def _start(self, outcomes: int, constraints: tuple[str, ...]) -> None:
         """Pretrained weights, a fresh surrogate of so many outcomes, constraints of these names among them."""
         self._outcomes, self._constraints = outcomes, constraints
-        self.surrogate = self._fresh() if self._given is None else self._given
+        self.surrogate = self._fresh() if self.parts.surrogate is None else self.parts.surrogate
         self.generator: Generator | None = None
         self._trainer: Trainer | None = None
         if self._pretrained is not None:
@@ -148,11 +136,11 @@ class Model:
 
     def _fresh(self) -> Surrogate:
         if self.config.surrogate == "gp":
-            priors = [self._fitted(t) for t in self._prior_observations]
+            priors = [self._fitted(t) for t in self.parts.prior_observations]
             return GaussianProcess(
                 self.space,
                 targets=self._targets,
-                hyperparameters=self._hyperparameters,
+                hyperparameters=self.parts.hyperparameters,
                 priors=priors,
                 scores=self._scores,
             )
@@ -169,7 +157,7 @@ class Model:
     @property
     def _targets(self) -> tuple[Target, ...]:
         """Cells keep to ranks: a few useless ones dominate the values, and the good ones crowd at the top."""
-        if len(self._hyperparameters):
+        if len(self.parts.hyperparameters):
             return (BLEND,)
         return (RANKS, VALUES) if many_decisions(self.space) else (RANKS,)
 
@@ -180,7 +168,7 @@ class Model:
         process = GaussianProcess(
             self.space,
             targets=self._targets,
-            hyperparameters=self._hyperparameters.take(read),
+            hyperparameters=self.parts.hyperparameters.take(read),
             columns=read,
         )
         values = source.with_constraints(self._constraints).outcomes
@@ -198,14 +186,14 @@ class Model:
     def fit(self, observations: Observations, rank: FloatArray) -> None:
         """Fit the surrogate to results whose order is (N,)."""
         given = (observations.x, observations.outcomes, rank)
-        if len(self._hyperparameters):
+        if len(self.parts.hyperparameters):
             self.surrogate.fit(*given, observations.pairs.z)  # type: ignore[call-arg]
         else:
             self.surrogate.fit(*given)
 
     def condition_on_pending(self, pending: Pairs) -> None:
         """Have the fitted surrogate take account of what is being evaluated."""
-        if len(self._hyperparameters):
+        if len(self.parts.hyperparameters):
             self.surrogate.condition_on_pending(pending.x, pending.z)  # type: ignore[call-arg]
         else:
             self.surrogate.condition_on_pending(pending.x)

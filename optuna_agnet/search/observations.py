@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
 from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
 from optuna_agnet.core.ranking import Ranking, signs
+from optuna_agnet.search.outcomes import Outcomes
 
 Result: TypeAlias = tuple[IntArray, tuple[float, ...] | None, Mapping[str, float]]
 """Decisions (D,), objectives as the user gives them or None, constraints by name."""
@@ -40,25 +42,31 @@ class Observations:
     def __len__(self) -> int:
         return len(self.x)
 
-    @property
+    @cached_property
     def data(self) -> bytes:
         """All of it, to tell equal results from different ones."""
         return self.x.tobytes() + self.y.tobytes() + self.constraints.tobytes()
 
+    @cached_property
+    def measured(self) -> Outcomes:
+        """Objectives and margins of the constraints (N, M + C), with the constraints' names."""
+        values = np.concatenate([self.y, -self.constraints], 1)
+        return Outcomes(values, np.zeros(self.constraints.shape[1]), self.names)
+
     @property
     def outcomes(self) -> FloatArray:
-        """(N, M + C): objectives and margins of the constraints, larger is better in every column."""
-        return np.concatenate([self.y, -self.constraints], 1)
+        """(N, M + C): the values of `measured`, larger is better in every column."""
+        return self.measured.values
 
     @property
     def feasible(self) -> BoolArray:
         """(N,): which break no known constraint."""
-        return np.all(~(self.constraints > 0), axis=1)  # type: ignore[no-any-return]
+        return self.measured.feasible
 
     @property
     def kept(self) -> BoolArray:
         """(N,): which keep every constraint for certain; those that miss one are `feasible`, but not among these."""
-        return np.all(self.constraints <= 0, axis=1)  # type: ignore[no-any-return]
+        return self.measured.kept
 
     def ranks(self, ranking: Ranking) -> FloatArray:
         """The order (N,) of the results, 0 for the best."""
@@ -77,7 +85,7 @@ class Observations:
                 constraints[:, column] = self.constraints[:, self.names.index(name)]
         return Observations(self.x, self.y, constraints, names, self.z)
 
-    @property
+    @cached_property
     def pairs(self) -> Pairs:
         """Architectures and hyperparameters."""
         return Pairs(self.x, np.empty((len(self), 0)) if self.z is None else self.z)

@@ -11,45 +11,32 @@ from typing import Any
 import numpy as np
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
-from optuna_agnet.core.ranking import RANKINGS, check_directions, violations
-from optuna_agnet.core.seeds import Stream, check_seed, seed_from
-from optuna_agnet.core.validation import check_type
+from optuna_agnet.core.ranking import RANKINGS, violations
+from optuna_agnet.core.seeds import Stream, seed_from
 from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.generator.checkpoints import Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.pretraining import pretrained
-from optuna_agnet.search.acquisition import (
-    Acquisition,
-    ExpectedImprovement,
-    PosteriorMean,
-    Prediction,
-)
-from optuna_agnet.search.candidates import (
-    CandidateRequest,
-    CandidateSource,
-    Filter,
-    RandomSource,
-    SpaceExhausted,
-    random_pool,
-)
-from optuna_agnet.search.cell_schedule import check_turns, fixed_by_turn
+from optuna_agnet.search.acquisition import Acquisition, ExpectedImprovement, PosteriorMean
+from optuna_agnet.search.candidate_order import CandidateOrder
+from optuna_agnet.search.candidates import CandidateSource, Filter, SpaceExhausted, random_pool
+from optuna_agnet.search.cell_schedule import fixed_by_turn
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
 from optuna_agnet.search.observations import Observations, Pairs, Snapshot
-from optuna_agnet.search.pairs import PairFilter, Turn, improved, pair_pool, random_pairs, turn_of
-from optuna_agnet.search.pools import Pools
-from optuna_agnet.search.prior_observations import check_prior_observations
+from optuna_agnet.search.pair_pools import PairPools
+from optuna_agnet.search.pairs import PairFilter, random_pairs
+from optuna_agnet.search.parts import SearchParts, config_or_default
+from optuna_agnet.search.pools import CandidatePools, Pools, ProposalRequest
 from optuna_agnet.search.scores import ScoreTable
 from optuna_agnet.search.source_schedule import check_sources, use_generator
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Candidates, Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
-from optuna_agnet.torch_settings import check_device, isolated_torch_settings
+from optuna_agnet.torch_settings import isolated_torch_settings
 
-HYPERPARAMETERS = "hyperparameters"
-"""The source of known architectures with other hyperparameters."""
 _RANDOM_POOL = 64  # samples of which the first one within the limits is taken
 _LOW_END = 10  # the part of a pool, one in so many, that scores speak against most
 
@@ -76,7 +63,7 @@ class Proposal:
 class Proposer:
     """The policy of a search: `propose` depends on its arguments and the seed alone.
 
-    Arguments and errors are those of `AGNet`; ``scores`` gives their table when the first proposal asks for it.
+    Arguments and errors are those of `SearchParts`.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -105,73 +92,63 @@ class Proposer:
         scores: Callable[[], ScoreTable] | None = None,
         hyperparameters: Hyperparameters = NONE,
     ) -> None:
-        check_type("space", space, SearchSpace, "spaces.nas_bench_201()")
-        self.space, self.seed = space, check_seed(seed)
-        self.config = AGNetConfig() if config is None else config
-        check_type("config", self.config, AGNetConfig, "AGNetConfig(n_startup=8)")
-        check_device(self.config.device)
-        self.directions = check_directions(directions)
-        _check_generator(generator, space)
-        check_turns(space, self.config)
-        _check_parts(surrogate, acquisition)
-        for name, given in (("prior_observations", prior_observations), ("scores", scores)):
-            if given and (surrogate is not None or self.config.surrogate != "gp"):
-                raise ValueError(
-                    f"{name} need the surrogate 'gp', not {surrogate or self.config.surrogate!r}: no other one learns"
-                    " from them"
-                )
-        self._prior_observations = check_prior_observations(
-            space, self.directions, prior_observations, hyperparameters
-        )
-        self._score_table = scores
-        self.hyperparameters = hyperparameters
-        if len(hyperparameters) and not reads_hyperparameters(self.config, surrogate):
-            raise ValueError(
-                f"hyperparameters={list(hyperparameters.names)} need surrogate='gp' and proposals that are made one by"
-                " one (round_size=1, training.alpha=0), or a surrogate of your own with reads_hyperparameters = True"
+        self._begin(
+            SearchParts(
+                space,
+                directions,
+                seed,
+                config_or_default(config),
+                generator,
+                known_constraints,
+                surrogate,
+                candidate_sources,
+                acquisition,
+                prior_observations,
+                checkpoints,
+                scores,
+                hyperparameters,
             )
-        self.limits = Limits(space, known_constraints)
-        self._generator, self._surrogate, self._checkpoints = generator, surrogate, checkpoints
+        )
+
+    @classmethod
+    def of(cls, parts: SearchParts) -> Proposer:
+        """The same, of parts that are together already."""
+        proposer = cls.__new__(cls)
+        proposer._begin(parts)
+        return proposer
+
+    def _begin(self, parts: SearchParts) -> None:
+        self.parts, self.space, self.config = parts, parts.space, parts.config
+        self.seed, self.directions = parts.seed, tuple(parts.directions)
+        self.hyperparameters = parts.hyperparameters
+        self.limits = Limits(self.space, parts.known_constraints)
         self._ranking = RANKINGS[self.config.ranking]
-        self._sources = check_sources(candidate_sources, self.config, space)
-        self._pools = Pools(self._sources, self.config, self.seed)
-        by_name: dict[str, Acquisition] = {
-            "ei": ExpectedImprovement(),
-            "mean": PosteriorMean(self._ranking),
-        }
-        self._acquisition = acquisition or by_name[self.config.acquisition]
-        self._model: Model | None = None
+        sources = check_sources(parts.candidate_sources, self.config, self.space)
+        self._use_generator = use_generator(sources)
+        pools = Pools(sources, self.config, self.seed)
+        self._pools: CandidatePools = PairPools(pools) if self.hyperparameters else pools
+        self._by_mean = PosteriorMean(self._ranking)
+        by_name: dict[str, Acquisition] = {"ei": ExpectedImprovement(), "mean": self._by_mean}
+        self._acquisition = parts.acquisition or by_name[self.config.acquisition]
         self._keys: dict[bytes, object] = {}  # of architectures that are not proposed again
         self._warn_once = WarnOnce()
 
     @cached_property
     def scores(self) -> ScoreTable | None:
         """What the scores say, those that tell something; None where there is none."""
-        if self._score_table is None:
+        if self.parts.scores is None:
             return None
-        table = self._score_table()
+        table = self.parts.scores()
         table.warn_of_useless()
         return table.only(table.telling) if table.telling.any() else None
 
-    @property
+    @cached_property
     def model(self) -> Model:
         """Generator and surrogate, trained as far as the last proposal needed them."""
-        if self._model is None:
-            start = self._generator
-            if start is None and use_generator(self._sources):
-                start = pretrained(self.space, self.config.generator)
-            self._model = Model(
-                self.space,
-                start,
-                self.config,
-                self.seed,
-                self._surrogate,
-                self._prior_observations,
-                self._checkpoints,
-                self.scores,
-                self.hyperparameters,
-            )
-        return self._model
+        start = self.parts.generator
+        if start is None and self._use_generator:
+            start = pretrained(self.space, self.config.generator)
+        return Model(self.parts, start, self.scores)
 
     def score_weights(self, observations: Observations) -> FloatArray:
         """How far each of the S scores is followed for each outcome, given results: (M + C, S).
@@ -254,7 +231,7 @@ class Proposer:
         if at_random or (startup and not self._informed(snapshot.observations)):
             drawn = random_pairs(_RANDOM_POOL, allowed, rng)
             return self._chosen(drawn, allowed, "random" if at_random else "startup", 0, rng)
-        if startup and snapshot.position == 1 and self.scores and not self._prior_observations:
+        if startup and snapshot.position == 1 and self.scores and not self.parts.prior_observations:
             low = self._low_end(allowed.architectures, rng)[None]
             z = allowed.fix(self.hyperparameters.sample(1, rng)) if self.hyperparameters else None
             return self._chosen(Candidates(low, None, z), allowed, "startup", 0, rng)
@@ -289,8 +266,8 @@ class Proposer:
 
     def _informed(self, observations: Observations) -> bool:
         """Whether the first proposals need not be random: by prior studies, or by scores that results bear out."""
-        if self._prior_observations or not self.scores:
-            return bool(self._prior_observations)
+        if self.parts.prior_observations or not self.scores:
+            return bool(self.parts.prior_observations)
         return not len(observations) or bool(self.score_weights(observations).any())
 
     def _low_end(self, allowed: Filter, rng: np.random.Generator) -> IntArray:
@@ -308,7 +285,7 @@ class Proposer:
 
     def _none_yet(self, observations: Observations) -> Observations:
         """No results, with the constraints that prior studies have: they count from the first proposal."""
-        names = {name for prior in self._prior_observations for name in prior.names}
+        names = {name for prior in self.parts.prior_observations for name in prior.names}
         return observations.with_constraints(tuple(sorted(names)))
 
     def _warn_if_infeasible(self, observations: Observations) -> None:
@@ -336,128 +313,20 @@ class Proposer:
             # Alg. 1, l. 13-18: a round proposes from what was known when it began
             observations = observations.head(self.model.trained_on)
         rank = self.ranks(observations)
-        if len(self.hyperparameters):
-            return self._ranked_pairs(snapshot, rank, allowed, rng)
-        request = self._request(observations, rank, allowed.architectures, rng)
-        pool, source = self._pools.draw(request, observations, self.model, snapshot.position)
-        acquisition = self._fit(snapshot, observations, rank)
-        predicted = self._predicted(observations, pool)
-        ranked = pool.x[acquisition.order(predicted, rng)]
-        for _ in range(self._pools.refinements(source)):
-            bred = source.candidates(request.around(ranked))
-            if bred is None or not len(bred.x):
-                break
-            pool = Candidates(np.concatenate([pool.x, bred.x]))
-            predicted = predicted.joined(self._predicted(observations, bred))
-            ranked = pool.x[acquisition.order(predicted, rng)]
-        return Candidates(ranked), source.name
-
-    def _ranked_pairs(
-        self, snapshot: Snapshot, rank: FloatArray, allowed: PairFilter, rng: np.random.Generator
-    ) -> tuple[Candidates, str]:
-        """The same of pairs."""
-        turn, observations = turn_of(snapshot.position), snapshot.observations
-        architectures, source = self._architectures(snapshot, rank, turn, allowed, rng)
-        if turn is Turn.NEW and not len(architectures):
-            turn = Turn.ANY
-        best = self._incumbents(observations, rank)
-        pool = pair_pool(architectures, best, turn, allowed, self.config.pool_size, rng)
-        if pool is None:
-            pool, source = random_pairs(self.config.pool_size, allowed, rng), RandomSource().name
-        acquisition = self._fit(snapshot, observations, rank)
-        seed = int(rng.integers(2**62))  # one acquisition for all steps of improvement
-
-        def order(candidates: Candidates) -> IntArray:
-            predicted = self._predicted(observations, candidates)
-            return acquisition.order(predicted, np.random.default_rng(seed))
-
-        ranked = pool.take(order(pool))
-        if turn is Turn.FAR:
-            return ranked, source
-        return improved(ranked, order, allowed, rng), source
-
-    def _architectures(
-        self,
-        snapshot: Snapshot,
-        rank: FloatArray,
-        turn: Turn,
-        allowed: PairFilter,
-        rng: np.random.Generator,
-    ) -> tuple[IntArray, str]:
-        """Architectures (B, D) for pairs, possibly none, and where they come from."""
-        filtered, observations = allowed.architectures, snapshot.observations
-        if turn is Turn.NEW:
-            filtered = self._without_known(filtered, snapshot)
-        if turn is not Turn.FAR:
-            request = self._request(observations, rank, filtered, rng)
-            with suppress(SpaceExhausted):  # each source has its turn of new ones
-                number = snapshot.position // 2
-                pool, source = self._pools.draw(request, observations, self.model, number)
-                return pool.x, source.name
-        return np.empty((0, len(self.space.decisions)), dtype=np.int64), HYPERPARAMETERS
-
-    def _fit(self, snapshot: Snapshot, observations: Observations, rank: FloatArray) -> Acquisition:
-        """Fit the surrogate; how its predictions are to be ordered."""
+        best = self._best_first(observations, rank)
+        request = ProposalRequest(snapshot, observations, best, allowed, rng)
+        pool = self._pools.draw(request, self.model)
         self.model.fit(observations, rank)
         if len(snapshot.pending):
             self.model.condition_on_pending(snapshot.pending_pairs)
         # without results of its own the best predicted from prior studies comes first
-        return self._acquisition if len(observations) else PosteriorMean(self._ranking)
+        acquisition = self._acquisition if len(observations) else self._by_mean
+        order = CandidateOrder.of(self.model.surrogate, acquisition, observations)
+        return pool.ranked(order, rng), pool.source
 
-    def _predicted(self, observations: Observations, pool: Candidates) -> Prediction:
-        surrogate, size = self.model.surrogate, len(self.directions)
-        mean, std = surrogate.predict(pool)
-        fitted = surrogate.fitted[observations.feasible, :size]
-        known = fitted[~np.isnan(fitted).any(1)]
-        return Prediction(mean, std, surrogate.feasibility_threshold[size:], known)
-
-    def _request(
-        self,
-        observations: Observations,
-        rank: FloatArray,
-        allowed: Filter,
-        rng: np.random.Generator,
-    ) -> CandidateRequest:
-        incumbents, size = self._incumbents(observations, rank).x, self.config.pool_size
-        return CandidateRequest(self.model.generator, incumbents, size, allowed, rng)
-
-    def _incumbents(self, observations: Observations, rank: FloatArray) -> Pairs:
-        """Results, the best first; of the first prior study while there are none."""
-        if not len(observations) and self._prior_observations:
-            observations = self._prior_observations[0]
+    def _best_first(self, observations: Observations, rank: FloatArray) -> Pairs:
+        """Results in the order of their ranks (N,); those of the first prior study while there are none."""
+        if not len(observations) and self.parts.prior_observations:
+            observations = self.parts.prior_observations[0]
             rank = self.ranks(observations)
         return observations.pairs.take(np.argsort(rank, kind="stable"))
-
-
-def reads_hyperparameters(config: AGNetConfig, surrogate: Surrogate | None) -> bool:
-    """Whether the model of such a search can take account of hyperparameters beside the architecture."""
-    if config.round_size > 1 or config.training.alpha:
-        return False
-    if surrogate is not None:
-        return bool(getattr(surrogate, "reads_hyperparameters", False))
-    return config.surrogate == "gp"
-
-
-def _check_generator(generator: Generator | None, space: SearchSpace) -> None:
-    if generator is None:
-        return
-    check_type("generator", generator, Generator, "pretrain(space)")
-    if generator.space != space:
-        raise ValueError(
-            f"the generator was made for {generator.space!r}, the search is in {space!r}"
-        )
-
-
-def _check_parts(surrogate: object, acquisition: object) -> None:
-    if isinstance(surrogate, type):
-        raise TypeError(f"surrogate={surrogate.__name__} is a class: give one of its objects")
-    methods = ("fit", "predict", "condition_on_pending")
-    if surrogate is not None and not all(callable(getattr(surrogate, m, None)) for m in methods):
-        raise TypeError(
-            f"surrogate={surrogate!r} lacks one of the methods {', '.join(methods)}: make it a subclass of"
-            " optuna_agnet.search.Surrogate"
-        )
-    if acquisition is not None and not isinstance(acquisition, Acquisition):
-        raise TypeError(
-            f"acquisition={acquisition!r} has no method order(predicted, rng), see optuna_agnet.search.Acquisition"
-        )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from optuna_agnet.spaces.base import SearchSpace
 
 Described: TypeAlias = Mapping[str, list[str] | int | str]
 """Of each argument that was given: the names of a mapping, the length of a sequence, the class of anything else."""
@@ -30,6 +32,19 @@ def described(**arguments: object) -> Described:
         elif value is not None and not isinstance(value, (Mapping, list, tuple)):
             found[name] = type(value).__name__
     return found
+
+
+def check_state(space: SearchSpace, state: Mapping[str, Any]) -> None:
+    """Refuse what no search of this space has stored.
+
+    Raises:
+        ValueError: The state is another space's, or incomplete.
+    """
+    missing = {"space", "directions", "seed", "config", "told", "pending", "asked"} - set(state)
+    if missing:
+        raise ValueError(f"the state lacks {sorted(missing)}: it is none that state_dict() gave")
+    if state["space"] != space.fingerprint:
+        raise ValueError(f"the state belongs to another space than {space!r}")
 
 
 def check_given_again(had: Described | None, given: Described) -> None:

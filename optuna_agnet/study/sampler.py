@@ -44,7 +44,7 @@ from optuna_agnet.search.candidates import Filter, Inventory
 from optuna_agnet.search.known_constraints import InvalidConstraint, KnownConstraint
 from optuna_agnet.search.observations import Pairs
 from optuna_agnet.search.pairs import PairFilter
-from optuna_agnet.search.proposer import reads_hyperparameters
+from optuna_agnet.search.parts import reads_hyperparameters
 from optuna_agnet.search.scores import (
     PIECES,
     SCORE_TIME_LIMIT_S,

@@ -31,15 +31,9 @@ from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Candidates, most_telling
-from optuna_agnet.surrogate.hyperparameters import GUESSED, GUESSES, STUDIES, best_kernels
-from optuna_agnet.surrogate.kernel import (
-    BufferPool,
-    Features,
-    KernelParams,
-    Similarities,
-    covariance,
-    featurize,
-)
+from optuna_agnet.surrogate.hyperparameters import GUESSES, STUDIES, best_kernels
+from optuna_agnet.surrogate.kernel import BufferPool, Features, KernelParams, featurize
+from optuna_agnet.surrogate.posterior import Posterior
 from optuna_agnet.surrogate.reaches import default_kernel, fitted_kernels
 from optuna_agnet.surrogate.targets import RANKS, Target, log_slope
 
@@ -48,93 +42,6 @@ _DOUBT = 3.0
 """Log odds against targets other than the first: those that it takes until the first is left."""
 _WARY = 24
 """Results after each of which it is asked anew whether scores are worth following."""
-
-
-class _Posterior:
-    """One outcome given its known values: a GP with the signal's variance in closed form.
-
-    Args:
-        distances: Between all architectures of the training set.
-        rows: Row numbers of the training set (n,) where the outcome is known.
-        target: (n,).
-        prior: What the sources predict there (n, S).
-        lean: Their weights (S,) if they are right, without any results.
-        kernel: Hyperparameters.
-        buffers: Of this outcome.
-        variance: The signal's; None estimates it.
-    """
-
-    def __init__(
-        self,
-        distances: Similarities,
-        rows: Tensor,
-        target: Tensor,
-        prior: Tensor,
-        lean: Tensor,
-        kernel: KernelParams,
-        buffers: BufferPool,
-        variance: float | None = None,
-    ) -> None:
-        self.rows, self.target, self.prior, self.kernel = rows, target, prior, kernel
-        self.lean, self.buffers = lean, buffers
-        size, priors = prior.shape
-        self.center, self._middle = target.sum() / max(size, 1), prior.sum(0) / max(size, 1)
-        self._offset = prior - self._middle
-        near = covariance(distances.of(rows, rows), kernel, buffers("covariance", size, size))
-        between = self._with_sources(near, self._offset)
-        noisy = buffers("noisy", size, size).copy_(between)
-        noisy.diagonal().add_(kernel.noise + 1e-8)
-        factor = buffers("factor", size, size).mT  # by columns, as LAPACK has it: nothing is copied
-        self._factor = torch.linalg.cholesky(noisy, out=factor)
-        residual = (target - self.center - self._trend(self._offset))[:, None]
-        self._alpha = torch.cholesky_solve(residual, self._factor)
-        if variance is None:
-            guessed = GUESSED if priors else 0
-            variance = float(((residual * self._alpha).sum() + guessed) / (size + guessed))
-        self.variance = variance
-        fitted = self.center + (between @ self._alpha)[:, 0] + self._trend(self._offset)
-        self.fitted = fitted.numpy()
-
-    def _trend(self, offset: Tensor) -> Tensor:
-        """The mean's part (P,) that follows the sources, given how far they (P, S) are from their mean."""
-        return self.kernel.trust * (offset @ self.lean)
-
-    @property
-    def weights(self) -> Tensor:
-        """How far each source is followed (S,): the posterior mean of its weight."""
-        return (
-            self.kernel.trust * self.lean + self.kernel.slack * (self._offset.T @ self._alpha)[:, 0]
-        )
-
-    def _with_sources(self, near: Tensor, offset: Tensor) -> Tensor:
-        if not offset.shape[1]:
-            return near
-        return torch.addmm(near, self._offset, offset.T, alpha=self.kernel.slack)
-
-    def cross(self, distances: Similarities, prior: Tensor) -> Tensor:
-        """Covariances (n, P) with others, given distances (N, P) and what prior studies predict of them (P, S)."""
-        others = distances.of(self.rows)
-        near = covariance(others, self.kernel, self.buffers("cross", *others.hamming.shape))
-        return self._with_sources(near, prior - self._middle)
-
-    def mean(self, cross: Tensor, prior: Tensor) -> Tensor:
-        """Mean (P,), given covariances (n, P) with others and what prior studies predict of them (P, S)."""
-        found: Tensor = self.center + (cross.T @ self._alpha)[:, 0]
-        return found + self._trend(prior - self._middle)
-
-    def std(self, cross: Tensor, prior: Tensor) -> Tensor:
-        """Standard deviation (P,) of the noise-free value, given the same."""
-        offset = prior - self._middle
-        whitened = torch.linalg.solve_triangular(  # (P, n): this way round nothing is copied
-            self._factor.T,
-            cross.T,
-            upper=True,
-            left=False,
-            out=self.buffers("whitened", *cross.shape).T,
-        )
-        before = 1 + self.kernel.slack * (offset**2).sum(1)
-        left: Tensor = (before - whitened.square_().sum(1)).clamp_min(1e-9)
-        return (left * self.variance).sqrt().clamp_min(1e-9)
 
 
 class GaussianProcess:
@@ -198,7 +105,7 @@ class GaussianProcess:
     ) -> None:
         """Condition on decisions (N, D), hyperparameters (N, H) and values (N, K), as `Surrogate.fit`."""
         z = np.empty((len(x), 0)) if z is None else z
-        self._posteriors: list[_Posterior] = []
+        self._posteriors: list[Posterior] = []
         self._tune(x, z, y)
         kept = most_telling(rank, self.max_points)
         self._features = self._featurize(x[kept], z[kept], "counts")
@@ -213,7 +120,7 @@ class GaussianProcess:
                 known, values = np.zeros(1, dtype=np.int64), np.zeros(1)
             chosen = self.chosen[column]
             target, rows = torch.from_numpy(chosen.scores(values[known])), torch.from_numpy(known)
-            posterior = _Posterior(
+            posterior = Posterior(
                 distances,
                 rows,
                 target,
@@ -247,7 +154,7 @@ class GaussianProcess:
             rows = torch.cat([posterior.rows, pending])
             target = torch.cat([posterior.target, means[:, column]])
             known = torch.cat([posterior.prior, prior[:, column]])
-            self._posteriors[column] = _Posterior(
+            self._posteriors[column] = Posterior(
                 distances,
                 rows,
                 target,
@@ -273,7 +180,7 @@ class GaussianProcess:
         given = self._given(features, prior)
         return torch.stack([posterior.mean(cross, known) for posterior, cross, known in given], 1)
 
-    def _given(self, features: Features, prior: Tensor) -> list[tuple[_Posterior, Tensor, Tensor]]:
+    def _given(self, features: Features, prior: Tensor) -> list[tuple[Posterior, Tensor, Tensor]]:
         """Of each outcome its posterior, covariances with candidates, and what prior studies predict of them."""
         distances = self._features.distances(features, self._buffers)
         known = zip(self._posteriors, prior.unbind(1), strict=True)

@@ -35,10 +35,15 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def observations(
-    folder: Path | None, config: AGNetConfig | None = None, results: int = 40, seed: int = 0
+    folder: Path | None,
+    config: AGNetConfig | None = None,
+    results: int = 40,
+    seed: int = 0,
+    store: Checkpoints | None = None,
 ) -> AGNet:
-    """A search that was told random results, with checkpoints in a folder."""
-    store = None if folder is None else Checkpoints(FileSystemArtifactStore(str(folder)))
+    """A search that was told random results, with checkpoints in a folder or elsewhere."""
+    if folder is not None:
+        store = Checkpoints(FileSystemArtifactStore(str(folder)))
     search = AGNet(SPACE, seed=seed, config=config, checkpoints=store)
     rng = np.random.default_rng(0)
     for arch in SPACE.architectures(SPACE.sample(60, rng))[:results]:
@@ -138,8 +143,7 @@ class Broken:
 
 
 def test_a_store_that_is_gone_costs_one_warning() -> None:
-    search = observations(None)
-    search.proposer._checkpoints = Checkpoints(Broken())  # type: ignore[arg-type]
+    search = observations(None, store=Checkpoints(Broken()))  # type: ignore[arg-type]
     with pytest.warns(UserWarning, match="no route to host") as found:
         assert asked(search) == asked(observations(None))
     assert len(found) == 1

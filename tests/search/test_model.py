@@ -14,6 +14,7 @@ from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
 from optuna_agnet.search import AGNetConfig, Observations
 from optuna_agnet.search.model import Model
+from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 SPACE = spaces.EdgeCell(nodes=4, ops=("conv", "pool", "skip"))
@@ -32,7 +33,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch, config: AGNetConfig) -> list[Trainin
     """The data of all rounds on 24 results."""
     found: list[TrainingData] = []
     monkeypatch.setattr(Trainer, "round", lambda self, data, rng: found.append(data))
-    Model(SPACE, Generator(SPACE), config, seed=0).advance(observed())
+    Model(SearchParts(SPACE, config=config), Generator(SPACE)).advance(observed())
     return found
 
 
@@ -84,7 +85,7 @@ def free(known: Observations) -> Observations:
 
 def test_the_generator_makes_more_of_what_was_good() -> None:
     start = Generator(SPACE)
-    model = Model(SPACE, start, LEARNING, seed=0)
+    model = Model(SearchParts(SPACE, config=LEARNING), start)
     assert conv_share(model.generator) == conv_share(start)
     model.advance(free(observed()))
     assert conv_share(model.generator) > conv_share(start) + 0.1
@@ -92,7 +93,9 @@ def test_the_generator_makes_more_of_what_was_good() -> None:
 
 def test_prior_observations_teach_the_generator_before_the_first_result() -> None:
     start = Generator(SPACE)
-    model = Model(SPACE, start, LEARNING, seed=0, prior_observations=[free(observed(60))])
+    model = Model(
+        SearchParts(SPACE, config=LEARNING, prior_observations=[free(observed(60))]), start
+    )
     assert conv_share(model.generator) > conv_share(start) + 0.1
 
 
@@ -100,7 +103,9 @@ def test_results_that_changed_are_learned_anew() -> None:
     """Rounds on what is no longer so are thrown away: the weights are those of a search that never knew it."""
     known = free(observed())
     other = Observations(known.x, known.y[::-1].copy(), known.constraints)
-    changed, fresh = (Model(SPACE, Generator(SPACE), LEARNING, seed=0) for _ in range(2))
+    changed, fresh = (
+        Model(SearchParts(SPACE, config=LEARNING), Generator(SPACE)) for _ in range(2)
+    )
     changed.advance(known)
     changed.advance(other)
     fresh.advance(other)
@@ -120,5 +125,5 @@ def test_a_surrogate_that_teaches_knows_the_results_of_its_round(
 
     monkeypatch.setattr(GaussianProcess, "fit", noted)
     config = AGNetConfig(n_startup=16, retrain_every=8, training=TrainingConfig(steps=1, alpha=0.5))
-    Model(SPACE, Generator(SPACE), config, seed=0).advance(observed())
+    Model(SearchParts(SPACE, config=config), Generator(SPACE)).advance(observed())
     assert known == [16, 24]

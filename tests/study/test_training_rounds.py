@@ -13,6 +13,7 @@ from optuna.trial import TrialState, create_trial
 
 from optuna_agnet import AGNetConfig, AGNetSampler, load_generator, spaces
 from optuna_agnet.search.model import Model, training_sizes
+from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.study import training_rounds
 from optuna_agnet.study.storage_view import StudyState
 
@@ -89,7 +90,7 @@ def test_who_joins_trains_on_what_the_others_trained_on() -> None:
     size = training_sizes(len(seen), CONFIG)[-1]
     assert joined.head(size).data == seen.head(size).data
     assert alone.head(size).data != seen.head(size).data  # what the order of completion would give
-    models = [Model(SPACE, load_generator(SPACE), CONFIG, 0) for _ in range(2)]
+    models = [Model(SearchParts(SPACE, config=CONFIG), load_generator(SPACE)) for _ in range(2)]
     for model, observations in zip(models, (seen, joined), strict=True):
         model.advance(observations)
     weights = [list(model.generator.parameters()) for model in models]

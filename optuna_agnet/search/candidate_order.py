@@ -1,0 +1,67 @@
+"""In which order candidates would be proposed: what the fitted surrogate says of them, and the acquisition.
+
+Letters: B candidates, N results, F incumbents, M objectives, C constraints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
+from optuna_agnet.search.acquisition import Acquisition, Prediction
+from optuna_agnet.search.observations import Observations
+from optuna_agnet.search.outcomes import Outcomes
+from optuna_agnet.surrogate.base import Candidates, Surrogate
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateOrder:
+    """Orders candidates by a surrogate that knows the results, and by an acquisition.
+
+    Args:
+        surrogate: Fitted.
+        acquisition: Orders its predictions.
+        fitted: What the surrogate says of the results (N, M + C).
+        known: Of the incumbents among them the objectives (F, M): what an improvement is measured from.
+    """
+
+    surrogate: Surrogate
+    acquisition: Acquisition
+    fitted: Outcomes
+    known: FloatArray
+
+    @classmethod
+    def of(
+        cls, surrogate: Surrogate, acquisition: Acquisition, observations: Observations
+    ) -> CandidateOrder:
+        """Of a surrogate that was fitted to these results."""
+        measured = observations.measured
+        fitted = measured.predicted(surrogate.fitted, surrogate.feasibility_threshold)
+        known = fitted.objectives[_incumbents(surrogate, observations, measured)]
+        return cls(surrogate, acquisition, fitted, known[~np.isnan(known).any(1)])
+
+    def predict(self, candidates: Candidates) -> Prediction:
+        """What is said of B candidates."""
+        mean, std = self.surrogate.predict(candidates)
+        return Prediction(mean, std, self.fitted.feasibility_threshold, self.known)
+
+    def best_first(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
+        """Row numbers (B,) of candidates, the one to evaluate first."""
+        return self.acquisition.order(predicted, rng)
+
+
+def _incumbents(surrogate: Surrogate, observations: Observations, measured: Outcomes) -> BoolArray:
+    """Which results (N,) keep the constraints, so that others have to improve on them.
+
+    One whose constraints were not measured may be better than all others and worth nothing. It counts only while there
+    is none of which they were measured, as in a study that goes on from one without constraints: then the predicted
+    margin stands in for the measured one.
+    """
+    if not len(observations.x) or measured.complete.any():
+        return measured.kept
+    mean, _ = surrogate.predict(Candidates(observations.x, None, observations.z))
+    guess = measured.predicted(mean, surrogate.feasibility_threshold).margins
+    margins = np.where(np.isnan(measured.margins), guess, measured.margins)
+    return np.all(margins >= 0, axis=1)  # type: ignore[no-any-return]

@@ -1,0 +1,138 @@
+"""What an ask/tell search was told and what it waits for: all that a stored search consists of, besides its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.core.arrays import FloatArray
+from optuna_agnet.search.observations import (
+    Observations,
+    Pairs,
+    Result,
+    Snapshot,
+    check_result,
+    hopeless,
+)
+from optuna_agnet.search.parts import SearchParts
+from optuna_agnet.search.proposer import Proposal
+
+
+class Results:
+    """Results in the order in which they came, and pairs without one. Arguments are checked as `AGNet.tell` says.
+
+    Args:
+        parts: Of the search.
+    """
+
+    def __init__(self, parts: SearchParts) -> None:
+        self.space, self.directions = parts.space, tuple(parts.directions)
+        self.hyperparameters = parts.hyperparameters
+        self._told: list[Result] = []
+        self._told_z: list[FloatArray] = []  # hyperparameters of what was told
+        self._pending: list[Pairs] = []  # one in each
+        self._asked = 0
+
+    def begin(self, proposal: Proposal) -> Architecture:
+        """A proposal is being evaluated."""
+        self._asked += 1
+        z = np.empty(0) if proposal.z is None else proposal.z
+        self._pending.append(Pairs(proposal.row[None], z[None]))
+        return self.architectures(self._pending[-1])[0]
+
+    def add(
+        self,
+        architecture: Architecture,
+        values: float | Sequence[float] | None,
+        constraints: Mapping[str, float],
+    ) -> None:
+        """What came of it, or of another architecture."""
+        row, z = self.space.choices([architecture])[0], self._z_of(architecture)
+        known, found = check_result(architecture, values, constraints, self.directions)
+        self._told.append((row, known, found))
+        self._told_z.append(z)
+        for number, pending in enumerate(self._pending):
+            if (pending.x == row).all() and np.allclose(pending.z, z, atol=1e-9):
+                del self._pending[number]
+                break
+
+    def _z_of(self, architecture: Architecture) -> FloatArray:
+        names, given = self.hyperparameters.names, architecture.hyperparameters
+        if set(names) != set(given):
+            raise ValueError(
+                f"'{architecture}' comes with the hyperparameters {sorted(given)}, the search has {sorted(names)}: tell"
+                " what ask() gave, or architecture.with_hyperparameters(...)"
+            )
+        row: FloatArray = self.hyperparameters.rows([given])[0]
+        wrong = [name for name, z in zip(names, row, strict=True) if np.isnan(z)]
+        if wrong:
+            raise ValueError(
+                f"hyperparameters {wrong} of '{architecture}' are none of the search's"
+            )
+        return row
+
+    @property
+    def observations(self) -> Observations:
+        """All results so far that say something."""
+        z = None
+        if len(self.hyperparameters):
+            z = np.array(self._told_z).reshape(len(self._told), len(self.hyperparameters))
+        return Observations.of(self._told, self.directions, len(self.space.decisions), z)
+
+    def snapshot(self) -> Snapshot:
+        """What the next proposal is made from."""
+        observations, pending = self.observations, self._joined(self._pending)
+        told = zip(self._told, self._told_z, strict=True)
+        failed = self._joined(
+            [Pairs(r[None], z[None]) for (r, values, _), z in told if values is None]
+        )
+        excluded = failed.x
+        if len(self.hyperparameters):  # other values of them may do
+            excluded = hopeless(failed.x, observations.x)
+        return Snapshot(observations, pending.x, excluded, self._asked, pending.z, failed)
+
+    def _joined(self, pairs: Sequence[Pairs]) -> Pairs:
+        x = [p.x for p in pairs] or [np.empty((0, len(self.space.decisions)), dtype=np.int64)]
+        z = [p.z for p in pairs] or [np.empty((0, len(self.hyperparameters)))]
+        return Pairs(np.concatenate(x), np.concatenate(z))
+
+    def architectures(self, pairs: Pairs) -> list[Architecture]:
+        """Pairs as values."""
+        found = self.space.architectures(pairs.x)
+        if not len(self.hyperparameters):
+            return found
+        values = map(self.hyperparameters.values, pairs.z)
+        return [a.with_hyperparameters(**v) for a, v in zip(found, values, strict=True)]
+
+    def state(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            "told": [
+                [row.tolist(), None if values is None else list(values), constraints]
+                for row, values, constraints in self._told
+            ],
+            "pending": [pair.x[0].tolist() for pair in self._pending],
+            "asked": self._asked,
+            "told_hyperparameters": [z.tolist() for z in self._told_z],
+            "pending_hyperparameters": [pair.z[0].tolist() for pair in self._pending],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The reverse; states of earlier versions have no hyperparameters."""
+        self._told = [
+            (np.array(row, dtype=np.int64), values and tuple(values), dict(constraints))
+            for row, values, constraints in state["told"]
+        ]
+        told_z, pending_z = (
+            state.get(f"{key}_hyperparameters", [[]] * len(state[key]))
+            for key in ("told", "pending")
+        )
+        self._told_z = [np.array(z, dtype=np.float64) for z in told_z]
+        self._pending = [
+            Pairs(np.array([row], dtype=np.int64), np.array([z], dtype=np.float64))
+            for row, z in zip(state["pending"], pending_z, strict=True)
+        ]
+        self._asked = state["asked"]

@@ -1,0 +1,99 @@
+"""One outcome's Gaussian process given its known values, with the signal's variance in closed form.
+
+Letters: n known results among N training architectures, P others, S sources: prior studies, then scores.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from optuna_agnet.surrogate.hyperparameters import GUESSED
+from optuna_agnet.surrogate.kernel import BufferPool, KernelParams, Similarities, covariance
+
+
+class Posterior:
+    """What is believed of one outcome after its known values.
+
+    Args:
+        distances: Between all architectures of the training set.
+        rows: Row numbers of the training set (n,) where the outcome is known.
+        target: (n,).
+        prior: What the sources predict there (n, S).
+        lean: Their weights (S,) if they are right, without any results.
+        kernel: Hyperparameters.
+        buffers: Of this outcome.
+        variance: The signal's; None estimates it.
+    """
+
+    def __init__(
+        self,
+        distances: Similarities,
+        rows: Tensor,
+        target: Tensor,
+        prior: Tensor,
+        lean: Tensor,
+        kernel: KernelParams,
+        buffers: BufferPool,
+        variance: float | None = None,
+    ) -> None:
+        self.rows, self.target, self.prior, self.kernel = rows, target, prior, kernel
+        self.lean, self.buffers = lean, buffers
+        size, priors = prior.shape
+        self.center, self._middle = target.sum() / max(size, 1), prior.sum(0) / max(size, 1)
+        self._offset = prior - self._middle
+        near = covariance(distances.of(rows, rows), kernel, buffers("covariance", size, size))
+        between = self._with_sources(near, self._offset)
+        noisy = buffers("noisy", size, size).copy_(between)
+        noisy.diagonal().add_(kernel.noise + 1e-8)
+        factor = buffers("factor", size, size).mT  # by columns, as LAPACK has it: nothing is copied
+        self._factor = torch.linalg.cholesky(noisy, out=factor)
+        residual = (target - self.center - self._trend(self._offset))[:, None]
+        self._alpha = torch.cholesky_solve(residual, self._factor)
+        if variance is None:
+            guessed = GUESSED if priors else 0
+            variance = float(((residual * self._alpha).sum() + guessed) / (size + guessed))
+        self.variance = variance
+        fitted = self.center + (between @ self._alpha)[:, 0] + self._trend(self._offset)
+        self.fitted = fitted.numpy()
+
+    def _trend(self, offset: Tensor) -> Tensor:
+        """The mean's part (P,) that follows the sources, given how far they (P, S) are from their mean."""
+        return self.kernel.trust * (offset @ self.lean)
+
+    @property
+    def weights(self) -> Tensor:
+        """How far each source is followed (S,): the posterior mean of its weight."""
+        return (
+            self.kernel.trust * self.lean + self.kernel.slack * (self._offset.T @ self._alpha)[:, 0]
+        )
+
+    def _with_sources(self, near: Tensor, offset: Tensor) -> Tensor:
+        if not offset.shape[1]:
+            return near
+        return torch.addmm(near, self._offset, offset.T, alpha=self.kernel.slack)
+
+    def cross(self, distances: Similarities, prior: Tensor) -> Tensor:
+        """Covariances (n, P) with others, given distances (N, P) and what prior studies predict of them (P, S)."""
+        others = distances.of(self.rows)
+        near = covariance(others, self.kernel, self.buffers("cross", *others.hamming.shape))
+        return self._with_sources(near, prior - self._middle)
+
+    def mean(self, cross: Tensor, prior: Tensor) -> Tensor:
+        """Mean (P,), given covariances (n, P) with others and what prior studies predict of them (P, S)."""
+        found: Tensor = self.center + (cross.T @ self._alpha)[:, 0]
+        return found + self._trend(prior - self._middle)
+
+    def std(self, cross: Tensor, prior: Tensor) -> Tensor:
+        """Standard deviation (P,) of the noise-free value, given the same."""
+        offset = prior - self._middle
+        whitened = torch.linalg.solve_triangular(  # (P, n): this way round nothing is copied
+            self._factor.T,
+            cross.T,
+            upper=True,
+            left=False,
+            out=self.buffers("whitened", *cross.shape).T,
+        )
+        before = 1 + self.kernel.slack * (offset**2).sum(1)
+        left: Tensor = (before - whitened.square_().sum(1)).clamp_min(1e-9)
+        return (left * self.variance).sqrt().clamp_min(1e-9)

@@ -1,0 +1,93 @@
+"""What candidates have to improve on: results that are known to keep the constraints."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optuna_agnet import AGNet, AGNetConfig, spaces
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.search import Candidates, ExpectedImprovement, Observations, Prediction, Surrogate
+from optuna_agnet.search.candidate_order import CandidateOrder
+
+SPACE = spaces.nas_bench_201()
+X = SPACE.sample(4, np.random.default_rng(0))
+Y = np.array([[9.0], [1.0], [2.0], [8.0]])
+NAN = np.nan
+
+
+class Told(Surrogate):
+    """Says of results what they are, and guesses margins of what was not measured."""
+
+    feasibility_threshold = np.array([0.0, 5.0])
+
+    def __init__(self, fitted: FloatArray, guess: FloatArray) -> None:
+        self.fitted, self.guess = fitted, guess
+
+    def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
+        mean = np.column_stack([np.zeros(len(candidates.x)), 5.0 + self.guess])
+        return mean, np.ones_like(mean)
+
+
+def known(constraints: list[float], guess: list[float]) -> list[float]:
+    """The incumbents of four results; a constraint is kept where it is at most 0, a guess where it is positive."""
+    observed = Observations(X, Y, np.array(constraints)[:, None], ("latency",))
+    surrogate = Told(observed.outcomes, np.array(guess))
+    return CandidateOrder.of(surrogate, ExpectedImprovement(), observed).known.ravel().tolist()
+
+
+def test_incumbents_keep_the_constraint_for_certain() -> None:
+    assert known([NAN, -1.0, 0.0, 1.0], [9.0, 9.0, 9.0, 9.0]) == [1.0, 2.0]
+
+
+def test_what_was_not_measured_is_no_incumbent_where_all_that_was_measured_breaks_the_constraint() -> (
+    None
+):
+    assert known([NAN, 2.0, 3.0, NAN], [9.0, 9.0, 9.0, 9.0]) == []
+
+
+def test_predicted_margins_stand_in_where_nothing_was_measured() -> None:
+    assert known([NAN, NAN, NAN, NAN], [-0.1, 0.1, -0.1, 0.0]) == [1.0, 8.0]
+
+
+def test_a_constraint_that_is_broken_is_broken_whatever_is_predicted_of_another_one() -> None:
+    constraints = np.array([[NAN, -1.0], [NAN, 1.0], [1.0, NAN], [-1.0, NAN]])
+    observed = Observations(X, Y, constraints, ("a", "b"))
+    surrogate = Told(observed.outcomes, np.full(4, 9.0))
+    surrogate.feasibility_threshold = np.array([0.0, 5.0, -50.0])
+    surrogate.predict = lambda _: (np.tile([0.0, 9.0, 9.0], (4, 1)), np.ones((4, 3)))  # type: ignore[method-assign]
+    order = CandidateOrder.of(surrogate, ExpectedImprovement(), observed)
+    assert order.known.ravel().tolist() == [9.0, 8.0]
+
+
+def test_a_result_that_the_surrogate_left_out_is_no_incumbent() -> None:
+    observed = Observations(X, Y, np.full((4, 1), -1.0), ("latency",))
+    fitted = observed.outcomes.copy()
+    fitted[0] = NAN
+    order = CandidateOrder.of(Told(fitted, np.zeros(4)), ExpectedImprovement(), observed)
+    assert order.known.ravel().tolist() == [1.0, 2.0, 8.0]
+
+
+class Noting:
+    """Expected improvement that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[Prediction] = []
+
+    def order(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
+        self.given.append(predicted)
+        return ExpectedImprovement().order(predicted, rng)
+
+
+@pytest.mark.parametrize("constraints", [{}, {"latency": 1.0}, {"latency": -1.0}])
+def test_a_search_does_not_measure_improvements_from_what_may_break_its_constraint(
+    constraints: dict[str, float],
+) -> None:
+    noting = Noting()
+    search = AGNet(SPACE, seed=0, config=AGNetConfig(n_startup=8), acquisition=noting)
+    for arch in SPACE.architectures(SPACE.sample(10, np.random.default_rng(1))):
+        search.tell(arch, str(arch).count("skip"), {"latency": -1.0})
+    search.tell(SPACE.architectures(SPACE.sample(1, np.random.default_rng(2)))[0], 99, constraints)
+    search.ask()
+    (said,) = noting.given
+    assert len(said.known) == (11 if constraints == {"latency": -1.0} else 10)
