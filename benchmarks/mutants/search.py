@@ -100,8 +100,8 @@ SEARCH = (
     Mutant(
         "architectures without a value are proposed again",
         "search/proposer.py",
-        "architectures = architectures.without(snapshot.excluded, self._keys)",
-        "pass",
+        "architectures.without(snapshot.excluded, *taken, known=self._keys)",
+        "architectures.without(snapshot.excluded[:0], *taken, known=self._keys)",
         _PROPOSER,
     ),
     Mutant(

@@ -167,11 +167,14 @@ def _label_hash(label: str) -> int:
 _OUTPUT_HASH = np.uint64(_label_hash(OUTPUT))
 
 
+@lru_cache(maxsize=1024)
 def label_hashes(labels: tuple[str, ...]) -> _HashArray:
-    """64-bit hashes of labels, equal on every machine; 0 stands for `NONE`."""
-    return np.array(
+    """64-bit hashes of labels, equal on every machine; 0 stands for `NONE`. Not to be written to: it is kept."""
+    hashes = np.array(
         [0 if label == NONE else _label_hash(label) for label in labels], dtype=np.uint64
     )
+    hashes.flags.writeable = False
+    return hashes
 
 
 def live_nodes(labels: _HashArray, adjacency: BoolArray) -> BoolArray:

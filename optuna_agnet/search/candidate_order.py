@@ -42,14 +42,20 @@ class CandidateOrder:
         known = fitted.objectives[_incumbents(surrogate, observations, measured)]
         return cls(surrogate, acquisition, fitted, known[~np.isnan(known).any(1)])
 
-    def predict(self, candidates: Candidates) -> Prediction:
-        """What is said of B candidates."""
-        mean, std = self.surrogate.predict(candidates)
-        return Prediction(mean, std, self.fitted.feasibility_threshold, self.known)
+    def best_first(
+        self, candidates: Candidates, rng: np.random.Generator, before: Prediction | None = None
+    ) -> tuple[IntArray, Prediction]:
+        """Row numbers (B,) of candidates, the one to evaluate first, and what is said of them.
 
-    def best_first(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
-        """Row numbers (B,) of candidates, the one to evaluate first."""
-        return self.acquisition.order(predicted, rng)
+        Args:
+            candidates: To be ordered.
+            rng: Of the acquisition.
+            before: What was said of others, which are ordered with them and come before them in the numbers.
+        """
+        mean, std = self.surrogate.predict(candidates)
+        predicted = Prediction(mean, std, self.fitted.feasibility_threshold, self.known)
+        predicted = predicted if before is None else before.joined(predicted)
+        return self.acquisition.order(predicted, rng), predicted
 
 
 def _incumbents(surrogate: Surrogate, observations: Observations, measured: Outcomes) -> BoolArray:

@@ -49,9 +49,9 @@ class Filter:
             return list(self.space.keys(x).tolist())
         return [row.tobytes() for row in x]
 
-    def without(self, x: IntArray, known: dict[bytes, object] | None = None) -> Filter:
+    def without(self, *more: IntArray, known: dict[bytes, object] | None = None) -> Filter:
         """The same, with more architectures taken; ``known`` remembers their keys, by row, for later calls."""
-        known = {} if known is None else known
+        known, x = {} if known is None else known, np.concatenate(more)
         rows = [row.tobytes() for row in x]
         new = [number for number, row in enumerate(rows) if row not in known]
         if new:
@@ -76,7 +76,10 @@ class Filter:
 
     def fits(self, x: IntArray) -> BoolArray:
         """Which rows (B,) have the fixed decisions, as far as these exist in them."""
-        fits, active = np.ones(len(x), dtype=bool), self.space.active(x)
+        fits = np.ones(len(x), dtype=bool)
+        if not self.fixed:
+            return fits
+        active = self.space.active(x)
         for column, decision in enumerate(self.space.decisions):
             if decision.name in self.fixed:
                 choice = decision.index(self.fixed[decision.name])

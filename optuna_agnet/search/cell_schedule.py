@@ -6,6 +6,7 @@ import numpy as np
 
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.core.ranking import RANKINGS
+from optuna_agnet.core.seeds import Stream, seed_from
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Observations
 from optuna_agnet.spaces.base import Choice, SearchSpace
@@ -26,7 +27,7 @@ def check_turns(space: SearchSpace, config: AGNetConfig) -> None:
 
 
 def fixed_by_turn(
-    space: SearchSpace, config: AGNetConfig, observations: Observations, rng: np.random.Generator
+    space: SearchSpace, config: AGNetConfig, observations: Observations, seed: int
 ) -> list[dict[str, Choice]]:
     """Decisions of the cells that have no turn now, and, for a cell of which nothing new is left, of the later turns.
 
@@ -36,11 +37,12 @@ def fixed_by_turn(
         space: Of the cells.
         config: With the turns.
         observations: Results so far.
-        rng: Draws the cells that stay as they are in the first turn; the same for all of its proposals.
+        seed: Of the search; the cells that stay as they are in the first turn are the same for all of its proposals.
     """
     found, start = [], config.n_startup
-    if len(observations) < start:
+    if not config.cell_schedule or len(observations) < start:
         return [{}]
+    rng = np.random.default_rng(seed_from(seed, Stream.CELL_SCHEDULE))
     for cell, results in config.cell_schedule:
         if len(observations) < start + results:
             first = start == config.n_startup

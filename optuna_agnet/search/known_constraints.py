@@ -116,6 +116,8 @@ class Limits:
 
     def first(self, x: IntArray) -> int | None:
         """Row number of the first of ``x`` (B, D) that is within all limits; None where there is none."""
+        if not self.functions:
+            return 0 if len(x) else None
         for number, row in enumerate(x):
             if all(value <= 0 for value in self.of(row).values()):
                 return number

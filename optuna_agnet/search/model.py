@@ -80,6 +80,7 @@ class Model:
         # what a surrogate of your own knows is not in them
         shared = parts.surrogate is None and pretrained is not None
         self._checkpoints = parts.checkpoints if shared else None
+        self._pairs = len(parts.hyperparameters) > 0
         self._scores = [] if scores is None else scores.interpolated(self.space)
         self.resets = 0
         self.rank = RANKINGS[self.config.ranking]
@@ -157,7 +158,7 @@ class Model:
     @property
     def _targets(self) -> tuple[Target, ...]:
         """Cells keep to ranks: a few useless ones dominate the values, and the good ones crowd at the top."""
-        if len(self.parts.hyperparameters):
+        if self._pairs:
             return (BLEND,)
         return (RANKS, VALUES) if many_decisions(self.space) else (RANKS,)
 
@@ -185,24 +186,24 @@ class Model:
 
     def fit(self, observations: Observations, rank: FloatArray) -> None:
         """Fit the surrogate to results whose order is (N,)."""
-        given = (observations.x, observations.outcomes, rank)
-        if len(self.parts.hyperparameters):
+        given = (observations.x, observations.measured.values, rank)
+        if self._pairs:
             self.surrogate.fit(*given, observations.pairs.z)  # type: ignore[call-arg]
         else:
             self.surrogate.fit(*given)
 
     def condition_on_pending(self, pending: Pairs) -> None:
         """Have the fitted surrogate take account of what is being evaluated."""
-        if len(self.parts.hyperparameters):
+        if self._pairs:
             self.surrogate.condition_on_pending(pending.x, pending.z)  # type: ignore[call-arg]
         else:
             self.surrogate.condition_on_pending(pending.x)
 
     def advance(self, observations: Observations) -> None:
         """Train the rounds that ``observations`` asks for; start over if earlier results are not what they were."""
-        sizes = training_sizes(len(observations), self.config)
+        sizes = training_sizes(len(observations.x), self.config)
         same = _digest(observations.head(self.trained_on).data) == self.digest
-        outcomes = observations.outcomes.shape[1]
+        outcomes = observations.measured.values.shape[1]
         renamed = observations.names != self._constraints or outcomes != self._outcomes
         if self.version > len(sizes) or not same or renamed:
             self._start(outcomes, observations.names)

@@ -60,7 +60,7 @@ class Outcomes:
         """(B,): which keep every constraint for certain."""
         return np.all(self.margins >= 0, axis=1)  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def complete(self) -> BoolArray:
         """(B,): of which every constraint is known."""
         return np.all(~np.isnan(self.margins), axis=1)  # type: ignore[no-any-return]

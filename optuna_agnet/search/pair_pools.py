@@ -40,7 +40,7 @@ class PairPool:
         seed = int(rng.integers(2**62))  # one acquisition for all steps of improvement
 
         def rows(candidates: Candidates) -> IntArray:
-            return order.best_first(order.predict(candidates), np.random.default_rng(seed))
+            return order.best_first(candidates, np.random.default_rng(seed))[0]
 
         ranked = self.candidates.take(rows(self.candidates))
         return improved(ranked, rows, self.allowed, rng) if self.improve else ranked
@@ -77,7 +77,7 @@ class PairPools:
         """Architectures (B, D), possibly none, and where they come from."""
         allowed, pools, known = request.allowed.architectures, self._architectures, request.snapshot
         if turn is Turn.NEW:
-            allowed = allowed.without(known.observations.x, self._keys).without(known.pending)
+            allowed = allowed.without(known.observations.x, known.pending, known=self._keys)
         if turn is not Turn.FAR:
             asked = request.of_architectures(model, pools.config.pool_size, allowed)
             with suppress(SpaceExhausted):  # each source has its turn of new ones

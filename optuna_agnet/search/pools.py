@@ -71,33 +71,29 @@ class ArchitecturePool:
 
     Args:
         candidates: What it gave.
-        of: The source.
-        request: What it was asked.
+        source: Its name.
+        asked: The source ...
+        request: ... and what it was asked.
         refinements: How often it is asked again, with the best of its candidates in the place of incumbents.
     """
 
     candidates: Candidates
-    of: CandidateSource
+    source: str
+    asked: CandidateSource
     request: CandidateRequest
     refinements: int
 
-    @property
-    def source(self) -> str:
-        """Its name."""
-        return self.of.name
-
     def ranked(self, order: CandidateOrder, rng: np.random.Generator) -> Candidates:
         """The candidates, and those that the refinements gave, the best first."""
-        x, predicted = self.candidates.x, order.predict(self.candidates)
-        ranked = x[order.best_first(predicted, rng)]
+        x = self.candidates.x
+        rows, predicted = order.best_first(self.candidates, rng)
         for _ in range(self.refinements):
-            bred = self.of.candidates(self.request.around(ranked))
+            bred = self.asked.candidates(self.request.around(x[rows]))
             if bred is None or not len(bred.x):
                 break
             x = np.concatenate([x, bred.x])
-            predicted = predicted.joined(order.predict(bred))
-            ranked = x[order.best_first(predicted, rng)]
-        return Candidates(ranked)
+            rows, predicted = order.best_first(bred, rng, predicted)
+        return Candidates(x[rows])
 
 
 class Pools:
@@ -129,12 +125,14 @@ class Pools:
             start = Filter(space, self.config.dedup, frozenset(), fixed).without(observations.x)
             rng = np.random.default_rng(seed_from(self.seed, Stream.SHARED_POOL, model.version))
             self._shared = (key, *self._asked(replace(asked, allowed=start, rng=rng), 0))
-        return ArchitecturePool(*self._shared[1:], asked, refinements=0)
+        _, pool, source = self._shared
+        return ArchitecturePool(pool, source.name, source, asked, refinements=0)
 
     def ask(self, request: CandidateRequest, turn: int) -> ArchitecturePool:
         """The pool of the source whose turn it is."""
         pool, source = self._asked(request, turn)
-        return ArchitecturePool(pool, source, request, getattr(source, "refinements", 0))
+        refinements = getattr(source, "refinements", 0)
+        return ArchitecturePool(pool, source.name, source, request, refinements)
 
     def _asked(self, request: CandidateRequest, turn: int) -> tuple[Candidates, CandidateSource]:
         source = self.sources[turn % len(self.sources)]

@@ -120,13 +120,13 @@ class Proposer:
     def _begin(self, parts: SearchParts) -> None:
         self.parts, self.space, self.config = parts, parts.space, parts.config
         self.seed, self.directions = parts.seed, tuple(parts.directions)
-        self.hyperparameters = parts.hyperparameters
+        self.hyperparameters, self._pairs = parts.hyperparameters, len(parts.hyperparameters) > 0
         self.limits = Limits(self.space, parts.known_constraints)
         self._ranking = RANKINGS[self.config.ranking]
         sources = check_sources(parts.candidate_sources, self.config, self.space)
         self._use_generator = use_generator(sources)
         pools = Pools(sources, self.config, self.seed)
-        self._pools: CandidatePools = PairPools(pools) if self.hyperparameters else pools
+        self._pools: CandidatePools = PairPools(pools) if self._pairs else pools
         self._by_mean = PosteriorMean(self._ranking)
         by_name: dict[str, Acquisition] = {"ei": ExpectedImprovement(), "mean": self._by_mean}
         self._acquisition = parts.acquisition or by_name[self.config.acquisition]
@@ -189,11 +189,12 @@ class Proposer:
         Raises:
             SpaceExhausted: Nothing new is left.
         """
-        turn_rng = np.random.default_rng(seed_from(self.seed, Stream.CELL_SCHEDULE))
         free = self.untaken(snapshot, fixed_z)
+        if fixed:
+            free = free.with_fixed(fixed)
         *turns, together = (
-            free.with_fixed({**by_turn, **(fixed or {})})
-            for by_turn in fixed_by_turn(self.space, self.config, snapshot.observations, turn_rng)
+            free.with_fixed({**by_turn, **(fixed or {})}) if by_turn else free
+            for by_turn in fixed_by_turn(self.space, self.config, snapshot.observations, self.seed)
         )
         for allowed in turns:
             with suppress(SpaceExhausted):  # of that cell: on with the next turn
@@ -207,27 +208,24 @@ class Proposer:
             snapshot: What is known.
             fixed_z: Hyperparameters (H,) that are given, NaN where they are free.
         """
-        fixed = np.full(len(self.hyperparameters), np.nan) if fixed_z is None else fixed_z
+        known, pairs = snapshot.observations, self._pairs
+        once = not (pairs or self.config.allow_duplicates)  # each architecture
+        taken = (known.x, snapshot.pending) if once else ()
         architectures = Filter(self.space, self.config.dedup, frozenset(), {})
-        architectures = architectures.without(snapshot.excluded, self._keys)
-        if not len(self.hyperparameters):
-            if not self.config.allow_duplicates:
-                architectures = self._without_known(architectures, snapshot)
-            return PairFilter(self.hyperparameters, architectures, frozenset(), fixed)
+        architectures = architectures.without(snapshot.excluded, *taken, known=self._keys)
+        fixed = np.full(len(self.hyperparameters), np.nan) if fixed_z is None else fixed_z
         new = PairFilter(self.hyperparameters, architectures, frozenset(), fixed)
-        if snapshot.given_up is not None:
+        if pairs and snapshot.given_up is not None:
             new = new.without(snapshot.given_up)
-        if self.config.allow_duplicates:
-            return new
-        return new.without(snapshot.observations.pairs, snapshot.pending_pairs)
-
-    def _without_known(self, allowed: Filter, snapshot: Snapshot) -> Filter:
-        return allowed.without(snapshot.observations.x, self._keys).without(snapshot.pending)
+        if pairs and not self.config.allow_duplicates:
+            new = new.without(known.pairs, snapshot.pending_pairs)
+        return new
 
     def _propose(self, snapshot: Snapshot, allowed: PairFilter, at_random: bool) -> Proposal:
         """Algorithm 1 is the case of rounds: `AGNetConfig.paper`."""
         rng = np.random.default_rng(seed_from(self.seed, Stream.PROPOSAL, snapshot.position))
-        startup = len(snapshot.observations) < self.config.n_startup
+        known = len(snapshot.observations.x)
+        startup = known < self.config.n_startup
         if at_random or (startup and not self._informed(snapshot.observations)):
             drawn = random_pairs(_RANDOM_POOL, allowed, rng)
             return self._chosen(drawn, allowed, "random" if at_random else "startup", 0, rng)
@@ -237,7 +235,7 @@ class Proposer:
             return self._chosen(Candidates(low, None, z), allowed, "startup", 0, rng)
         if not startup:
             self._warn_if_infeasible(snapshot.observations)
-        if not len(snapshot.observations):
+        if not known:
             snapshot = replace(snapshot, observations=self._none_yet(snapshot.observations))
         with isolated_torch_settings():
             self.model.advance(snapshot.observations)
@@ -320,13 +318,13 @@ class Proposer:
         if len(snapshot.pending):
             self.model.condition_on_pending(snapshot.pending_pairs)
         # without results of its own the best predicted from prior studies comes first
-        acquisition = self._acquisition if len(observations) else self._by_mean
+        acquisition = self._acquisition if len(rank) else self._by_mean
         order = CandidateOrder.of(self.model.surrogate, acquisition, observations)
         return pool.ranked(order, rng), pool.source
 
     def _best_first(self, observations: Observations, rank: FloatArray) -> Pairs:
         """Results in the order of their ranks (N,); those of the first prior study while there are none."""
-        if not len(observations) and self.parts.prior_observations:
+        if not len(rank) and self.parts.prior_observations:
             observations = self.parts.prior_observations[0]
             rank = self.ranks(observations)
         return observations.pairs.take(np.argsort(rank, kind="stable"))

@@ -170,21 +170,16 @@ class GaussianProcess:
         z = np.empty((len(candidates.x), 0)) if candidates.z is None else candidates.z
         features = self._featurize(candidates.x, z, "more counts")
         prior = self._prior(features, len(self.kernels))
-        given = self._given(features, prior)
-        means = [posterior.mean(cross, known) for posterior, cross, known in given]
-        stds = [posterior.std(cross, known) for posterior, cross, known in given]
+        distances = self._features.distances(features, self._buffers)
+        known = zip(self._posteriors, prior.unbind(1), strict=True)
+        means, stds = zip(*(posterior.predict(distances, p) for posterior, p in known), strict=True)
         return torch.stack(means, 1).numpy(), torch.stack(stds, 1).numpy()
 
     def _means(self, features: Features, prior: Tensor) -> Tensor:
         """Posterior means (P, K), given what prior studies predict."""
-        given = self._given(features, prior)
-        return torch.stack([posterior.mean(cross, known) for posterior, cross, known in given], 1)
-
-    def _given(self, features: Features, prior: Tensor) -> list[tuple[Posterior, Tensor, Tensor]]:
-        """Of each outcome its posterior, covariances with candidates, and what prior studies predict of them."""
         distances = self._features.distances(features, self._buffers)
         known = zip(self._posteriors, prior.unbind(1), strict=True)
-        return [(posterior, posterior.cross(distances, p), p) for posterior, p in known]
+        return torch.stack([posterior.mean(distances, p) for posterior, p in known], 1)
 
     def _prior(self, features: Features, outcomes: int) -> Tensor:
         """What the sources predict (P, K, S)."""

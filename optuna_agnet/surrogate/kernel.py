@@ -155,6 +155,19 @@ def covariance(distances: Similarities, kernel: KernelParams, out: Tensor | None
     return near
 
 
+def covariance_among(
+    distances: Similarities,
+    kernel: KernelParams,
+    buffers: BufferPool,
+    name: str,
+    rows: Tensor,
+    columns: Tensor | None = None,
+) -> Tensor:
+    """`covariance` of some rows and of some columns, or all, in the buffer of that name."""
+    part = distances.of(rows, columns)
+    return covariance(part, kernel, buffers(name, *part.hamming.shape))
+
+
 def matern(gap: Tensor, reach: float | Tensor) -> Tensor:
     """Matern kernel of smoothness 5/2 (Rasmussen and Williams 2006, Eq. 4.17), in the shape of the gaps."""
     u = gap * (math.sqrt(5) / reach)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optuna_agnet.surrogate.hyperparameters import GUESSED
-from optuna_agnet.surrogate.kernel import BufferPool, KernelParams, Similarities, covariance
+from optuna_agnet.surrogate.kernel import BufferPool, KernelParams, Similarities, covariance_among
 
 
 class Posterior:
@@ -42,12 +42,12 @@ class Posterior:
         size, priors = prior.shape
         self.center, self._middle = target.sum() / max(size, 1), prior.sum(0) / max(size, 1)
         self._offset = prior - self._middle
-        near = covariance(distances.of(rows, rows), kernel, buffers("covariance", size, size))
+        near = covariance_among(distances, kernel, buffers, "covariance", rows, rows)
         between = self._with_sources(near, self._offset)
-        noisy = buffers("noisy", size, size).copy_(between)
-        noisy.diagonal().add_(kernel.noise + 1e-8)
-        factor = buffers("factor", size, size).mT  # by columns, as LAPACK has it: nothing is copied
-        self._factor = torch.linalg.cholesky(noisy, out=factor)
+        noisy, factor = buffers("noisy and its factor", 2, size, size).unbind()
+        noisy.copy_(between).diagonal().add_(kernel.noise + 1e-8)
+        # by columns, as LAPACK has it: nothing is copied
+        self._factor = torch.linalg.cholesky(noisy, out=factor.mT)
         residual = (target - self.center - self._trend(self._offset))[:, None]
         self._alpha = torch.cholesky_solve(residual, self._factor)
         if variance is None:
@@ -73,20 +73,32 @@ class Posterior:
             return near
         return torch.addmm(near, self._offset, offset.T, alpha=self.kernel.slack)
 
-    def cross(self, distances: Similarities, prior: Tensor) -> Tensor:
-        """Covariances (n, P) with others, given distances (N, P) and what prior studies predict of them (P, S)."""
-        others = distances.of(self.rows)
-        near = covariance(others, self.kernel, self.buffers("cross", *others.hamming.shape))
-        return self._with_sources(near, prior - self._middle)
+    def predict(self, distances: Similarities, prior: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (P,) of the noise-free values of others.
 
-    def mean(self, cross: Tensor, prior: Tensor) -> Tensor:
-        """Mean (P,), given covariances (n, P) with others and what prior studies predict of them (P, S)."""
-        found: Tensor = self.center + (cross.T @ self._alpha)[:, 0]
-        return found + self._trend(prior - self._middle)
-
-    def std(self, cross: Tensor, prior: Tensor) -> Tensor:
-        """Standard deviation (P,) of the noise-free value, given the same."""
+        Args:
+            distances: Of all architectures of the training set from the others (N, P).
+            prior: What prior studies and scores predict of them (P, S).
+        """
         offset = prior - self._middle
+        cross = self._cross(distances, offset)
+        return self._mean(cross, offset), self._std(cross, offset)
+
+    def mean(self, distances: Similarities, prior: Tensor) -> Tensor:
+        """The mean alone, a fraction of the work."""
+        offset = prior - self._middle
+        return self._mean(self._cross(distances, offset), offset)
+
+    def _cross(self, distances: Similarities, offset: Tensor) -> Tensor:
+        """Covariances (n, P) with others."""
+        near = covariance_among(distances, self.kernel, self.buffers, "cross", self.rows)
+        return self._with_sources(near, offset)
+
+    def _mean(self, cross: Tensor, offset: Tensor) -> Tensor:
+        found: Tensor = self.center + (cross.T @ self._alpha)[:, 0]
+        return found + self._trend(offset)
+
+    def _std(self, cross: Tensor, offset: Tensor) -> Tensor:
         whitened = torch.linalg.solve_triangular(  # (P, n): this way round nothing is copied
             self._factor.T,
             cross.T,
