@@ -50,14 +50,14 @@ SURROGATE = (
     ),
     Mutant(
         "results have no noise",
-        "surrogate/gaussian_process.py",
-        "noisy.diagonal().add_(kernel.noise + 1e-8)",
-        "noisy.diagonal().add_(1e-8)",
+        "surrogate/posterior.py",
+        "diagonal().add_(kernel.noise + 1e-8)",
+        "diagonal().add_(1e-8)",
         _PROCESS,
     ),
     Mutant(
         "prior studies are not trusted",
-        "surrogate/gaussian_process.py",
+        "surrogate/posterior.py",
         "return self.kernel.trust * (offset @ self.lean)",
         "return 0.0 * (offset @ self.lean)",
         _PROCESS,
