@@ -88,10 +88,12 @@ class Filter:
 
 
 def neighbor_pool(best: IntArray, size: int, allowed: Filter, rng: np.random.Generator) -> IntArray:
-    """New neighbours of the incumbents ``best`` (B, D), at most ``size``."""
-    x = allowed.fix(allowed.space.neighbors(best[:PARENTS]))
-    new = x[allowed.new(x)]
-    return rng.permutation(new)[:size]
+    """New neighbours of the incumbents ``best`` (B, D), at most ``size``: the nearest, at random among equals."""
+    x, steps = allowed.space.neighbors_and_steps(best[:PARENTS])
+    x = allowed.fix(x)
+    new = rng.permutation(allowed.new(x))
+    nearest = new[np.argsort(steps[new], kind="stable")]
+    return x[nearest[:size]]
 
 
 def random_pool(size: int, allowed: Filter, rng: np.random.Generator) -> IntArray:
@@ -261,7 +263,7 @@ class GeneratorSource:
 
 @dataclass(frozen=True, slots=True)
 class NeighborSource:
-    """New neighbours of the best results: they differ in one decision."""
+    """New neighbours of the best results: they differ in one decision, in ordered choices by as little as may be."""
 
     name: str = "neighbors"
     uses_generator: ClassVar[bool] = False

@@ -177,6 +177,11 @@ class SearchSpace(Rows, ABC):
         unique = np.unique(repaired, axis=0)
         return unique[[row.tobytes() not in own for row in unique]]
 
+    def neighbors_and_steps(self, x: IntArray) -> tuple[IntArray, IntArray]:
+        """`neighbors` (K, D), and how many steps (K,) each is away: more than one where choices have an order only."""
+        found = self.neighbors(x)
+        return found, np.ones(len(found), dtype=np.int64)
+
     def _matters(self, x: IntArray) -> BoolArray:
         """(B, D): which decisions of repaired rows make a difference."""
         return np.ones(x.shape, dtype=bool)

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,9 @@ import numpy.typing as npt
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.core.validation import check_count
-from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
+from optuna_agnet.spaces.base import Decision, SearchSpace
 from optuna_agnet.spaces.graphs import Graphs, edge_endpoints
+from optuna_agnet.spaces.operations import all_operations, operation_table, operations_by_place
 
 _FIRST_OP = 2  # node types are (output, input, *ops)
 
@@ -29,10 +31,13 @@ class EdgeCell(SearchSpace):
     Args:
         nodes: Number of nodes of the cell, at least 2; the first is the input, the last the output.
         ops: Names of the operations.
+        edge_ops: Operations of single edges in the place of ``ops``: ``{(0, 3): ("skip", "conv")}``; a single one is
+            the edge's in all cells, ``{(0, 3): ("none",)}`` takes the edge away.
         name: Short name of the space.
 
     Raises:
-        ValueError: ``nodes`` or ``ops`` can't make at least two different cells.
+        ValueError: The arguments can't make at least two different cells, or ``edge_ops`` names no edge of the cell.
+        TypeError: ``edge_ops`` is no mapping.
 
     Example:
         >>> space = EdgeCell(nodes=3, ops=("conv", "pool", "none"))
@@ -41,17 +46,36 @@ class EdgeCell(SearchSpace):
         '|conv~0|+|none~0|pool~1|'
         >>> space.parse(str(arch)) == arch
         True
+
+        An edge with operations of its own:
+
+        >>> space = EdgeCell(
+        ...     nodes=3, ops=("conv", "pool", "none"), edge_ops={(0, 2): ("skip", "none")}
+        ... )
+        >>> space.num_architectures
+        18
     """
 
-    def __init__(self, nodes: int = 4, ops: Sequence[str] = (), *, name: str = "edge_cell") -> None:
+    def __init__(
+        self,
+        nodes: int = 4,
+        ops: Sequence[str] = (),
+        *,
+        edge_ops: Mapping[tuple[int, int], Sequence[str]] | None = None,
+        name: str = "edge_cell",
+    ) -> None:
         self.nodes = check_count("nodes", nodes, 2)
-        operations = check_operations(ops)
         self._sources, self._targets = edge_endpoints(self.nodes)
         pairs = list(zip(self._sources.tolist(), self._targets.tolist(), strict=True))
+        by_edge = operations_by_place(pairs, ops, edge_ops, "edge_ops")
+        self._common_ops, self.edge_ops = tuple(ops), dict(edge_ops or {})
+        self._op_of = operation_table(by_edge)  # (D, K)
         super().__init__(
             name,
-            decisions=[Decision(f"op_{i}_{j}", operations) for i, j in pairs],
-            operations=operations,
+            decisions=[
+                Decision(f"op_{i}_{j}", own) for (i, j), own in zip(pairs, by_edge, strict=True)
+            ],
+            operations=all_operations(by_edge),
             num_nodes=len(pairs) + 2,
         )
         if self.num_combinations < 2:
@@ -72,13 +96,15 @@ class EdgeCell(SearchSpace):
         return adjacency
 
     def __repr__(self) -> str:
-        return f"EdgeCell(nodes={self.nodes}, ops={self.ops})"
+        own = f", edge_ops={self.edge_ops}" if self.edge_ops else ""
+        return f"EdgeCell(nodes={self.nodes}, ops={self._common_ops}{own})"
 
     @property
     def allowed_types(self) -> BoolArray:
         allowed = np.zeros((self.num_nodes, len(self.node_types)), dtype=bool)
         allowed[0, 1] = allowed[-1, 0] = True
-        allowed[1:-1, _FIRST_OP:] = True
+        edge, choice = np.nonzero(self._op_of >= 0)
+        allowed[1 + edge, _FIRST_OP + self._op_of[edge, choice]] = True
         return allowed
 
     @property
@@ -88,22 +114,22 @@ class EdgeCell(SearchSpace):
     def encode(self, x: IntArray) -> Graphs:
         types = np.zeros((len(x), self.num_nodes), dtype=np.int64)
         types[:, 0] = 1
-        types[:, 1:-1] = x + _FIRST_OP
+        types[:, 1:-1] = self._op_of[np.arange(len(self._op_of)), x] + _FIRST_OP
         return Graphs(types, np.broadcast_to(self._edges, (len(x), len(self._edges))))
 
     def decode(self, graphs: Graphs) -> tuple[IntArray, BoolArray]:
-        inner = graphs.types[:, 1:-1] - _FIRST_OP
+        ops = np.maximum(graphs.types[:, 1:-1] - _FIRST_OP, -2)  # -2: none, and no choice either
+        same = ops[:, :, None] == self._op_of  # (B, D, K)
         valid = (
-            (inner >= 0).all(1) & (graphs.types[:, 0] == 1) & (graphs.edges == self._edges).all(1)
+            same.any(2).all(1) & (graphs.types[:, 0] == 1) & (graphs.edges == self._edges).all(1)
         )
-        return np.maximum(inner, 0), valid
+        return same.argmax(2), valid
 
     def parse(self, text: str) -> Architecture:
         text = text.strip()
         found = re.findall(r"([^|~+]+)~", text)
-        if len(found) == len(self.decisions) and set(found) <= set(self.ops):
-            row = np.array([self.ops.index(op) for op in found], dtype=np.int64)
-            architecture = self._architecture(row)
+        with suppress(ValueError):  # other operations, or another number of them
+            architecture = self._architecture(np.array(self._chosen(found), dtype=np.int64))
             if architecture.text == text:
                 return architecture
         raise ValueError(
@@ -111,7 +137,7 @@ class EdgeCell(SearchSpace):
         )
 
     def _architecture(self, row: IntArray) -> Architecture:
-        chosen = [self.ops[int(k)] for k in row]
+        chosen = [str(d.choices[int(k)]) for d, k in zip(self.decisions, row, strict=True)]
         into = [
             "".join(
                 f"|{op}~{i}"
@@ -127,4 +153,7 @@ class EdgeCell(SearchSpace):
     def _row(self, architecture: Architecture) -> Sequence[int]:
         if set(architecture.edges) != set(self._graph_edges):
             raise ValueError("edges differ")
-        return [self.ops.index(op) for op in architecture.nodes[1:-1]]
+        return self._chosen(architecture.nodes[1:-1])
+
+    def _chosen(self, ops: Sequence[str]) -> list[int]:
+        return [d.choices.index(op) for d, op in zip(self.decisions, ops, strict=True)]

@@ -16,6 +16,7 @@ from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.spaces.base import Decision, SearchSpace
 from optuna_agnet.spaces.darts import DartsCell
 from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, edge_position, num_edges
+from optuna_agnet.spaces.tree import Tree
 
 _SHARED = (OUTPUT, INPUT, NONE)  # labels that mean the same in every cell
 
@@ -26,14 +27,16 @@ class Stack(SearchSpace):
     Parameters carry the cell's name and a dot before each (``normal.node_2_inputs``). The graph of the whole is those
     of its cells side by side behind one common input; labels carry the cell's name too. The text form is a genotype,
     ``Genotype(normal=[...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))`` where the cells are
-    `DartsCell`, and ``Genotype(NAME='TEXT', ...)`` for others.
+    `DartsCell`, ``Genotype(NAME=Genotype(...), ...)`` for a stack inside a stack, and ``Genotype(NAME='TEXT', ...)``
+    for others.
 
     Args:
         name: Short name of the space.
-        **cells: The cells' spaces, in the order in which they make the architecture.
+        **cells: The cells' spaces, in the order in which they make the architecture. One may be a `Stack` itself, whose
+            names then have two dots (``encoder.normal.node_2_inputs``).
 
     Raises:
-        ValueError: There is no cell.
+        ValueError: There is no cell, or one is a `Network`, an `OneOf` or a `Repeat`: these hold cells.
 
     Example:
         >>> space = Stack(normal=DartsCell(), reduce=DartsCell())
@@ -47,10 +50,11 @@ class Stack(SearchSpace):
             raise ValueError(
                 f"cells={cells!r}: name one space a cell, e.g. Stack(normal=DartsCell(), reduce=DartsCell())"
             )
-        odd = [n for n, cell in cells.items() if isinstance(cell, Stack) or not n.isidentifier()]
+        odd = [n for n, cell in cells.items() if isinstance(cell, Tree) or not n.isidentifier()]
         if odd:
             raise ValueError(
-                f"cells {odd}: a cell's name must be an identifier, and a cell no stack; name the cells of both at once"
+                f"cells {odd}: a cell's name must be an identifier, and a cell no Network, OneOf or Repeat; those can"
+                " hold cells: Network(normal=DartsCell(), width=ordered(16, 32))"
             )
         self.cells = dict(cells)
         labels = {
@@ -193,6 +197,20 @@ class Stack(SearchSpace):
             rows.append(part)
         return np.concatenate(rows, 1), valid & ~between.any(1)
 
+    def _value_graphs(self, x: IntArray) -> tuple[tuple[str, ...], IntArray, BoolArray]:
+        labels: list[str] = [INPUT]
+        parts = [cell._value_graphs(part) for cell, part in self._cut(x)]
+        places = _slices([types.shape[1] - 1 for _, types, _ in parts], 1)
+        types = np.zeros((len(x), places[-1].stop), dtype=np.int64)
+        adjacency = np.zeros((len(x), types.shape[1], types.shape[1]), dtype=bool)
+        for own, part, place in zip(self.cells, parts, places, strict=True):
+            own_labels, own_types, own_adjacency = part
+            types[:, place] = own_types[:, 1:] + len(labels)
+            labels += [_prefixed(own, label) for label in own_labels]
+            adjacency[:, place, place] = own_adjacency[:, 1:, 1:]
+            adjacency[:, 0, place] = own_adjacency[:, 0, 1:]  # all read the one input
+        return tuple(labels), types, adjacency
+
     # -- values --------------------------------------------------------------------------------------------------------
 
     def parse(self, text: str) -> Architecture:
@@ -246,17 +264,20 @@ class Stack(SearchSpace):
             edges += [(i + shift if i else 0, j + shift) for i, j in own.edges]
             if isinstance(cell, DartsCell):
                 fields.append(f"{name}={own}, {name}_concat={cell.concat[0]}")
+            elif isinstance(cell, Stack):
+                fields.append(f"{name}={own}")
             else:
                 fields.append(f"{name}={str(own)!r}")
         return Architecture(tuple(nodes), tuple(edges), f"Genotype({', '.join(fields)})")
 
     def _row(self, architecture: Architecture) -> Sequence[int]:
         nodes, left = architecture.nodes, len(architecture.edges)
-        ends = [i for i, label in enumerate(nodes) if label == OUTPUT]
+        outputs = [i for i, label in enumerate(nodes) if label == OUTPUT]
         row: list[int] = []
         first = 1
-        for (name, cell), last in zip(self.cells.items(), ends, strict=True):
-            shift = first - 1
+        for name, cell in self.cells.items():
+            last = outputs[_num_outputs(cell) - 1]
+            outputs, shift = outputs[_num_outputs(cell) :], first - 1
             own = tuple(
                 (i - shift if i else 0, j - shift)
                 for i, j in architecture.edges
@@ -269,6 +290,10 @@ class Stack(SearchSpace):
         if left or first != len(nodes):
             raise ValueError("edges between cells, or further nodes")
         return row
+
+
+def _num_outputs(cell: SearchSpace) -> int:
+    return sum(map(_num_outputs, cell.cells.values())) if isinstance(cell, Stack) else 1
 
 
 def _prefixed(name: str, label: str) -> str:

@@ -120,10 +120,13 @@ class Tree(TreeGraph):
         into being, they are copies of the block before; other new parts are tried with all their choices in turn.
         Rows of ``x`` themselves and repeated rows are left out.
         """
+        return self.neighbors_and_steps(x)[0]
+
+    def neighbors_and_steps(self, x: IntArray) -> tuple[IntArray, IntArray]:
         column = np.repeat(np.arange(len(self.decisions)), self.num_choices - 1)  # (M,)
         step = np.concatenate([[0][:0], *(np.arange(1, k) for k in self.num_choices)])
         matters, opening = self._matters(x), self._opening
-        found, distance = [x[:0]], [np.empty(0, dtype=np.int64)]
+        found, steps = [x[:0]], [np.empty(0, dtype=np.int64)]
         for variant in range(self._num_variants):
             start = self._fill(x, np.full(len(x), variant))
             used = opening[column] if variant else np.ones(len(column), dtype=bool)
@@ -133,19 +136,22 @@ class Tree(TreeGraph):
             new = (old + step[moves]) % self.num_choices[at]
             changed[each, at] = new
             found.append(changed)
-            distance.append(np.where(self._ordered[at], np.abs(new - old), 1))
-        return self._nearest_first(np.concatenate(found), np.concatenate(distance), x)
+            steps.append(np.where(self._ordered[at], np.abs(new - old), 1))
+        return self._nearest_first(np.concatenate(found), np.concatenate(steps), x)
 
-    def _nearest_first(self, x: IntArray, distance: IntArray, own: IntArray) -> IntArray:
-        """The valid ones of neighbours, repaired, each once and none of one's own rows."""
+    def _nearest_first(
+        self, x: IntArray, steps: IntArray, own: IntArray
+    ) -> tuple[IntArray, IntArray]:
+        """The valid ones of neighbours, repaired, each once and none of one's own rows; and their steps."""
         valid = self.is_valid(x)
-        rows, distance = self.repair(x[valid]), distance[valid]
-        order = np.argsort(distance, kind="stable")
+        rows, steps = self.repair(x[valid]), steps[valid]
+        order = np.argsort(steps, kind="stable")
         unique, first = np.unique(rows[order], axis=0, return_index=True)
         known = {row.tobytes() for row in own}
         new = np.array([row.tobytes() not in known for row in unique], dtype=bool)
-        nearest = np.argsort(distance[order][first[new]], kind="stable")
-        return np.asarray(unique[new][nearest])
+        fewest = steps[order][first[new]]
+        nearest = np.argsort(fewest, kind="stable")
+        return unique[new][nearest], fewest[nearest]
 
     @cached_property
     def _ordered(self) -> BoolArray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from optuna_agnet import spaces
-from optuna_agnet.search.candidates import Filter, random_pool
+from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.search.candidates import Filter, neighbor_pool, random_pool
+from optuna_agnet.spaces import Network, SearchSpace, ordered
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("a", "none"))  # 8 cells, 4 graphs
 
@@ -27,3 +29,34 @@ def test_fixed_decisions_are_kept_in_every_candidate() -> None:
     x = random_pool(4, fixed, np.random.default_rng(0))
     assert (x[:, 1] == SPACE.ops.index("none")).all()
     assert len(x) == len(np.unique(x, axis=0)) > 1
+
+
+def free(space: SearchSpace) -> Filter:
+    return Filter(space, "encoding", frozenset(), {})
+
+
+def test_the_nearest_neighbors_come_first_where_choices_have_an_order() -> None:
+    space = Network(
+        width=ordered(*range(1, 31)), depth=ordered(*range(1, 31)), act=("relu", "gelu", "silu")
+    )
+    parent = space.choices([space.from_values({"width": 15, "depth": 3, "act": "relu"})])
+    pools = [neighbor_pool(parent, 9, free(space), np.random.default_rng(s)) for s in range(20)]
+    for x in pools:
+        found = [space.values(arch) for arch in space.architectures(x)]
+        steps = [abs(v["width"] - 15) + abs(v["depth"] - 3) + (v["act"] != "relu") for v in found]
+        assert steps == [1] * 6 + [2] * 3
+    tails = {frozenset(row.tobytes() for row in x[6:]) for x in pools}
+    assert len(tails) == 4  # three of four that are as near
+
+
+def test_neighbors_are_at_random_where_no_choice_has_an_order() -> None:
+    space = spaces.nas_bench_201()
+    parents = space.sample(3, np.random.default_rng(0))
+
+    def naive(rng: np.random.Generator) -> IntArray:
+        near = space.neighbors(parents)
+        return rng.permutation(near[free(space).new(near)])[:20]
+
+    for seed in range(5):
+        found = neighbor_pool(parents, 20, free(space), np.random.default_rng(seed))
+        np.testing.assert_array_equal(found, naive(np.random.default_rng(seed)))

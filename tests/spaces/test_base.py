@@ -44,6 +44,13 @@ SPACES = [
     Chain(layers=[("conv", "skip"), ("skip", "pool", "conv")]),
     spaces.nas_bench_nlp(),
     RecurrentCell(max_nodes=3),
+    EdgeCell(nodes=3, ops=("conv", "none"), edge_ops={(0, 2): ("skip", "none"), (1, 2): ("conv",)}),
+    NodeCell(5, 6, ("conv", "pool"), node_ops={1: ("conv",), 3: ("skip", "pool")}, max_in_degree=2),
+    NodeCell(max_nodes=6, ops=("conv", "pool"), max_in_degree=1),
+    Stack(
+        both=Stack(a=RecurrentCell(max_nodes=3), b=EdgeCell(nodes=2, ops=("conv", "none"))),
+        c=NodeCell(4, 4, ("conv",), node_ops={2: ("pool", "conv")}),
+    ),
 ]
 every_space = pytest.mark.parametrize("space", SPACES, ids=repr)
 seeds = st.integers(0, 2**32 - 1)

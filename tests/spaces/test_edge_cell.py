@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,71 @@ def test_spaces_without_a_choice_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         EdgeCell(nodes=nodes, ops=ops)
+
+
+OWN = EdgeCell(
+    nodes=3, ops=("conv", "pool", "none"), edge_ops={(0, 2): ("skip", "none"), (1, 2): ("pool",)}
+)
+
+
+def test_edges_with_operations_of_their_own() -> None:
+    choices = {d.name: d.choices for d in OWN.decisions}
+    common = ("conv", "pool", "none")
+    assert choices == {"op_0_1": common, "op_0_2": ("skip", "none"), "op_1_2": ("pool",)}
+    assert OWN.ops == ("conv", "pool", "none", "skip")
+    texts = {f"|{a}~0|+|{b}~0|pool~1|" for a in common for b in ("skip", "none")}
+    assert set(map(str, OWN.architectures(OWN.enumerate()))) == texts
+    assert OWN.num_architectures == len(texts)
+    assert eval(repr(OWN)) == OWN
+
+
+def test_operations_of_another_edge_are_refused() -> None:
+    for text in ("|skip~0|+|skip~0|pool~1|", "|conv~0|+|conv~0|pool~1|"):
+        with pytest.raises(ValueError, match="is no cell of"):
+            OWN.parse(text)
+    graphs = OWN.encode(np.zeros((1, 3), dtype=np.int64))
+    types = np.repeat(graphs.types, 4, 0)
+    types[:, 2] = [OWN.node_types.index(op) for op in ("conv", "pool", "none", "skip")]
+    _, valid = OWN.decode(Graphs(types, np.repeat(graphs.edges, 4, 0)))
+    assert valid.tolist() == [False, False, True, True]
+    with pytest.raises(ValueError, match=r"'op_1_2' is 'conv'; the space .* knows \['pool'\]"):
+        OWN.from_params({"op_0_1": "conv", "op_0_2": "skip", "op_1_2": "conv"})
+
+
+def test_an_edge_without_operations_is_gone() -> None:
+    space = EdgeCell(nodes=3, ops=("conv", "pool"), edge_ops={(0, 2): ("none",)})
+    used = {frozenset(arch.nodes) for arch in space.architectures(space.enumerate())}
+    assert all("none" in nodes for nodes in used)
+    assert len(set(space.keys(space.enumerate()).tolist())) == 4
+
+
+def test_the_same_operations_for_each_edge_are_the_same_space() -> None:
+    ops = ("conv", "pool")
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    assert EdgeCell(3, edge_ops=dict.fromkeys(pairs, ops)) == EdgeCell(3, ops)
+    assert EdgeCell(3, ops, edge_ops={(0, 1): ops[::-1]}) != EdgeCell(3, ops)
+
+
+@pytest.mark.parametrize(
+    ("edge_ops", "error", "message"),
+    [
+        ({(1, 0): ("conv",)}, ValueError, r"edge_ops names \[\(1, 0\)\]; the cell has \[\(0, 1\)"),
+        ({(0, 9): ("conv",)}, ValueError, r"edge_ops names \[\(0, 9\)\]"),
+        ({"op_0_1": ("conv",)}, ValueError, r"edge_ops names \['op_0_1'\]"),
+        ([("conv",)], TypeError, r"edge_ops=\[\('conv',\)\] must be a dict, such as \{\(0, 1\): "),
+        ({(0, 1): ()}, ValueError, "at least one operation name"),
+        ({(0, 1): "conv"}, ValueError, "sequence of at least one"),
+        ({(0, 1): ("conv", "conv")}, ValueError, "given more than once"),
+        (dict.fromkeys([(0, 1), (0, 2), (1, 2)], ("conv",)), ValueError, "holds a single cell"),
+    ],
+)
+def test_bad_operations_of_edges_are_refused(
+    edge_ops: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        EdgeCell(nodes=3, ops=("conv", "pool"), edge_ops=edge_ops)
+
+
+def test_edges_without_own_operations_need_common_ones() -> None:
+    with pytest.raises(ValueError, match=r"ops=\(\): give a sequence"):
+        EdgeCell(nodes=3, edge_ops={(0, 1): ("conv", "pool")})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,3 +152,153 @@ def test_other_texts_are_refused(text: str) -> None:
 def test_spaces_without_a_choice_are_refused(max_nodes: int, max_edges: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NodeCell(max_nodes=max_nodes, max_edges=max_edges, ops=("conv", "pool"))
+
+
+Naive = tuple[tuple[str, ...], frozenset[tuple[int, int]]]
+
+
+def naive_cells(
+    ops: list[tuple[str, ...]], max_edges: int, max_in_degree: int
+) -> Iterator[tuple[Naive, Naive]]:
+    """Each graph of the decisions that is a cell, in the order of its nodes, and one form for all isomorphic ones."""
+    n = len(ops) + 2
+    pairs = [(i, j) for j in range(n) for i in range(j)]
+    for flags in itertools.product((False, True), repeat=len(pairs)):
+        edges = {pair for pair, flag in zip(pairs, flags, strict=True) if flag}
+        after, before = {0}, {n - 1}
+        for i, j in sorted(edges):
+            after |= {j} if i in after else set()
+        for i, j in sorted(edges, reverse=True):
+            before |= {i} if j in before else set()
+        live = sorted(after & before)
+        kept = {(i, j) for i, j in edges if i in live and j in live}
+        inner = live[1:-1]
+        degrees = [sum(j == node for _, j in kept) for node in inner]
+        if not kept or len(kept) > max_edges or max([0, *degrees]) > max_in_degree:
+            continue
+        for labels in itertools.product(*(ops[node - 1] for node in inner)):
+            forms = []
+            for order in itertools.permutations(range(len(inner))):
+                place = {0: 0, n - 1: n - 1, **{inner[k]: 1 + at for at, k in enumerate(order)}}
+                moved = frozenset((place[i], place[j]) for i, j in kept)
+                forms.append((tuple(labels[k] for k in order), moved))
+            yield forms[0], min(forms, key=lambda form: (form[0], sorted(form[1])))
+
+
+LIMITED = [
+    (("conv", "pool"), {}, 1, 10),
+    (("conv", "pool"), {}, 2, 5),
+    (("conv", "pool"), {1: ("conv",), 3: ("skip", "pool")}, None, 6),
+    ((), {1: ("pool", "conv"), 2: ("skip",), 3: ("conv", "skip")}, 1, 10),
+]
+every_limit = pytest.mark.parametrize(("ops", "node_ops", "max_in_degree", "max_edges"), LIMITED)
+
+
+@every_limit
+def test_cells_are_those_that_a_naive_twin_finds(
+    ops: tuple[str, ...],
+    node_ops: dict[int, tuple[str, ...]],
+    max_in_degree: int | None,
+    max_edges: int,
+) -> None:
+    space = NodeCell(5, max_edges, ops, node_ops=node_ops, max_in_degree=max_in_degree)
+    by_node = [node_ops.get(node, ops) for node in (1, 2, 3)]
+    found = list(naive_cells(by_node, max_edges, max_in_degree or 5))
+    ordered, different = {own for own, _ in found}, {form for _, form in found}
+    every = space.enumerate()
+    assert space.num_architectures == len(every)
+    assert len(set(space.keys(every).tolist())) == len(different)
+    for arch in space.architectures(every):
+        last = {len(arch.nodes) - 1: 4}
+        edges = frozenset((i, last.get(j, j)) for i, j in arch.edges)
+        assert (arch.nodes[1:-1], edges) in ordered
+    rows = space.sample(300, np.random.default_rng(0))
+    assert space.is_valid(rows).all()
+    assert {row.tobytes() for row in rows} <= {row.tobytes() for row in every}
+
+
+@every_limit
+def test_most_samples_use_most_nodes(
+    ops: tuple[str, ...],
+    node_ops: dict[int, tuple[str, ...]],
+    max_in_degree: int | None,
+    max_edges: int,
+) -> None:
+    space = NodeCell(5, max_edges, ops, node_ops=node_ops, max_in_degree=max_in_degree)
+    found = space.architectures(space.sample(300, np.random.default_rng(0)))
+    sizes = np.bincount([len(arch.nodes) for arch in found], minlength=6)
+    assert sizes[5] > 200
+    assert len({str(arch) for arch in found}) > 30
+
+
+def test_a_tree_of_nodes() -> None:
+    space = NodeCell(max_nodes=6, ops=("conv",), max_in_degree=1)
+    for arch in space.architectures(space.sample(200, np.random.default_rng(0))):
+        into = np.bincount([j for _, j in arch.edges], minlength=len(arch.nodes))
+        assert (into[1:-1] == 1).all()
+    assert space.parse("input,conv,conv,conv,output 0>1 0>2 0>3 1>4 2>4 3>4")
+    with pytest.raises(ValueError, match="is no cell of"):
+        space.parse("input,conv,conv,output 0>1 0>2 1>2 1>3 2>3")
+    params: dict[str, object] = {d.name: d.choices[-1] for d in space.decisions}
+    repaired = space.from_params(params)  # all edges; the last one to each node goes first
+    assert str(repaired) == "input,conv,conv,conv,conv,output 0>1 0>2 0>3 0>4 0>5 1>5 2>5 3>5 4>5"
+
+
+def test_a_limit_that_no_node_reaches_is_none() -> None:
+    plain = NodeCell(5, 6, ("conv", "pool"))
+    assert NodeCell(5, 6, ("conv", "pool"), max_in_degree=3) == plain
+    assert NodeCell(5, 6, ("conv", "pool"), node_ops={2: ("conv", "pool")}) == plain
+    assert NodeCell(5, 6, ("conv", "pool"), max_in_degree=2) != plain
+    assert NodeCell(5, 6, ("conv", "pool"), node_ops={2: ("conv",)}) != plain
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        NodeCell(5, 6, ("conv", "pool"), node_ops={2: ("conv",)}, max_in_degree=1),
+        NodeCell(4, 6, node_ops={1: ("conv",), 2: ("pool",)}),
+    ],
+)
+def test_the_repr_is_how_it_is_written(space: NodeCell) -> None:
+    assert eval(repr(space)) == space
+
+
+def test_nodes_stand_where_their_operation_may() -> None:
+    space = NodeCell(max_nodes=5, node_ops={1: ("conv",), 2: ("pool",), 3: ("conv", "skip")})
+    arch = space.parse("input,conv,skip,output 0>1 1>2 2>3")
+    assert space.to_params(arch)["op_3"] == "skip"
+    assert space.to_params(arch)["edge_1_3"] is True
+    assert not any(
+        on for n, on in space.to_params(arch).items() if n.startswith("edge_") and "2" in n
+    )
+    for text in ("input,skip,conv,output 0>1 1>2 2>3", "input,pool,pool,output 0>1 1>2 2>3"):
+        with pytest.raises(ValueError, match="is no cell of"):
+            space.parse(text)
+
+
+def test_a_graph_whose_operations_do_not_fit_is_invalid() -> None:
+    space = NodeCell(max_nodes=4, node_ops={1: ("conv", "skip"), 2: ("pool", "skip")})
+    graphs = space.encode(space.choices([space.parse("input,conv,pool,output 0>1 1>2 2>3")]))
+    types = np.repeat(graphs.types, 3, 0)
+    number = {op: k for k, op in enumerate(space.node_types)}
+    types[1, 1:3] = number["pool"], number["conv"]
+    types[2, 1:3] = number["skip"], number["skip"]
+    rows, valid = space.decode(graphs._replace(types=types, edges=np.repeat(graphs.edges, 3, 0)))
+    assert valid.tolist() == [True, False, True]
+    assert str(space.architectures(rows)[1]) == "input,conv,pool,output 0>1 1>2 2>3"
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ({"node_ops": {0: ("conv",)}}, ValueError, r"node_ops names \[0\]; the cell has \[1, 2\]"),
+        ({"node_ops": {3: ("conv",)}}, ValueError, r"node_ops names \[3\]"),
+        ({"node_ops": ("conv",)}, TypeError, r"must be a dict, such as \{1: \('conv', 'skip'\)\}"),
+        ({"node_ops": {1: ("my conv",)}}, ValueError, "'my conv' must be"),
+        ({"max_in_degree": 0}, ValueError, "max_in_degree=0 must be an integer of at least 1"),
+        ({"max_in_degree": 1.5}, ValueError, r"max_in_degree=1\.5 must be an integer"),
+    ],
+)
+def test_bad_limits_are_refused(more: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        NodeCell(max_nodes=4, ops=("conv", "pool"), **more)

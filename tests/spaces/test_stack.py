@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 
 from optuna_agnet import spaces
-from optuna_agnet.spaces import DartsCell, EdgeCell, NodeCell, Stack
+from optuna_agnet.spaces import (
+    DartsCell,
+    EdgeCell,
+    Network,
+    NodeCell,
+    OneOf,
+    RecurrentCell,
+    Repeat,
+    SearchSpace,
+    Stack,
+)
 
 DARTS = spaces.darts()
 DARTS_V2 = (
@@ -183,8 +193,11 @@ def test_bad_stacks_are_refused() -> None:
         Stack()
     with pytest.raises(ValueError, match=r"cells \['a\.b'\]: a cell's name must be an identifier"):
         Stack(**{"a.b": cell})
-    with pytest.raises(ValueError, match=r"cells \['both'\]"):
-        Stack(both=DARTS)
+    for network in (Network(cell=cell), OneOf(a=cell), Repeat(cell, 1, 2)):
+        with pytest.raises(
+            ValueError, match=r"\['both'\]: .* no Network, OneOf or Repeat; those can"
+        ):
+            Stack(both=network)
     with pytest.raises(TypeError, match="multiple values for keyword argument 'normal'"):
         Stack(**{"normal": cell}, **{"normal": cell})  # Python itself keeps names apart
 
@@ -199,3 +212,39 @@ def test_edges_between_cells_are_refused() -> None:
     back, valid = DARTS.decode(graphs._replace(edges=edges))
     assert not valid[0]
     np.testing.assert_array_equal(back, x)
+
+
+NESTED = Stack(encoder=DARTS, decoder=Stack(a=DartsCell(nodes=2), b=EdgeCell(2, ("conv", "none"))))
+
+
+def test_a_stack_inside_a_stack() -> None:
+    assert len(NESTED.decisions) == 24 + 6 + 1
+    arch = NESTED.random_architecture(0)
+    parts = NESTED.split(arch)
+    assert parts["encoder"] in DARTS.architectures(DARTS.choices([parts["encoder"]]))
+    assert str(arch) == f"Genotype(encoder={parts['encoder']}, decoder={parts['decoder']})"
+    assert NESTED.join(**parts) == NESTED.parse(str(arch)) == arch
+    inner = NESTED.cells["decoder"].split(parts["decoder"])
+    assert NESTED.to_params(arch)["decoder.b.op_0_1"] in str(inner["b"])
+
+
+def test_cells_of_inner_stacks_are_told_apart() -> None:
+    cell = EdgeCell(2, ("conv", "none"))
+    space = Stack(a=Stack(x=cell, y=cell), b=Stack(x=cell))
+    every = space.enumerate()
+    assert len(every) == space.num_architectures == 8
+    assert len(set(space.keys(every).tolist())) == 8
+    with pytest.raises(ValueError, match=r"cell 'a': .* lacks the cell 'y'"):
+        space.parse("Genotype(a=Genotype(x='|conv~0|'), b=Genotype(x='|conv~0|'))")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [RecurrentCell(max_nodes=4), NodeCell(5, 6, ("conv", "pool")), NESTED],
+    ids=lambda cell: type(cell).__name__,
+)
+def test_keys_are_those_of_the_values(cell: SearchSpace) -> None:
+    space = Stack(first=cell, second=EdgeCell(nodes=3, ops=("conv", "none")))
+    rows = space.sample(50, np.random.default_rng(0))
+    found = [f"{int(key):016x}" for key in space.keys(rows)]
+    assert found == [arch.key for arch in space.architectures(rows)]
