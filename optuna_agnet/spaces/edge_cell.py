@@ -69,7 +69,8 @@ class EdgeCell(SearchSpace):
         pairs = list(zip(self._sources.tolist(), self._targets.tolist(), strict=True))
         by_edge = operations_by_place(pairs, ops, edge_ops, "edge_ops")
         self._common_ops, self.edge_ops = tuple(ops), dict(edge_ops or {})
-        self._op_of = operation_table(by_edge)  # (D, K)
+        table = operation_table(by_edge)
+        self._types = np.where(table < 0, -1, table + _FIRST_OP)  # (D, K) of each edge's choices
         super().__init__(
             name,
             decisions=[
@@ -103,8 +104,8 @@ class EdgeCell(SearchSpace):
     def allowed_types(self) -> BoolArray:
         allowed = np.zeros((self.num_nodes, len(self.node_types)), dtype=bool)
         allowed[0, 1] = allowed[-1, 0] = True
-        edge, choice = np.nonzero(self._op_of >= 0)
-        allowed[1 + edge, _FIRST_OP + self._op_of[edge, choice]] = True
+        edge, choice = np.nonzero(self._types >= 0)
+        allowed[1 + edge, self._types[edge, choice]] = True
         return allowed
 
     @property
@@ -114,12 +115,11 @@ class EdgeCell(SearchSpace):
     def encode(self, x: IntArray) -> Graphs:
         types = np.zeros((len(x), self.num_nodes), dtype=np.int64)
         types[:, 0] = 1
-        types[:, 1:-1] = self._op_of[np.arange(len(self._op_of)), x] + _FIRST_OP
+        types[:, 1:-1] = self._types[np.arange(len(self._types)), x]
         return Graphs(types, np.broadcast_to(self._edges, (len(x), len(self._edges))))
 
     def decode(self, graphs: Graphs) -> tuple[IntArray, BoolArray]:
-        ops = np.maximum(graphs.types[:, 1:-1] - _FIRST_OP, -2)  # -2: none, and no choice either
-        same = ops[:, :, None] == self._op_of  # (B, D, K)
+        same = graphs.types[:, 1:-1, None] == self._types  # (B, D, K)
         valid = (
             same.any(2).all(1) & (graphs.types[:, 0] == 1) & (graphs.edges == self._edges).all(1)
         )

@@ -48,7 +48,7 @@ SPACES = [
     NodeCell(5, 6, ("conv", "pool"), node_ops={1: ("conv",), 3: ("skip", "pool")}, max_in_degree=2),
     NodeCell(max_nodes=6, ops=("conv", "pool"), max_in_degree=1),
     Stack(
-        both=Stack(a=RecurrentCell(max_nodes=3), b=EdgeCell(nodes=2, ops=("conv", "none"))),
+        both=Stack(a=DartsCell(1, ("conv", "pool")), b=EdgeCell(nodes=2, ops=("conv", "none"))),
         c=NodeCell(4, 4, ("conv",), node_ops={2: ("pool", "conv")}),
     ),
 ]
