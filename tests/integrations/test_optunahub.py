@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
 from optuna_agnet import AGNetSampler, spaces
+from optuna_agnet.generator import pretraining
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = ROOT / "integrations" / "optunahub" / "package"
@@ -103,6 +105,20 @@ def test_the_sampler_loads() -> None:
     module = optunahub.load_local_module("samplers/agnet", registry_root=str(REGISTRY))
     assert module.AGNetSampler is AGNetSampler
     assert module.spaces is spaces
+
+
+def test_the_readmes_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On cells and on whole networks, with the package loaded from this folder."""
+    code = (REGISTRY / "samplers" / "agnet" / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", code, re.DOTALL)
+    assert len(blocks) == 2
+    module = optunahub.load_local_module("samplers/agnet", registry_root=str(REGISTRY))
+    monkeypatch.setattr(optunahub, "load_module", lambda package: module)
+    monkeypatch.setattr(pretraining, "_FIRST_USE_STEPS", 5)
+    for block in blocks:
+        names: dict[str, Any] = {}
+        exec(block.replace("n_trials=30", "n_trials=18"), names)
+        assert len(names["study"].trials) == 18
 
 
 @needs_optuna_5
