@@ -34,6 +34,10 @@ CELLS = (
     Chain(layers=[("conv", "skip"), ("skip", "pool", "conv")]),
     NodeCell(max_nodes=4, max_edges=4, ops=("conv", "pool")),
     Stack(a=EdgeCell(nodes=2, ops=("conv", "none")), b=NodeCell(3, 2, ops=("conv",))),
+    Stack(
+        a=Stack(b=EdgeCell(nodes=2, ops=("conv", "none"))),
+        c=NodeCell(4, 4, ("conv",), node_ops={2: ("pool", "conv")}, max_in_degree=1),
+    ),
 )
 CHOICES = (("relu", "gelu"), (True, False), ("a=b", "none", "input", "x.y"), (3, "same", 0.5), (1,))
 ORDERED = ((16, 32, 64, 512), (0.0, 0.1, 0.5), (2, 3), (-4, 0, 1), (7,))
@@ -154,6 +158,23 @@ def params(description: Description, value: Any, name: str = "") -> dict[str, An
     for part, below in value.items():
         found.update(params(rest[0][part], below, _joined(name, part)))
     return found
+
+
+def cells_in(
+    description: Description, found: dict[str, Any], name: str = ""
+) -> Iterator[tuple[SearchSpace, dict[str, Any]]]:
+    """The cells that exist, each with the parameters of its own decisions."""
+    kind, *rest = description
+    if kind == "cell":
+        start = f"{name}." if name else ""
+        own = {n.removeprefix(start): c for n, c in found.items() if n.startswith(start)}
+        yield rest[0], {d.name: own[d.name] for d in rest[0].decisions}
+    elif kind == "repeat":
+        for j in range(found[_joined(name, "depth")]):
+            yield from cells_in(rest[0], found, _joined(name, str(j)))
+    elif kind in ("net", "one"):
+        for part in rest[0] if kind == "net" else [found[name or "alternative"]]:
+            yield from cells_in(rest[0][part], found, _joined(name, part))
 
 
 def _joined(*names: str) -> str:

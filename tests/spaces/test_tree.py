@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optuna_agnet.core.arrays import IntArray
-from optuna_agnet.spaces import Network, OneOf, Repeat, SearchSpace, ordered
+from optuna_agnet.spaces import Graphs, Network, OneOf, Repeat, SearchSpace, ordered
 
 seeds = st.integers(0, 2**32 - 1)
 laws = settings(max_examples=60, deadline=None)
@@ -97,6 +97,39 @@ def test_repair_is_total_and_idempotent(description: naive.Description, seed: in
 
 @given(description=naive.descriptions(), seed=seeds)
 @laws
+def test_valid_rows_are_those_whose_cells_are_valid(
+    description: naive.Description, seed: int
+) -> None:
+    space = naive.build(description)
+    raw = raw_rows(space, seed)
+    for row, valid, kept in zip(raw, space.is_valid(raw), space.repair(raw), strict=True):
+        found = space.row_to_params(row)
+        cells = list(naive.cells_in(description, found))
+        rows = [cell.params_to_row(own)[None] for cell, own in cells]
+        assert valid == all(cell.is_valid(x)[0] for (cell, _), x in zip(cells, rows, strict=True))
+        repaired = [
+            cell.row_to_params(cell.repair(x)[0]) for (cell, _), x in zip(cells, rows, strict=True)
+        ]
+        after = list(naive.cells_in(description, space.row_to_params(kept)))
+        assert [own for _, own in after] == repaired
+
+
+@given(description=naive.descriptions(), seed=seeds, density=st.floats(0, 1))
+@laws
+def test_any_graph_is_read_as_an_architecture(
+    description: naive.Description, seed: int, density: float
+) -> None:
+    space, rng = naive.build(description), np.random.default_rng(seed)
+    types = rng.integers(0, len(space.node_types), size=(16, space.num_nodes))
+    edges = rng.random((16, space.num_nodes * (space.num_nodes - 1) // 2)) < density
+    rows, valid = space.decode(Graphs(types, edges))
+    assert valid.shape == (16,)
+    assert ((rows >= 0) & (rows < space.num_choices)).all()
+    np.testing.assert_array_equal(space.choices(space.architectures(rows)), rows)
+
+
+@given(description=naive.descriptions(), seed=seeds)
+@laws
 def test_graphs_and_rows_are_inverse(description: naive.Description, seed: int) -> None:
     space = naive.build(description)
     rows = rows_of(space, seed)
@@ -172,6 +205,30 @@ def test_neighbors_differ_in_one_decision(description: naive.Description, seed: 
         if c != own[d.name] or isinstance(c, bool) != isinstance(own[d.name], bool)
     }
     assert reached == expected
+
+
+@given(description=naive.descriptions(most=20), seed=seeds)
+@laws
+def test_neighbors_in_what_nothing_depends_on_are_those_of_a_naive_twin(
+    description: naive.Description, seed: int
+) -> None:
+    """One choice after the other is taken in the parameters; cells are repaired."""
+    space = naive.build(description)
+    row = rows_of(space, seed, 1)
+    own = space.row_to_params(row[0])
+    opening = {space.decisions[d.parent].name for d in space.decisions if d.parent is not None}
+    expected = set()
+    for decision in space.decisions:
+        for choice in decision.choices if decision.name in own.keys() - opening else ():
+            changed = space.params_to_row({**own, decision.name: choice})[None]
+            if space.is_valid(changed)[0]:
+                expected.add(space.repair(changed).tobytes())
+    found = set()
+    for neighbor in space.neighbors(row):
+        params = space.row_to_params(neighbor)
+        if all(params.get(name) == own[name] for name in opening & own.keys()):
+            found.add(neighbor.tobytes())
+    assert found == expected - {row.tobytes()}
 
 
 @given(description=naive.descriptions(), seed=seeds)
