@@ -92,8 +92,8 @@ def neighbor_pool(best: IntArray, size: int, allowed: Filter, rng: np.random.Gen
     x, steps = allowed.space.neighbors_and_steps(best[:PARENTS])
     x = allowed.fix(x)
     new = rng.permutation(allowed.new(x))
-    nearest = new[np.argsort(steps[new], kind="stable")]
-    return x[nearest[:size]]
+    nearest: IntArray = x[new[np.argsort(steps[new], kind="stable")]]
+    return nearest[:size]
 
 
 def random_pool(size: int, allowed: Filter, rng: np.random.Generator) -> IntArray:

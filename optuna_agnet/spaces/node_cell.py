@@ -327,14 +327,18 @@ def _completed(
     """A random predecessor (axis 1) or successor (axis 2) for each node that has none."""
     luck = np.where(possible, rng.random(possible.shape), 0)
     lacking = ~adjacency.any(axis, keepdims=True)
-    return adjacency | (possible & (luck == luck.max(axis, keepdims=True)) & lacking)
+    completed: BoolArray = adjacency | (
+        possible & (luck == luck.max(axis, keepdims=True)) & lacking
+    )
+    return completed
 
 
 def _thinned(adjacency: BoolArray, most: int, rng: np.random.Generator) -> BoolArray:
     """At most so many random ones of the edges to each node."""
     luck = np.where(adjacency, rng.random(adjacency.shape), 0)
     rank = (-luck).argsort(1).argsort(1)
-    return adjacency & (rank < most)
+    thinned: BoolArray = adjacency & (rank < most)
+    return thinned
 
 
 def _permuted(adjacency: BoolArray, order: IntArray) -> BoolArray:
