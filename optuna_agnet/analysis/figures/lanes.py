@@ -12,7 +12,8 @@ from optuna_agnet.core.architecture import OUTPUT, Architecture
 
 _FONT, _SMALLEST = 13.0, 9.0
 _LETTER = 0.6  # width of a letter, in units of its size
-_GAP = 14.0  # pixels between boxes, at least
+_GAP = 14.0  # pixels between boxes, where there is room
+_NARROW = 30.0  # pixels a column, under which lanes are called by the last part of their name
 _LANE, _HALF = 34.0, 12.0  # height of a lane, half of a box's
 
 
@@ -36,6 +37,7 @@ class Grid:
         half: Half the width of a box.
         font: Size of the letters.
         letters: Most letters that a box holds.
+        short: Whether lanes are called by the last part of their name.
     """
 
     left: float
@@ -43,6 +45,7 @@ class Grid:
     half: float
     font: float
     letters: int
+    short: bool
 
     def x(self, column: int) -> float:
         """Middle of a column."""
@@ -58,8 +61,14 @@ class Grid:
         return _HALF
 
     def text(self, value: str) -> str:
-        """A value as it fits into a box."""
-        return value if len(value) <= self.letters else value[: self.letters - 1] + "…"
+        """A value as it fits into a box; nothing where not even a letter and a sign for the rest do."""
+        if len(value) <= self.letters:
+            return value
+        return value[: self.letters - 1] + "…" if self.letters > 1 else ""
+
+    def caption(self, lane: str) -> str:
+        """What a lane is called."""
+        return lane.rpartition(".")[2] if self.short else lane
 
 
 def is_network(arch: Architecture) -> bool:
@@ -97,11 +106,14 @@ def grid_of(places: dict[int, Place], width: int) -> Grid:
     font = _FONT
     while font > _SMALLEST and _needed(lane, longest, columns, font) > width:
         font -= 1
+    short = (width - lane * _LETTER * font - 32) / columns < _NARROW
+    if short:
+        lane = max(len(place.lane.rpartition(".")[2]) for place in places.values())
     left = lane * _LETTER * font + 24
     step = (width - left - 8) / columns
-    half = max(6.0, min((longest * _LETTER * font + 14) / 2, (step - _GAP) / 2))
+    half = max(1.0, min((longest * _LETTER * font + 14) / 2, (step - min(_GAP, step / 3)) / 2))
     step = min(step, 2 * half + 4 * _GAP)
-    return Grid(left, step, half, font, max(1, int((2 * half - 6) / (_LETTER * font))))
+    return Grid(left, step, half, font, int((2 * half - 6) / (_LETTER * font)), short)
 
 
 def _needed(lane: int, longest: int, columns: int, font: float) -> float:

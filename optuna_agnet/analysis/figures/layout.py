@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from optuna_agnet.analysis.figures.lanes import (
     arrow,
@@ -123,7 +124,7 @@ def _draw_decisions(arch: Architecture, width: int, ops: Sequence[str]) -> Drawi
         size = grid.half, grid.half_height
         boxes.append(Box(*at, *size, grid.text(place.value), fill, _ink(fill)))
     arrows = [arrow(grid, places, node) for node in places]
-    captions = tuple((8.0, grid.y(number), lane) for lane, number in lanes.items())
+    captions = tuple((8.0, grid.y(number), grid.caption(lane)) for lane, number in lanes.items())
     height = round(grid.y(len(lanes) - 1) + grid.half_height + 14)
     drawn = tuple(arrow for arrow in arrows if arrow is not None)
     return Drawing(width, height, tuple(boxes), drawn, True, (), captions, grid.font)
@@ -280,7 +281,19 @@ def cells_of(arch: Architecture) -> list[Cell]:
     for i, j in sorted(arch.edges, key=lambda edge: edge[1]):
         if i in after and usable[j]:
             after.add(j)
-    return [_cell(arch, last, after) for last, op in enumerate(arch.nodes) if op == OUTPUT]
+    cells = [_cell(arch, last, after) for last, op in enumerate(arch.nodes) if op == OUTPUT]
+    return _numbered(cells)
+
+
+def _numbered(cells: list[Cell]) -> list[Cell]:
+    """Cells of the same name, those of a `Repeat`, with their place in the list: ``body[0]``, ``body[1]``."""
+    names = [cell.name for cell in cells]
+    return [
+        replace(cell, name=f"{cell.name}[{names[:k].count(cell.name)}]")
+        if cell.name and names.count(cell.name) > 1
+        else cell
+        for k, cell in enumerate(cells)
+    ]
 
 
 def _cell(arch: Architecture, last: int, after: set[int]) -> Cell:
@@ -296,9 +309,10 @@ def _cell(arch: Architecture, last: int, after: set[int]) -> Cell:
 
 
 def split_label(label: str) -> tuple[str, str]:
-    """The cell's name and the operation of a stack's label; an empty name for other labels."""
-    name, dot, op = label.partition(".")
-    return (name, op) if dot and name.isidentifier() else ("", label)
+    """The cell's name and the operation of a stack's label, ``outer.inner.conv``; an empty name for other labels."""
+    parts = label.split(".")
+    names = list(takewhile(str.isidentifier, parts[:-1]))
+    return ".".join(names), ".".join(parts[len(names) :])
 
 
 def places_of(nodes: dict[int, str], edges: list[tuple[int, int]]) -> _Places:

@@ -168,3 +168,13 @@ except ImportError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "optuna-agnet[plot]" in done.stdout
+
+
+def test_cells_of_a_stack_in_a_stack_have_their_whole_name_and_the_same_colours() -> None:
+    cell = spaces.EdgeCell(nodes=2, ops=("conv", "pool"))
+    space = spaces.Stack(encoder=spaces.Stack(a=cell, b=cell), head=cell)
+    arch = space.parse("Genotype(encoder=Genotype(a='|conv~0|', b='|conv~0|'), head='|conv~0|')")
+    drawing = draw(arch, 900, space.ops)
+    assert [name for _, _, name in drawing.captions] == ["encoder.a", "encoder.b", "head"]
+    assert len({box.fill for box in drawing.boxes if box.op == "conv"}) == 1
+    assert {box.op for box in drawing.boxes} == {"input", "conv", "output"}

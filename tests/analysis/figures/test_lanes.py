@@ -56,7 +56,7 @@ def test_what_depends_on_a_decision_is_below_it():
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
-@pytest.mark.parametrize("width", [300, 900])
+@pytest.mark.parametrize("width", [150, 200, 300, 900])
 def test_everything_is_inside_and_boxes_are_disjoint(space, width):
     for seed in range(5):
         drawing = draw(space.random_architecture(seed), width, space.ops)
@@ -113,3 +113,19 @@ def test_cells_are_drawn_below():
     tops = [y for _, y, _ in drawing.captions]
     assert all(a < b for a, b in pairwise(tops))
     assert "input" in [box.op for box in drawing.boxes]
+
+
+def test_a_thumbnail_calls_lanes_by_the_last_part_of_their_name():
+    drawing = draw(architecture(), 200)
+    names = [name for _, _, name in drawing.captions]
+    assert names == ["width", "depth", "mixer", "kernel", "heads", "ratio"]
+    assert {"4", "5", "2"} <= {box.op for box in drawing.boxes}
+    assert [name for _, _, name in draw(architecture(), 900).captions][1] == "blocks.depth"
+
+
+def test_cells_of_a_repeat_are_numbered():
+    cell = spaces.EdgeCell(nodes=3, ops=("conv", "pool"))
+    space = Network(body=Repeat(cell, 3, 3), head=Network(last=cell))
+    drawing = draw(space.random_architecture(0), 900, space.ops)
+    names = [name for _, _, name in drawing.captions]
+    assert names == ["body.depth", "body[0]", "body[1]", "body[2]", "head.last"]
