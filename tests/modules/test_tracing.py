@@ -24,6 +24,15 @@ OWN_SPACES: list[SearchSpace] = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _no_stale_builtins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TorchScript knows its operators by id, also freed ones, whose id a list of our network may have got since then.
+
+    Seen once in a long run of all tests ("builtin cannot be used as a value"). The table is made anew of what is alive.
+    """
+    monkeypatch.setattr(torch.jit._builtins, "_builtin_table", None)
+
+
 def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Module:
     return nn.Conv2d(c_in, c_out, 3, stride, 1)
 
