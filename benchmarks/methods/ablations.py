@@ -44,6 +44,7 @@ from optuna_agnet import AGNet, AGNetConfig
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.core.ranking import signs
 from optuna_agnet.generator.training import TrainingConfig
+from optuna_agnet.search import PaperOptions
 from optuna_agnet.surrogate.base import Candidates
 
 PAPER = TrainingConfig.paper()
@@ -103,7 +104,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "no-lso": {"weight_factor": math.inf},
     "unpaired": {"training": replace(DEFAULT, latents=0)},
     "gradient": {"training": replace(DEFAULT, alpha=0.5)},
-    "batch16": {"round_size": 16, "retrain_every": 16},
+    "batch16": {"paper_options": PaperOptions(round_size=16), "retrain_every": 16},
     "mlp": {
         "surrogate": "mlp",
         "acquisition": "mean",

@@ -23,7 +23,7 @@ SEARCH = (
     Mutant(
         "all results teach, whatever the config says",
         "search/model.py",
-        "observations.head(self.config.learn_from)",
+        "observations.head(self.config.paper_options.learn_from)",
         "observations.head(None)",
         _MODEL,
     ),

@@ -106,7 +106,7 @@ class Architecture:
         return f"{int(graph_keys(labels, adjacency)[0]):016x}"
 
     def to_networkx(self) -> nx.DiGraph:
-        """The graph as a `networkx.DiGraph`; node attribute ``op`` holds the label."""
+        """The graph as a `networkx.DiGraph`; node attribute ``op`` holds the label; PyTorch brings networkx along."""
         import networkx as nx
 
         graph = nx.DiGraph()

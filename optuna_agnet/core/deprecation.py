@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -49,6 +50,45 @@ def accepts_old_names(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]
             return function(*args, **kwargs)
 
         return renamed
+
+    return wrap
+
+
+def accepts_moved_names(into: str, kind: type[Any]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function take keyword arguments that are fields of one of its arguments now.
+
+    Args:
+        into: The argument.
+        kind: Its type, a dataclass with a default for every field.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Ink:
+        ...     color: str = "black"
+        >>> @accepts_moved_names("ink", Ink)
+        ... def paint(ink=Ink()):
+        ...     return ink
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     print(paint(color="blue"), caught[0].message)
+        Ink(color='blue') 'color' is now called 'ink.color'; the old name works until version 0.3
+    """
+    names = {field.name for field in fields(kind)}
+
+    def wrap(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def moved(*args: P.args, **kwargs: P.kwargs) -> T:
+            given: dict[str, Any] = kwargs
+            found = {name: given.pop(name) for name in names & given.keys()}
+            for name in sorted(found):
+                warn_of_old_name(name, f"{into}.{name}")
+            if found:
+                given[into] = replace(given.get(into, kind()), **found)
+            return function(*args, **kwargs)
+
+        return moved
 
     return wrap
 

@@ -18,7 +18,7 @@ from optuna_agnet.search.candidates import (
     RandomSource,
     SpaceExhausted,
 )
-from optuna_agnet.search.config import AGNetConfig
+from optuna_agnet.search.config import AGNetConfig, PaperOptions
 from optuna_agnet.search.mutants import MutantSource
 from optuna_agnet.search.observations import Observations, Snapshot
 from optuna_agnet.search.proposer import Proposal, Proposer
@@ -44,6 +44,7 @@ __all__ = [
     "MutantSource",
     "NeighborSource",
     "Observations",
+    "PaperOptions",
     "PosteriorMean",
     "Prediction",
     "Proposal",

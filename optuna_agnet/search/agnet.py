@@ -315,8 +315,7 @@ class AGNet:
         """Continue from `state_dict`, which lacks all arguments that no JSON can hold: give the same ones as before.
 
         Raises:
-            ValueError: The state is another space's, or incomplete, or one of these arguments is missing that the
-                search had; known constraints are known by name, sequences by length.
+            ValueError: The state is none of this space, or one of these arguments is not what the search had.
         """
         check_state(space, state)
         search = cls(

@@ -226,7 +226,7 @@ class GeneratorSource:
 
     Args:
         samples_per_attempt: Samples of one attempt after the other, until there are as many as asked for.
-        uniform_latents: As in `AGNetConfig`.
+        uniform_latents: As in `PaperOptions`.
     """
 
     samples_per_attempt: tuple[int, ...]

@@ -54,4 +54,6 @@ def fixed_by_turn(
 
 
 def _best(observations: Observations, config: AGNetConfig) -> IntArray:
-    return np.asarray(observations.x[observations.ranks(RANKINGS[config.ranking]).argmin()])
+    return np.asarray(
+        observations.x[observations.ranks(RANKINGS[config.paper_options.ranking]).argmin()]
+    )

@@ -83,7 +83,7 @@ class Model:
         self._pairs = len(parts.hyperparameters) > 0
         self._scores = [] if scores is None else scores.interpolated(self.space)
         self.resets = 0
-        self.rank = RANKINGS[self.config.ranking]
+        self.rank = RANKINGS[self.config.paper_options.ranking]
         self._pretrained: Generator | None = None
         if pretrained is not None:
             rng = torch.Generator().manual_seed(seed_from(self.seed, Stream.PRETRAINED_CHECK))
@@ -255,7 +255,9 @@ class Model:
         if self.config.training.alpha:  # who teaches has to know the results first
             self.fit(observations, observations.ranks(self.rank))
         assert self._trainer is not None
-        self._trainer.round(self._data(observations.head(self.config.learn_from)), rng)
+        self._trainer.round(
+            self._data(observations.head(self.config.paper_options.learn_from)), rng
+        )
         return self._trainer.generator
 
     def _data(self, observations: Observations) -> TrainingData:

@@ -100,7 +100,7 @@ class SearchParts:
         if len(self.hyperparameters) and not self.reads_hyperparameters:
             raise ValueError(
                 f"hyperparameters={list(self.hyperparameters.names)} need surrogate='gp' and proposals that are made"
-                " one by one (round_size=1, training.alpha=0), or a surrogate of your own with"
+                " one by one (paper_options.round_size=1, training.alpha=0), or a surrogate of your own with"
                 " reads_hyperparameters = True"
             )
 
@@ -122,7 +122,7 @@ def config_or_default(config: AGNetConfig | None) -> AGNetConfig:
 
 def reads_hyperparameters(config: AGNetConfig, surrogate: Surrogate | None) -> bool:
     """Whether the model of such a search can take account of hyperparameters beside the architecture."""
-    if config.round_size > 1 or config.training.alpha:
+    if config.paper_options.round_size > 1 or config.training.alpha:
         return False
     if surrogate is not None:
         return bool(getattr(surrogate, "reads_hyperparameters", False))

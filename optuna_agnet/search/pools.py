@@ -117,7 +117,7 @@ class Pools:
         """
         allowed = request.allowed.architectures
         asked = request.of_architectures(model, self.config.pool_size, allowed)
-        if self.config.round_size == 1:
+        if self.config.paper_options.round_size == 1:
             return self.ask(asked, request.snapshot.position)
         observations, fixed, space = request.observations, allowed.fixed, allowed.space
         key = (model.digest, observations.names, tuple(sorted(fixed.items())))

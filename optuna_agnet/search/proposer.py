@@ -122,7 +122,7 @@ class Proposer:
         self.seed, self.directions = parts.seed, tuple(parts.directions)
         self.hyperparameters, self._pairs = parts.hyperparameters, len(parts.hyperparameters) > 0
         self.limits = Limits(self.space, parts.known_constraints)
-        self._ranking = RANKINGS[self.config.ranking]
+        self._ranking = RANKINGS[self.config.paper_options.ranking]
         sources = check_sources(parts.candidate_sources, self.config, self.space)
         self._use_generator = use_generator(sources)
         pools = Pools(sources, self.config, self.seed)
@@ -240,7 +240,7 @@ class Proposer:
         with isolated_torch_settings():
             self.model.advance(snapshot.observations)
             ranked, source = self._ranked(snapshot, allowed, rng)
-        if self.config.round_size > 1:  # a pool of one's own holds only new ones
+        if self.config.paper_options.round_size > 1:  # a pool of one's own holds only new ones
             ranked = ranked.take(allowed.architectures.new(ranked.x))
         if not len(ranked.x):  # a shared pool that is used up
             ranked, source = random_pairs(_RANDOM_POOL, allowed, rng), "random"
@@ -307,7 +307,7 @@ class Proposer:
     ) -> tuple[Candidates, str]:
         """Candidates, the best first, and where they come from."""
         observations = snapshot.observations
-        if self.config.round_size > 1:
+        if self.config.paper_options.round_size > 1:
             # Alg. 1, l. 13-18: a round proposes from what was known when it began
             observations = observations.head(self.model.trained_on)
         rank = self.ranks(observations)

@@ -42,7 +42,9 @@ def many_decisions(space: SearchSpace) -> bool:
 def sources_of(config: AGNetConfig, space: SearchSpace) -> tuple[CandidateSource, ...]:
     """The sources that a config names, in the order of their turns; or those that suit the space."""
     known: dict[str, CandidateSource] = {
-        "generator": GeneratorSource(config.samples_per_attempt, config.uniform_latents),
+        "generator": GeneratorSource(
+            config.samples_per_attempt, config.paper_options.uniform_latents
+        ),
         "mutants": MutantSource(),
         "neighbors": NeighborSource(),
         "random": RandomSource(),

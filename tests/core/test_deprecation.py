@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, search, spaces
+from optuna_agnet.search import PaperOptions
 
 SPACE = spaces.nas_bench_201()
 OLD = {"sources": ("random",), "draws": (64,), "turns": ()}
@@ -23,6 +25,25 @@ def test_a_config_takes_and_gives_old_names(old):
         assert getattr(config, old) == OLD[old]
 
 
+MOVED = {"round_size": 4, "learn_from": 8, "uniform_latents": True, "ranking": "sum"}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_config_takes_and_gives_options_where_they_were(name):
+    with pytest.warns(DeprecationWarning, match=f"'{name}' is now called 'paper_options.{name}'"):
+        config = AGNetConfig(**{name: MOVED[name]})
+    assert config == AGNetConfig(paper_options=PaperOptions(**{name: MOVED[name]}))
+    with pytest.warns(DeprecationWarning, match=f"paper_options.{name}"):
+        assert getattr(config, name) == MOVED[name]
+
+
+def test_a_moved_option_leaves_the_others_as_they_are():
+    with pytest.warns(DeprecationWarning, match="round_size"):
+        config = replace(AGNetConfig.paper(), round_size=4)
+    assert config == AGNetConfig.paper(round_size=4)
+    assert config.paper_options.ranking == "sum"
+
+
 def test_a_field_that_never_was_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no field 'speed'"):
         AGNetConfig().speed  # noqa: B018
@@ -37,11 +58,13 @@ def test_both_names_at_once_are_refused():
 
 
 def test_an_old_state_is_read_without_a_word(recwarn):
-    made = AGNet(SPACE, seed=0, config=AGNetConfig(**NEW))
+    options = PaperOptions(round_size=2, ranking="sum")
+    made = AGNet(SPACE, seed=0, config=AGNetConfig(**NEW, paper_options=options))
     made.tell(made.ask(), 1.0)
     state = json.loads(json.dumps(made.state_dict()))
     for old, new in zip(OLD, NEW, strict=True):
         state["config"][old] = state["config"].pop(new)
+    state["config"] |= state["config"].pop("paper_options")
     again = AGNet.from_state_dict(SPACE, state)
     assert again.config == made.config
     assert again.ask() == made.ask()

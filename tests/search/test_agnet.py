@@ -9,7 +9,14 @@ from optuna_agnet import spaces
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import Trainer, TrainingConfig
-from optuna_agnet.search import AGNet, AGNetConfig, Observations, Snapshot, SpaceExhausted
+from optuna_agnet.search import (
+    AGNet,
+    AGNetConfig,
+    Observations,
+    PaperOptions,
+    Snapshot,
+    SpaceExhausted,
+)
 from optuna_agnet.search.model import training_sizes
 
 NB201 = spaces.nas_bench_201()
@@ -292,7 +299,9 @@ def test_a_pool_is_that_of_the_results_it_was_made_for():
             search.tell(found[-1], value(found[-1]), {"c": -1.0} if number > 5 else {})
         return found
 
-    small_rounds = AGNetConfig(n_startup=4, round_size=8, retrain_every=8)
+    small_rounds = AGNetConfig(
+        n_startup=4, paper_options=PaperOptions(round_size=8), retrain_every=8
+    )
     assert asked(restart=8) == asked(restart=None)
 
 

@@ -12,7 +12,7 @@ from optuna_agnet import spaces
 from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingData
-from optuna_agnet.search import AGNetConfig, Observations
+from optuna_agnet.search import AGNetConfig, Observations, PaperOptions
 from optuna_agnet.search.model import Model
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
@@ -64,7 +64,7 @@ def naive_ranks(known: Observations) -> list[int]:
 def test_only_the_first_results_teach_where_the_config_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = AGNetConfig(n_startup=8, retrain_every=8, learn_from=8)
+    config = AGNetConfig(n_startup=8, retrain_every=8, paper_options=PaperOptions(learn_from=8))
     assert [len(d.types) for d in rounds(monkeypatch, config)] == [8, 8, 8]
 
 

@@ -19,10 +19,12 @@ from optuna_agnet.search import (
     GeneratorSource,
     NeighborSource,
     Observations,
+    PaperOptions,
     Proposer,
     Snapshot,
 )
 from optuna_agnet.search.candidates import Filter
+from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 SPACE = spaces.nas_bench_201()
@@ -125,7 +127,11 @@ def test_latent_vectors_are_drawn_as_the_config_says(
         drawn.append(latents(self, *args, **kwargs))  # type: ignore[arg-type]
         return drawn[-1]
 
-    config = replace(QUICK, uniform_latents=uniform, candidate_sources=("generator",))
+    config = replace(
+        QUICK,
+        paper_options=PaperOptions(uniform_latents=uniform),
+        candidate_sources=("generator",),
+    )
     proposer = Proposer(SPACE, config=config, generator=Generator(SPACE))
     proposer.model.advance(observed(8))
     monkeypatch.setattr(Generator, "latents", noted)
@@ -183,3 +189,22 @@ def test_what_is_excluded_or_pending_is_not_proposed() -> None:
         if left > 1:
             known = Snapshot(nothing, rest[:2], rest[2:], 0)
             np.testing.assert_array_equal(proposer.propose(known).row, every[left])
+
+
+def test_a_proposer_of_parts_is_that_of_the_same_arguments() -> None:
+    generator = Generator(SPACE)
+    parts = SearchParts(SPACE, ["minimize"], 3, QUICK, generator)
+    one = Proposer.of(parts)
+    other = Proposer(SPACE, ["minimize"], seed=3, config=QUICK, generator=generator)
+    for k in range(2):
+        np.testing.assert_array_equal(
+            one.propose(snapshot(8, k)).row, other.propose(snapshot(8, k)).row
+        )
+
+
+def test_parts_that_do_not_fit_are_refused_wherever_they_are_put_together() -> None:
+    for make in (SearchParts, Proposer):
+        with pytest.raises(ValueError, match="the generator was made for"):
+            make(SPACE, generator=Generator(spaces.EdgeCell(3, ("a", "b"))))
+        with pytest.raises(ValueError, match="directions='maximize'"):
+            make(SPACE, "maximize")

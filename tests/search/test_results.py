@@ -1,0 +1,78 @@
+"""What an ask/tell search holds: told, pending, given up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.distributions import FloatDistribution
+
+from optuna_agnet import AGNetConfig, spaces
+from optuna_agnet.search import Observations, Proposal
+from optuna_agnet.search.parts import SearchParts
+from optuna_agnet.search.results import Results
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
+
+SPACE = spaces.nas_bench_201()
+LR = Hyperparameters.of({"lr": FloatDistribution(1e-4, 1.0, log=True)})
+X = SPACE.sample(4, np.random.default_rng(0))
+
+
+def results(hyperparameters: Hyperparameters = LR) -> Results:
+    parts = SearchParts(SPACE, config=AGNetConfig(), hyperparameters=hyperparameters)
+    return Results(parts)
+
+
+def proposed(number: int, z: float) -> Proposal:
+    return Proposal(X[number], "random", 0, np.array([z]))
+
+
+def test_a_snapshot_tells_results_from_what_is_pending_and_what_was_given_up() -> None:
+    held = results()
+    done, _, failed = [held.begin(proposed(k, z)) for k, z in ((0, 0.5), (1, 0.25), (0, 0.75))]
+    held.add(done, 0.9, {})
+    held.add(failed, None, {})
+    seen = held.snapshot()
+    np.testing.assert_array_equal(seen.observations.x, X[:1])
+    np.testing.assert_allclose(seen.observations.pairs.z, [[0.5]])
+    np.testing.assert_array_equal(seen.pending, X[1:2])
+    np.testing.assert_allclose(seen.pending_pairs.z, [[0.25]])
+    assert seen.given_up is not None
+    np.testing.assert_allclose(seen.given_up.z, [[0.75]])
+    assert not len(seen.excluded)  # with other values it may do
+    assert seen.position == 3
+
+
+def test_of_an_architecture_with_two_values_the_one_that_was_told_is_no_longer_pending() -> None:
+    held = results()
+    held.begin(proposed(0, 0.5))
+    second = held.begin(proposed(0, 0.75))
+    held.add(second, 0.9, {})
+    np.testing.assert_allclose(held.snapshot().pending_pairs.z, [[0.5]])
+
+
+@pytest.mark.parametrize("hyperparameters", [NONE, LR], ids=["architectures", "pairs"])
+def test_results_become_arrays_once_a_proposal(
+    hyperparameters: Hyperparameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    of = Observations.of
+
+    def counted(*args: Any) -> Observations:
+        made.append(len(made))
+        return of(*args)
+
+    held = results(hyperparameters)
+    monkeypatch.setattr(Observations, "of", counted)
+    held.snapshot()
+    assert made == [0]
+
+
+def test_what_is_restored_is_what_was_stored() -> None:
+    held, again = results(), results()
+    held.add(held.begin(proposed(0, 0.5)), 0.9, {"ms": -1.0})
+    held.begin(proposed(1, 0.25))
+    again.restore(held.state())
+    assert again.state() == held.state()
+    assert again.snapshot().observations.data == held.snapshot().observations.data
