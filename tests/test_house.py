@@ -22,6 +22,7 @@ BESIDE = {  # rooms beside the ladder, and what they import from
     "training_free": {"core", "spaces", "modules", "search", "hardware"},
     "visualization": {"analysis"},
     "retry": {"study"},
+    "dashboard": {"spaces", "study", "analysis"},
 }
 USES = {  # what a room of the ladder imports from those beside it
     "generator": {"torch_settings"},
@@ -30,7 +31,7 @@ USES = {  # what a room of the ladder imports from those beside it
     "cli": {"modules", "hardware", "training_free", "torch_settings"},
 }
 ALLOWED = {room: {*LADDER[:i], *USES.get(room, ())} for i, room in enumerate(LADDER)} | BESIDE
-WITH_OPTUNA = {"study", "analysis", "cli", "retry", "visualization"}
+WITH_OPTUNA = {"study", "analysis", "cli", "retry", "visualization", "dashboard"}
 WITHOUT_TORCH = {"core", "spaces", "retry"}
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or "__" not in p.name)
 

@@ -7,10 +7,10 @@ import argparse
 from pathlib import Path
 
 import optuna
-from agnet_dashboard import Dashboard
 
 from optuna_agnet import AGNetSampler
 from optuna_agnet.cli import digits
+from optuna_agnet.dashboard import Dashboard
 from optuna_agnet.hardware import count_parameters
 
 LIMIT = 8.0  # thousands of parameters

@@ -5,7 +5,6 @@ Screenshots are kept in the folder ``OPTUNA_AGNET_ARTIFACTS``, or else in pytest
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -21,19 +20,12 @@ from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 from optuna.trial import TrialState
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.dashboard import Dashboard
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.study.trials import best_trials
 
 optuna_dashboard = pytest.importorskip("optuna_dashboard", reason="needs optuna-dashboard")
 pytest.importorskip("plotly")
-
-FILE = Path(__file__).parents[2] / "integrations" / "dashboard" / "agnet_dashboard.py"
-SPEC = importlib.util.spec_from_file_location("agnet_dashboard", FILE)
-assert SPEC is not None
-assert SPEC.loader is not None
-agnet_dashboard = importlib.util.module_from_spec(SPEC)
-sys.modules["agnet_dashboard"] = agnet_dashboard
-SPEC.loader.exec_module(agnet_dashboard)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.nas_bench_201()
@@ -61,7 +53,7 @@ def run(folder: Path, n: int) -> optuna.Study:
         sampler=AGNetSampler(SPACE, seed=0, config=QUICK, generator=Generator(SPACE)),
         load_if_exists=True,
     )
-    dashboard = agnet_dashboard.Dashboard(SPACE, folder / "artifacts", every=14)
+    dashboard = Dashboard(SPACE, folder / "artifacts", every=14)
     study.optimize(dashboard.objective(objective), n, callbacks=[dashboard])
     return study
 
@@ -130,7 +122,7 @@ def test_names_in_the_note_are_text(tmp_path: Path) -> None:
         space.suggest(trial)
         trial.storage.set_trial_system_attr(trial._trial_id, "constraints:<b>", -1.0)
         study.tell(trial, float("`" not in trial.params["op_0_1"]))
-    note = agnet_dashboard.Dashboard(space, tmp_path)._note(study)
+    note = Dashboard(space, tmp_path)._note(study)
     assert "| &lt;img/src=x>\\| | 0 |" in note
     assert "| constraint &lt;b> | -1 |" in note
     cell = note.splitlines()[-1]
@@ -138,7 +130,7 @@ def test_names_in_the_note_are_text(tmp_path: Path) -> None:
 
 
 def test_without_a_feasible_or_complete_trial_it_says_so(tmp_path: Path) -> None:
-    dashboard = agnet_dashboard.Dashboard(SPACE, tmp_path)
+    dashboard = Dashboard(SPACE, tmp_path)
     study = optuna.create_study()
     dashboard.publish_study(study)
     assert study_attrs(study) == {}
@@ -152,7 +144,17 @@ def test_without_a_feasible_or_complete_trial_it_says_so(tmp_path: Path) -> None
     dashboard.publish_trial(early)  # without an architecture
     assert early.user_attrs == {}
     with pytest.raises(ValueError, match="every=0"):
-        agnet_dashboard.Dashboard(SPACE, tmp_path, every=0)
+        Dashboard(SPACE, tmp_path, every=0)
+
+
+@pytest.mark.parametrize("package", ["optuna_dashboard", "plotly"])
+def test_a_missing_package_is_named_before_the_search(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"needs {package}: pip install .*\[dashboard\]"):
+        Dashboard(SPACE, tmp_path / "artifacts")
+    assert not (tmp_path / "artifacts").exists()
 
 
 def test_what_can_not_be_shown_warns_and_ends_nothing(
@@ -161,9 +163,9 @@ def test_what_can_not_be_shown_warns_and_ends_nothing(
     def full(*arguments: object, **named: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(agnet_dashboard, "upload_artifact", full)
-    monkeypatch.setattr(agnet_dashboard, "save_note", full)
-    dashboard = agnet_dashboard.Dashboard(SPACE, tmp_path, every=1)
+    monkeypatch.setattr("optuna_agnet.dashboard.upload_artifact", full)
+    monkeypatch.setattr(optuna_dashboard, "save_note", full)
+    dashboard = Dashboard(SPACE, tmp_path, every=1)
     study = optuna.create_study()
     with pytest.warns(UserWarning, match="no space left on device") as caught:
         study.optimize(dashboard.objective(objective), 2, callbacks=[dashboard])

@@ -3,32 +3,26 @@
 What is written, and where: user attributes and one SVG artifact a trial, while the trial runs, because Optuna freezes
 finished trials; one note and a handful of figures below 100 kB a study, once every ``every`` trials. Nothing grows with
 the number of trials in the study's own attributes, which the dashboard and all workers read as a whole.
+
+optuna-dashboard and plotly are imported when a `Dashboard` is made: ``pip install 'optuna-agnet[dashboard]'``.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import optuna
-import plotly.graph_objects as go
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 from optuna.trial import FrozenTrial, TrialState
-from optuna_dashboard import save_note, save_plotly_graph_object
 
-from optuna_agnet.analysis.figures.style import on_any_page
-from optuna_agnet.analysis.figures.trials import value_name
-from optuna_agnet.analysis.history import search_history
-from optuna_agnet.analysis.report_page import plain
-from optuna_agnet.spaces import SearchSpace
-from optuna_agnet.study.storage_view import SOURCE, VERSION
-from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
-from optuna_agnet.visualization import (
+from optuna_agnet.analysis.figures import (
     architecture_svg,
     plot_feasibility,
     plot_latency_accuracy,
@@ -37,6 +31,18 @@ from optuna_agnet.visualization import (
     plot_search_progress,
     plot_surrogate_calibration,
 )
+from optuna_agnet.analysis.figures.style import on_any_page
+from optuna_agnet.analysis.figures.trials import value_name
+from optuna_agnet.analysis.history import search_history
+from optuna_agnet.analysis.report_page import plain
+from optuna_agnet.spaces import SearchSpace
+from optuna_agnet.study.storage_view import SOURCE, VERSION
+from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["Dashboard"]
 
 Objective: TypeAlias = Callable[[optuna.Trial], float | Sequence[float]]
 
@@ -58,6 +64,16 @@ def _warning(what: str) -> Iterator[None]:
         )
 
 
+def _check_installed() -> None:
+    for package in ("optuna_dashboard", "plotly"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ImportError(
+                f"Dashboard needs {package}: pip install 'optuna-agnet[dashboard]'"
+            ) from error
+
+
 class Dashboard:
     """Publishes a study while it runs.
 
@@ -68,6 +84,7 @@ class Dashboard:
             such a number writes it.
 
     Raises:
+        ImportError: optuna-dashboard or plotly is missing.
         ValueError: ``every`` is below 1.
 
     Example::
@@ -79,6 +96,7 @@ class Dashboard:
     def __init__(self, space: SearchSpace, folder: str | Path, *, every: int = 16) -> None:
         if every < 1:
             raise ValueError(f"every={every} must be at least 1")
+        _check_installed()
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.space, self.every = space, every
         self._store = FileSystemArtifactStore(str(folder))
@@ -132,6 +150,8 @@ class Dashboard:
         """Note and figures of the study's page; nothing before the first complete trial."""
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             return
+        from optuna_dashboard import save_note, save_plotly_graph_object
+
         save_note(study, self._note(study))
         study.set_user_attr("best feasible", self._best(study))
         for name, figure in self._figures(study).items():
