@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from benchmarks import curves, records, tables
+from benchmarks import curves, paper_tables, records, tables
 from benchmarks.records import Record
 from optuna_agnet.core.arrays import FloatArray
 
@@ -149,7 +149,7 @@ def seeds(results: curves.Results, methods: Sequence[str]) -> str:
 
 def published(problem: str) -> tuple[list[int], list[float]]:
     """Queries and validation accuracies of the paper's AG-Net."""
-    rows = [row for table in (9, 7) for row in tables.published(table)]
+    rows = [row for table in (9, 7) for row in paper_tables.published(table)]
     wanted = [row for row in rows if (row["method"], row["problem"]) == ("AG-Net", problem)]
     return [int(row["queries"]) for row in wanted], [float(row["val"]) for row in wanted]
 
@@ -179,13 +179,13 @@ def numbered(optimum: float | None) -> float:
 
 def mean_best(runs: Sequence[Record]) -> float:
     """Over the seeds that found a feasible architecture; NaN where none did."""
-    best = np.array([curves.best(run)[: tables.AT_MOST][-1] for run in runs])
+    best = np.array([curves.best(run)[: paper_tables.AT_MOST][-1] for run in runs])
     return float(np.nanmean(best)) if np.isfinite(best).any() else np.nan
 
 
 def feasibility() -> Figure:
     """How many of each 16 queries keep the limit: Edge GPU, 2 ms, as in Fig. 4 (right)."""
-    found = tables.limited_runs().get(("edgegpu", 2))
+    found = paper_tables.limited_runs().get(("edgegpu", 2))
     if not found:
         raise MissingResults("needs runs on hw-edgegpu-2 or hw-edgegpu-2-joint")
     figure, (axis,) = grid(["Edge GPU, at most 2 ms"])
@@ -227,15 +227,15 @@ def optimality_of(run: Record) -> FloatArray:
 
 
 def need_limited() -> dict[tuple[str, int], dict[str, list[Record]]]:
-    found = tables.limited_runs()
+    found = paper_tables.limited_runs()
     if not found:
         raise MissingResults("needs runs on hw-<device>-<limit>")
     return found
 
 
-def ours(*paper_tables: int) -> frozenset[str]:
+def ours(*numbers: int) -> frozenset[str]:
     """Our methods beside those of some tables of the paper."""
-    rows = [row for table in paper_tables for row in tables.published(table)]
+    rows = [row for table in numbers for row in paper_tables.published(table)]
     return frozenset(name for row in rows for name in row["here"].split())
 
 

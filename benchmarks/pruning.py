@@ -36,9 +36,9 @@ from optuna.trial import TrialState
 from tqdm import tqdm
 
 from benchmarks import records
+from benchmarks.markdown import markdown, paired
 from benchmarks.problems import nb201, nb301
 from benchmarks.run import seeds
-from benchmarks.tables import markdown, paired
 from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, spaces
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks import curves
 from benchmarks.curves import Results
-from benchmarks.tables import at, markdown, spread, value, write
+from benchmarks.markdown import at, markdown, spread, value, write
 
 README = Path(__file__).parents[1] / "README.md"
 PROBLEMS = {
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"put it into {README}")
     text = "\n".join(first_page())
     if parser.parse_args().write:
-        write(text, README)
+        write(text, README, "readme")
     else:
         print(text)
 

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from importlib.metadata import version
@@ -131,24 +131,32 @@ def run(job: Job) -> Record:
     return replace(record, best=None if at is None else str(architectures[at]))
 
 
+def pace(stored: Iterable[Record]) -> Callable[[Job], float]:
+    """Seconds that a job should take, from runs of its method, on its problem if there are some; infinite without."""
+    seconds = defaultdict(list)  # a query
+    for record in stored:
+        for known in ((record.method, record.problem), (record.method, None)):
+            seconds[known].append(sum(record.seconds) / record.budget)
+
+    def expected(job: Job) -> float:
+        known = seconds.get((job.method, job.problem)) or seconds.get((job.method, None))
+        return job.budget * float(np.mean(known)) if known else math.inf
+
+    return expected
+
+
 def missing(jobs: Sequence[Job], path_of: Callable[[str], Path], again: bool) -> list[Job]:
     """Jobs that no stored run answers, those that should take longest first, so that no process waits at the end."""
     stored = {}
     for path in {path_of(job.problem) for job in jobs}:
         stored.update(records.longest(records.read(path)))
-    pace = defaultdict(list)  # seconds a query, by method
-    for record in stored.values():
-        pace[record.method].append(sum(record.seconds) / record.budget)
 
     def answered(job: Job) -> bool:
         key = (job.problem, problems.load(job.problem).data, job.method, job.seed)
         return key in stored and stored[key].budget >= job.budget
 
-    def expected(job: Job) -> float:
-        known = pace.get(job.method)
-        return job.budget * float(np.mean(known)) if known else math.inf
-
-    return sorted([job for job in jobs if again or not answered(job)], key=expected, reverse=True)
+    wanted = [job for job in jobs if again or not answered(job)]
+    return sorted(wanted, key=pace(stored.values()), reverse=True)
 
 
 def seeds(text: str) -> list[int]:

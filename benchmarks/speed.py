@@ -27,11 +27,11 @@ from optuna.samplers import BaseSampler
 
 from benchmarks import records
 from benchmarks.growth import resident_mebibytes
+from benchmarks.markdown import markdown
 from benchmarks.methods import optuna_samplers
 from benchmarks.problems import nb201
 from benchmarks.problems.base import Problem
 from benchmarks.run import seeds
-from benchmarks.tables import markdown
 from optuna_agnet import AGNetConfig, AGNetSampler
 from optuna_agnet.core.arrays import FloatArray
 

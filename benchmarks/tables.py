@@ -1,13 +1,12 @@
 """Markdown tables from the committed results alone.
 
-``python -m benchmarks.tables`` prints all of them, ``python -m benchmarks.tables NAME`` one; ``--write`` puts them into
-benchmarks/README.md. Means and standard deviations (of the population) are over seeds.
+``python -m benchmarks.tables`` prints all of them, ``python -m benchmarks.tables "Table 2"`` one; ``--write`` puts them
+into benchmarks/README.md. Means and standard deviations (of the population) are over seeds.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,16 +15,14 @@ import numpy as np
 
 from benchmarks import curves, problems, rank_table
 from benchmarks.curves import Results
+from benchmarks.markdown import at, feasible_share, markdown, paired, spread, value, write
 from benchmarks.methods import ablations
-from benchmarks.problems import chains, hwnas, nb301
+from benchmarks.paper_tables import beside_paper, table5, table5_counts
+from benchmarks.problems import chains, nb301
 from benchmarks.records import Record
-from optuna_agnet.core.arrays import FloatArray
 
-PAPER = Path(__file__).parent / "paper"
 README = Path(__file__).parent / "README.md"
-START, END = "<!-- python -m benchmarks.tables --write -->\n", "<!-- end -->\n"
 QUERIES = (48, 96, 192, 300, 400)
-AT_MOST = 200  # Table 5
 TABULAR = tuple(name for name in problems.PROBLEMS if name.startswith("nb") and "lat" not in name)
 IN_SHORT = (
     "agnet",
@@ -49,35 +46,6 @@ SURROGATE_SEEDS = range(5)
 MISSING_AT = (32, 48, 96, 192)
 SCORES_AT = (8, 16, 20, 24, 48, 96)
 IN_README = ("nb201-c10", "nb201-c100", "nb201-in16", "nb101", "nb301")
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table without the columns that are empty in every row."""
-    filled = [k for k in range(len(head)) if any(row[k] for row in rows)]
-    lines = [f"| {' | '.join(row[k] for k in filled)} |" for row in (head, *rows)]
-    return [lines[0], "|" + " --- |" * len(filled), *lines[1:], ""]
-
-
-def spread(values: Sequence[float], seeds: int) -> str:
-    """Mean and deviation of what is known; in brackets how many that is, where it is not every seed."""
-    known = np.array([value for value in values if not np.isnan(value)])
-    if not len(known):
-        return ""
-    text = f"{known.mean():.2f} ± {known.std():.2f}"
-    return text if len(known) == seeds else f"{text} ({len(known)})"
-
-
-def at(runs: Sequence[Record], queries: int, score: Callable[[Record, int], float]) -> list[float]:
-    """The score of each run that is long enough."""
-    return [score(run, queries) for run in runs if run.budget >= queries]
-
-
-def value(run: Record, queries: int) -> float:
-    return float(curves.best(run)[queries - 1])
-
-
-def feasible_share(run: Record, queries: int) -> float:
-    return float(curves.feasible(run)[:queries].mean())
 
 
 def to_optimum(runs: Sequence[Record]) -> str:
@@ -195,155 +163,6 @@ def optimum_of(results: Results) -> str:
     return f", hypervolume of the exact front {results.optimum:.2f} from ({point})"
 
 
-# -- the paper's tables, ours beside them ----------------------------------------------------------------------------
-
-
-def published(table: int) -> list[dict[str, str]]:
-    """Rows of benchmarks/paper/table<n>.csv."""
-    with (PAPER / f"table{table}.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def with_sd(row: dict[str, str], column: str) -> str:
-    deviation = row.get(f"{column}_sd", "")
-    text = row.get(column, "")  # Tables 10 and 11 have no test accuracy
-    return f"{text} ± {deviation}" if deviation else text
-
-
-def beside_paper(table: int) -> Iterator[str]:
-    """Every row of a table of the paper, and our runs of the same method at the same queries."""
-    rows = published(table)
-    head = ["paper", "queries", "its validation", "its test", "here", "seeds", "validation", "test"]
-    for problem in dict.fromkeys(row["problem"] for row in rows):
-        for results in curves.load(problem):
-            shown = [
-                line for row in rows if row["problem"] == problem for line in beside(row, results)
-            ]
-            yield from (f"#### Table {table}, {problem} ({results.data})", "")
-            yield from markdown([*head, "best test (oracle)"], shown)
-
-
-def beside(row: dict[str, str], results: Results) -> Iterator[list[str]]:
-    paper = [row["method"], row["queries"], with_sd(row, "val"), with_sd(row, "test")]
-    if row["method"] == "Optimum":
-        yield [
-            *paper,
-            "the table",
-            "",
-            "" if np.isnan(results.optimum) else f"{results.optimum:.2f}",
-            "",
-            "",
-        ]
-    elif not row["here"]:
-        yield [*paper, "published only", "", "", "", ""]
-    for name in row["here"].split():
-        runs = [run for run in results.methods.get(name, []) if run.budget >= int(row["queries"])]
-        scores = (value, curves.test_of_best, curves.best_test)
-        ours = [spread(at(runs, int(row["queries"]), score), len(runs)) for score in scores]
-        yield [*paper, name, str(len(runs) or "not run"), *ours]
-        paper = ["", row["queries"], "", ""]
-
-
-# -- Table 5: limits on six devices ----------------------------------------------------------------------------------
-
-
-def limited_runs() -> dict[tuple[str, int], dict[str, list[Record]]]:
-    """Runs by row of Table 5 and method; those with two objectives have "Joint=1" behind the method's name."""
-    found: dict[tuple[str, int], dict[str, list[Record]]] = {}
-    for device, limits in hwnas.LIMITS.items():
-        for limit in limits:
-            by_method = found[device, limit] = {}
-            for suffix, label in (("", ""), ("-joint", " Joint=1")):
-                for results in curves.load(f"hw-{device}-{limit}{suffix}"):
-                    for name, runs in results.methods.items():
-                        by_method[name + label] = runs
-    return {row: by_method for row, by_method in found.items() if by_method}
-
-
-def table5() -> Iterator[str]:
-    """Best and mean of the seeds and the share of feasible queries, a table each."""
-    runs_of = limited_runs()
-    methods = sorted({name for by_method in runs_of.values() for name in by_method})
-    paper = {(row["device"], int(row["limit"]), row["method"]): row for row in published(5)}
-    settings = ("Joint=0", "Joint=1", "Random")
-    for title, theirs, ours in (
-        ("best of the seeds; * is the exact optimum", paper_best, our_best),
-        ("mean of the seeds (and what is missing to the optimum)", paper_mean, our_mean),
-        ("share of queries that keep the limit", paper_feasible, our_feasible),
-    ):
-        rows = []
-        for (device, limit), by_method in runs_of.items():
-            optimum = next(iter(by_method.values()))[0].optimum or np.nan
-            published_optimum = paper[device, limit, "Optimum"]["best"]
-            row = [f"{device} {limit} ms", published_optimum]
-            row += [
-                theirs(paper[device, limit, name], float(published_optimum)) for name in settings
-            ]
-            row += [f"{optimum:.2f}", *(ours(by_method.get(name, []), optimum) for name in methods)]
-            rows.append(row)
-        head = ["limit", "optimum, paper", *(f"{name}, paper" for name in settings)]
-        if rows:
-            yield from (f"#### Table 5: {title}; at most {AT_MOST} queries", "")
-            yield from markdown([*head, "optimum, here", *methods], rows)
-
-
-def paper_best(row: dict[str, str], optimum: float) -> str:
-    return row["best"] + "*" * (float(row["best"]) == optimum)
-
-
-def paper_mean(row: dict[str, str], optimum: float) -> str:
-    return f"{row['mean']} ({optimum - float(row['mean']):.1f})"
-
-
-def paper_feasible(row: dict[str, str], optimum: float) -> str:
-    return row["feasible"]
-
-
-def bests(runs: Sequence[Record]) -> FloatArray:
-    """The best (S,) of each run that found a feasible architecture."""
-    found = np.array([curves.best(run)[:AT_MOST][-1] for run in runs])
-    return np.asarray(found[~np.isnan(found)])
-
-
-def our_best(runs: Sequence[Record], optimum: float) -> str:
-    found = bests(runs)
-    if not len(found):
-        return "none" if runs else ""
-    return f"{found.max():.2f}" + "*" * bool(optimum - found.max() <= curves.TOLERANCE)
-
-
-def our_mean(runs: Sequence[Record], optimum: float) -> str:
-    found = bests(runs)
-    if not len(found):
-        return "none" if runs else ""
-    few = "" if len(found) == len(runs) else f", {len(found)} of {len(runs)} seeds"
-    return f"{found.mean():.2f} ({optimum - found.mean():.2f}{few})"
-
-
-def our_feasible(runs: Sequence[Record], optimum: float) -> str:
-    return f"{np.mean([feasible_share(run, AT_MOST) for run in runs]):.2f}" if runs else ""
-
-
-def table5_counts() -> Iterator[str]:
-    """In how many rows of Table 5 a method finds the optimum, and how close its mean comes."""
-    runs_of = limited_runs()
-    rows = []
-    for name in sorted({name for by_method in runs_of.values() for name in by_method}):
-        gaps = [
-            (by_method[name][0].optimum or np.nan) - bests(by_method[name])
-            for by_method in runs_of.values()
-            if name in by_method
-        ]
-        found = sum(bool(len(gap)) and gap.min() <= curves.TOLERANCE for gap in gaps)
-        close = sum(bool(len(gap)) and gap.mean() <= 0.2 for gap in gaps)
-        seeds = min(len(by_method[name]) for by_method in runs_of.values() if name in by_method)
-        rows.append([name, str(len(gaps)), str(seeds), str(found), str(close)])
-    if rows:
-        yield from (f"#### Table 5 in short; at most {AT_MOST} queries", "")
-        head = ["method", "limits", "seeds", "optimum found by the best seed", "mean within 0.2"]
-        yield from markdown(head, rows)
-
-
 # -- what the parts of the default are worth -------------------------------------------------------------------------
 
 
@@ -425,17 +244,8 @@ def difference(pairs: Sequence[tuple[Record, Record]], queries: int) -> str:
     return paired(np.array(found)) if len(found) > 1 else ""
 
 
-def paired(differences: FloatArray) -> str:
-    """Mean of paired differences (N,) and its standard error."""
-    error = differences.std(ddof=1) / len(differences) ** 0.5
-    return f"{differences.mean():+.2f} ± {error:.2f}"
-
-
-# -- the repository's README -----------------------------------------------------------------------------------------
-
-
 def summary() -> Iterator[str]:
-    """Searches in short, for the repository's README."""
+    """Searches in short."""
     queries = (48, 96, 192)
     head = ["problem (optimum)", "method", "seeds", *(f"@{n}" for n in queries)]
     head += ["optimum found @48/96/192", "s a search"]
@@ -466,10 +276,16 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "surrogates": surrogates,
     "scores": scores,
     "limits": partial(searches, names("nb201-c100-lat"), search_table),
-    "table5-short": table5_counts,
     "table5": table5,
     "many-decisions": partial(searches, tuple(chains.PROBLEMS), missing_table),
     "fronts": partial(searches, names("pareto-"), front_table),
+}
+
+
+ONE_BY_ONE: dict[str, Callable[[], Iterator[str]]] = {  # 1 to 3 are 8 to 11 without deviations
+    **{f"table{n}": partial(beside_paper, n) for n in (1, 2, 3)},
+    "summary": summary,
+    "table5-short": table5_counts,
 }
 
 
@@ -477,30 +293,29 @@ def everything() -> str:
     return "\n".join(line for table in TABLES.values() for line in table())
 
 
-def write(text: str, path: Path = README) -> None:
-    """Put the tables between the markers of a Markdown file.
+def write_all(path: Path = README) -> None:
+    """Everything, and what the page says in short, into their places."""
+    write(everything(), path, "tables")
+    for name in ("summary", "table5-short"):
+        write("\n".join(ONE_BY_ONE[name]()), path, f"tables {name}")
 
-    Raises:
-        ValueError: The markers are missing.
-    """
-    before, start, rest = path.read_text().partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise ValueError(f"{path} lacks the lines {START!r} and {END!r} that the tables go between")
-    path.write_text(f"{before}{start}\n{text}\n{end}{after}")
+
+def plain_name(text: str) -> str:
+    """A table's or figure's name as it is here: "Table 2" is table2."""
+    return text.lower().replace(" ", "")
 
 
 def main() -> None:
-    known = {**TABLES, "summary": summary}
+    known = {**TABLES, **ONE_BY_ONE}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", nargs="?", choices=known, help="default: all but summary")
+    parser.add_argument("name", nargs="?", type=plain_name, choices=known, help="default: all")
     parser.add_argument("--write", action="store_true", help=f"put all tables into {README}")
     arguments = parser.parse_args()
     try:
         if arguments.write:
-            write(everything())
+            write_all()
         else:
             print("\n".join(known[arguments.name]()) if arguments.name else everything())
     except ValueError as error:

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from benchmarks import methods, tables
+from benchmarks import methods, paper_tables
 from benchmarks.problems import hwnas
 
 ALL = (1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12)
@@ -18,13 +18,13 @@ def means(table):
             float(row["val"] or "nan"),
             float(row.get("test") or "nan"),
         )
-        for row in tables.published(table)
+        for row in paper_tables.published(table)
     }
 
 
 @pytest.mark.parametrize("table", ALL)
 def test_all_rows_are_complete(table):
-    with (tables.PAPER / f"table{table}.csv").open() as file:
+    with (paper_tables.PAPER / f"table{table}.csv").open() as file:
         lines = list(csv.reader(file))
     assert len({len(line) for line in lines}) == 1
     assert len({tuple(line[:5]) for line in lines}) == len(lines)
@@ -43,7 +43,7 @@ def test_short_and_detailed_tables_agree(short, detailed):
 
 @pytest.mark.parametrize("table", [8, 9, 6, 7])
 def test_accuracies_are_below_the_optimum_and_deviations_small(table):
-    for row in tables.published(table):
+    for row in paper_tables.published(table):
         if row["val"]:
             optimum = OPTIMA[row["problem"]]
             assert optimum - 5.2 < float(row["val"]) <= optimum
@@ -61,7 +61,7 @@ def test_the_same_run_reads_the_same_in_tables_6_and_8_and_9():
 
 
 def test_table_5_has_the_limits_of_our_problems_and_keeps_them():
-    rows = tables.published(5)
+    rows = paper_tables.published(5)
     limits = {
         (device, limit, setting)
         for device, numbers in hwnas.LIMITS.items()
@@ -85,12 +85,12 @@ def test_table_5_has_the_limits_of_our_problems_and_keeps_them():
 
 def test_the_optimum_is_found_in_the_fifteen_of_twenty_tasks_that_the_paper_counts():
     best = {}
-    for row in tables.published(5):
+    for row in paper_tables.published(5):
         best.setdefault((row["device"], row["limit"]), {})[row["method"]] = row["best"]
     found = [row for row in best.values() if row["Optimum"] in (row["Joint=0"], row["Joint=1"])]
     assert (len(found), len(best)) == (15, 20)
 
 
 def test_every_method_that_stands_beside_the_papers_exists():
-    rows = [row for table in ALL for row in tables.published(table)]
+    rows = [row for table in ALL for row in paper_tables.published(table)]
     assert {name for row in rows for name in row.get("here", "").split()} <= set(methods.METHODS)

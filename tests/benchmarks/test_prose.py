@@ -1,0 +1,147 @@
+"""Numbers in sentences are those of the committed lines: each is computed here and looked for in the text."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import curves, records, tables
+from benchmarks.markdown import at, spread, value
+from benchmarks.records import Record
+from benchmarks.tables import difference
+
+ROOT = Path(__file__).parents[2]
+NB201 = ("nb201-c10", "nb201-c100", "nb201-in16")
+
+
+@functools.cache
+def text(page: str) -> str:
+    """With single blanks, so that a sentence may be broken anywhere."""
+    return " ".join((ROOT / page).read_text().split())
+
+
+@functools.cache
+def runs(problem: str, method: str) -> Sequence[Record]:
+    (found,) = curves.load(problem)
+    return found.methods[method]
+
+
+def says(sentence: str, page: str = "benchmarks/README.md") -> None:
+    assert sentence in text(page), f"{page} should say: {sentence}"
+
+
+def below(problem: str, method: str, queries: int) -> str:
+    """How much the default has more than a variant of it, as the text says what is missing."""
+    default = {run.seed: run for run in runs(problem, "agnet")}
+    pairs = [(default[run.seed], run) for run in runs(problem, method) if run.seed in default]
+    return difference(pairs, queries).lstrip("+")
+
+
+def means(problem: str, method: str, queries: int, score=value) -> float:
+    return float(np.mean(at(runs(problem, method), queries, score)))
+
+
+def ends(problem: str, method: str, queries: int) -> str:
+    return spread(at(runs(problem, method), queries, value), len(runs(problem, method)))
+
+
+def found_by(queries: int) -> int:
+    every = (run for problem in NB201 for run in runs(problem, "agnet"))
+    return sum(curves.queries_to_optimum(run) <= queries for run in every)
+
+
+def test_how_often_the_best_cell_is_found() -> None:
+    searches = sum(len(runs(problem, "agnet")) for problem in NB201)
+    says(f"found the best cell of NAS-Bench-201 in {found_by(192)} of {searches} searches")
+    says(f"(`benchmarks.misses`, {searches - found_by(96)} of {searches} searches)")
+    assert found_by(192) == searches
+    says(f"in all of {searches} searches, thirty on each", "docs/faq.md")
+    says(f"and within 96 trials in {found_by(96)} of them", "docs/faq.md")
+
+
+def test_when_the_default_passes_local_search_on_darts_cells() -> None:
+    goal = means("nb301", "local-search", 192)
+    passed = [int(np.argmax(curves.best(run) > goal)) + 1 for run in runs("nb301", "agnet")]
+    says(f"what local search has after 192 queries after {np.median(passed):g} (median of ten)")
+
+
+def test_what_each_part_is_worth() -> None:
+    mlp = [below(problem, "agnet-mlp", 48) for problem in NB201]
+    says(f"costs {mlp[0]}, {mlp[1]} and {mlp[2]} points on the three sets after 48 queries")
+    says(f"without it {below('nb301', 'agnet-no-generator', 96)} points are missing after 96")
+    lso = [below("nb301", "agnet-no-lso", n) for n in (96, 48)]
+    says(f"without weighted retraining {lso[0]} ({lso[1]} after 48)")
+    rounds = [below(p, "agnet-batch16", 96) for p in ("nb301", *NB201[1:])]
+    says(f"{rounds[0]} points are missing there after 96, and {rounds[1]} and {rounds[2]} on CIFAR")
+
+
+def test_warm_starts_and_noise() -> None:
+    warm = [ends("nb201-in16", "agnet-warm", 48), means("nb201-in16", "agnet-warm", 32)]
+    says(f"ImageNet16-120 is at {warm[0]} after 48 queries and at {warm[1]:.2f} after 32")
+    says(f"where a cold start is at {means('nb201-in16', 'agnet', 96):.2f} after 96")
+    says(f"nothing in the end ({means('nb201-in16', 'agnet-misled', 96):.2f} at 96")
+    noisy = {
+        method: [means(f"{p}-noisy", method, 192, curves.test_of_best) for p in NB201]
+        for method in ("agnet", "tpe")
+    }
+    ours, theirs = ([f"{v:.2f}" for v in noisy[method]] for method in ("agnet", "tpe"))
+    says(f"is, by the mean over training runs, at {ours[0]}, {ours[1]} and {ours[2]} on the three")
+    says(f"TPE's at {theirs[0]}, {theirs[1]} and {theirs[2]} (ten seeds)")
+    best = {m: [means(f"{p}-noisy", m, 96) for p in NB201] for m in ("agnet", "gp")}
+    assert np.all(np.array(best["agnet"]) > best["gp"])
+
+
+def test_fronts_and_turns() -> None:
+    fronts = {
+        method: [
+            100 * means(name, method, 192, curves.front_share)
+            for name in tables.names("pareto-")
+            if (records.RESULTS / f"{name}.jsonl").exists()
+        ]
+        for method in ("agnet", "tpe")
+    }
+    says(f"is {min(fronts['agnet']):.1f} to {max(fronts['agnet']):.1f} % of the exact one's on the")
+    says(f"TPE's {min(fronts['tpe']):.1f} to {max(fronts['tpe']):.1f} % (five seeds each)")
+    turns = ends("nb301", "agnet-paper-turns", 192)
+    gaps = [
+        means("nb301", "agnet-paper-turns", 192) - means("nb301", other, 192)
+        for other in ("random", "local-search")
+    ]
+    says(f"has {turns} after 192 queries, {gaps[0]:.2f} above random search and {-gaps[1]:.2f} bel")
+
+
+def test_recurrent_cells() -> None:
+    says(f"`agnet` ends at {ends('nbnlp', 'agnet', 304)}, local search at ")
+    (found,) = curves.load("nbnlp")
+    others = [
+        means("nbnlp", name, 304)
+        for name in found.methods
+        if not name.startswith(("agnet", "local"))
+    ]
+    says(
+        f"local search at {ends('nbnlp', 'local-search', 304)}, the other baselines between"
+        f" {min(others):.2f} and {max(others):.2f}"
+    )
+    paper = [ends("nbnlp", "agnet-paper", 304), means("nbnlp", "agnet-paper-xgb", 304)]
+    says(f"is at {paper[0]} and with XGBoost at {paper[1]:.2f} (three seeds each)")
+    says(f"between random search ({means('nbnlp', 'random', 304):.2f}) and the baselines")
+
+
+def test_pruning_at_equal_epochs() -> None:
+    """Of the table that `benchmarks.pruning` wrote: a pruner against none, after the epochs of 48."""
+    pages = (records.RESULTS / "pruning.md").read_text().split("\n## ")
+    cells = [
+        cell.strip()
+        for page in pages
+        if "costs at least" in page.splitlines()[0]
+        for line in page.splitlines()
+        if line.startswith(("| agnet, median | agnet, none", "| agnet, hyperband | agnet, none"))
+        for cell in line.split("|")[4:-1:2]
+    ]
+    gains, errors = np.array([[float(x) for x in cell.split(" ± ")] for cell in cells]).T
+    assert len(gains) == 12
+    says(f"{gains.min():.2f} to {gains.max():.2f} points better in the end in all twelve")
+    says(f"by more than two standard errors in {int((gains > 2 * errors).sum())}")
