@@ -1,8 +1,8 @@
 """A small ensemble of graph neural networks, on the graphs that `Architecture.to_pyg` gives.
 
-Each layer sends messages along the edges and against them, with weights of their own, as graph predictors of
-architectures do (Shi et al. 2020; Wen et al. 2020; Rossi et al. 2023): what an operation reads and what reads it are
-different questions. All members are computed at once, as one more axis of the weights.
+Each layer sends messages along the edges and against them, with weights of their own (Wen et al. 2020, a predictor of
+architectures; Rossi et al. 2023): what an operation reads and what reads it are different questions. All members are
+computed at once, as one more axis of the weights.
 
 The networks start anew at each fit, from the same weights: what is predicted depends on results and seed alone, so a
 search that was interrupted goes on as if it had not been.
@@ -212,15 +212,14 @@ class GNNSurrogate:
         """Learn anew, with architectures (P, D) that seem to have come out a standard deviation below their mean.
 
         Were they to come out as predicted, what is predicted would hardly change, and several workers would ask for the
-        same kind; a "constant liar" keeps them apart (Ginsbourger et al. 2010). `fitted` and the threshold stay.
+        same kind; a pessimistic guess keeps them apart, as the "constant liar" of Ginsbourger et al. (2010) does.
+        `fitted` and the threshold stay.
         """
         mean, std = self.predict(Candidates(x))
-        known = (self._shares.amax((0, 1)) > 0).expand(
-            _MEMBERS, len(x), -1
-        )  # nothing of unknown outcomes
+        learned = self._shares.amax((0, 1)) > 0  # (K,): of unknown outcomes there is nothing to say
         self._x = np.concatenate([self._x, x])
         self._targets = torch.cat([self._targets, torch.from_numpy(mean - std).float()])
-        self._shares = torch.cat([self._shares, known.float()], 1)
+        self._shares = torch.cat([self._shares, learned.float().expand(_MEMBERS, len(x), -1)], 1)
         self._learn()
 
     def _learn(self) -> Tensor:

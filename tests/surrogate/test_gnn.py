@@ -129,10 +129,12 @@ def test_the_order_of_nodes_does_not_matter_and_the_direction_of_edges_does():
 def test_members_are_no_copies_and_the_seed_is_what_tells_runs_apart(few_steps):
     x, y = data()
     first, same, other = (fitted(x[:40], y[:40], seed=seed) for seed in (0, 0, 1))
-    members = first._members(x).numpy()[:, :, 0]
+    members, start = first._members(x).numpy()[:, :, 0], GraphNetworks(SPACE, 1, seed=0)
     for m in range(len(members)):
         for k in range(m):
             assert np.abs(members[m] - members[k]).max() > 1e-3
+            for weights in (start.embedding, *(layer.weight for layer in start.layers)):
+                assert not torch.equal(weights[m], weights[k])
     np.testing.assert_array_equal(first.predict(Candidates(x))[0], same.predict(Candidates(x))[0])
     assert (first.predict(Candidates(x))[0] != other.predict(Candidates(x))[0]).any()
 
