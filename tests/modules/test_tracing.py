@@ -24,13 +24,16 @@ OWN_SPACES: list[SearchSpace] = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _no_stale_builtins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TorchScript knows its operators by id, also freed ones, whose id a list of our network may have got since then.
+def script(model: nn.Module) -> nn.Module:
+    """TorchScript knows operators by id, also freed ones, whose id an attribute of our network may have got since then.
 
-    Seen once in a long run of all tests ("builtin cannot be used as a value"). The table is made anew of what is alive.
+    Seen once in a long run of all tests: "builtin cannot be used as a value", of a list of a convolution.
     """
-    monkeypatch.setattr(torch.jit._builtins, "_builtin_table", None)
+    operators = torch.jit._builtins._get_builtin_table()
+    for module in model.modules():
+        for attribute in vars(module).values():
+            operators.pop(id(attribute), None)
+    return torch.jit.script(model)
 
 
 def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Module:
@@ -63,7 +66,7 @@ def same(model: nn.Module, other: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("preset", SETTINGS)
-@pytest.mark.parametrize("trace", [torch.jit.script, torch.fx.symbolic_trace])
+@pytest.mark.parametrize("trace", [script, torch.fx.symbolic_trace])
 @pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
 def test_a_benchmarks_network(preset: str, trace: object) -> None:
     for model in models(preset, 3):
@@ -71,7 +74,7 @@ def test_a_benchmarks_network(preset: str, trace: object) -> None:
 
 
 @pytest.mark.parametrize("space", OWN_SPACES, ids=lambda space: type(space).__name__)
-@pytest.mark.parametrize("trace", [torch.jit.script, torch.fx.symbolic_trace])
+@pytest.mark.parametrize("trace", [script, torch.fx.symbolic_trace])
 @pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
 def test_a_network_of_ones_own_operations(space: SearchSpace, trace: object) -> None:
     ops = {"conv": conv} | ({"skip": conv} if isinstance(space, Chain) else {})
@@ -101,6 +104,6 @@ def test_torch_fx_takes_a_cell_to_eight_bits() -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
 def test_a_scripted_darts_network_trains_with_both_heads() -> None:
     (model,) = models("darts", 1)
-    scripted = torch.jit.script(model.train())
+    scripted = script(model.train())
     logits, auxiliary = scripted(torch.randn(4, 3, 16, 16))
     assert logits.shape == auxiliary.shape == (4, 10)
