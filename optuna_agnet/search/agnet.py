@@ -125,17 +125,17 @@ class AGNet:
         parts = SearchParts(
             space,
             directions,
-            seed,
-            config_or_default(config),
-            generator,
-            known_constraints,
-            surrogate,
-            candidate_sources,
-            acquisition,
-            prior_observations,
-            checkpoints,
-            self._score_table if self._scores else None,
-            check_hyperparameters(space, hyperparameters),
+            seed=seed,
+            config=config_or_default(config),
+            generator=generator,
+            known_constraints=known_constraints,
+            surrogate=surrogate,
+            candidate_sources=candidate_sources,
+            acquisition=acquisition,
+            prior_observations=prior_observations,
+            checkpoints=checkpoints,
+            scores=self._score_table if self._scores else None,
+            hyperparameters=check_hyperparameters(space, hyperparameters),
         )
         self.proposer = Proposer.of(parts)
         self._results = Results(parts)

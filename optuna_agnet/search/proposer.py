@@ -96,17 +96,17 @@ class Proposer:
             SearchParts(
                 space,
                 directions,
-                seed,
-                config_or_default(config),
-                generator,
-                known_constraints,
-                surrogate,
-                candidate_sources,
-                acquisition,
-                prior_observations,
-                checkpoints,
-                scores,
-                hyperparameters,
+                seed=seed,
+                config=config_or_default(config),
+                generator=generator,
+                known_constraints=known_constraints,
+                surrogate=surrogate,
+                candidate_sources=candidate_sources,
+                acquisition=acquisition,
+                prior_observations=prior_observations,
+                checkpoints=checkpoints,
+                scores=scores,
+                hyperparameters=hyperparameters,
             )
         )
 
@@ -287,10 +287,12 @@ class Proposer:
         return observations.with_constraints(tuple(sorted(names)))
 
     def _warn_if_infeasible(self, observations: Observations) -> None:
-        if observations.feasible.any():
+        measured = observations.measured
+        if measured.kept.any() or (measured.feasible.any() and not measured.complete.any()):
             return
         worst = np.where(np.isnan(observations.constraints), -np.inf, observations.constraints)
-        nearest = worst[violations(-observations.constraints).argmin()]
+        worst = worst[~measured.feasible]
+        nearest = worst[violations(-worst).argmin()]
         broken = ", ".join(
             f"{name} by {value:.4g}"
             for name, value in zip(observations.names, nearest, strict=True)
@@ -298,8 +300,8 @@ class Proposer:
         )
         self._warn_once(
             "infeasible",
-            f"none of the {len(observations)} architectures evaluated so far meets the constraints; the nearest breaks"
-            f" {broken}. The search now looks for feasible ones first",
+            f"none of the {len(observations)} architectures evaluated so far is known to meet the constraints; the"
+            f" nearest breaks {broken}. The search now looks for feasible ones first",
         )
 
     def _ranked(
