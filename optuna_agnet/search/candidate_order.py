@@ -61,11 +61,12 @@ class CandidateOrder:
 def _incumbents(surrogate: Surrogate, observations: Observations, measured: Outcomes) -> BoolArray:
     """Which results (N,) keep the constraints, so that others have to improve on them.
 
-    One whose constraints were not measured may be better than all others and worth nothing. It counts only while there
-    is none of which they were measured, as in a study that goes on from one without constraints: then the predicted
-    margin stands in for the measured one.
+    One whose constraints were not measured may be better than all others and worth nothing. It counts only while none
+    is known to keep them all, as in a study that goes on from one without constraints: then the predicted margin stands
+    in for the measured one. Where all that was measured breaks a constraint, the Gaussian process predicts the same of
+    what was not, so none counts and the search looks for feasible ones first.
     """
-    if not len(observations.x) or measured.complete.any():
+    if not len(observations.x) or measured.kept.any():
         return measured.kept
     mean, _ = surrogate.predict(Candidates(observations.x, None, observations.z))
     guess = measured.predicted(mean, surrogate.feasibility_threshold).margins

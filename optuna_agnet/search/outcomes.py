@@ -60,11 +60,6 @@ class Outcomes:
         """(B,): which keep every constraint for certain."""
         return np.all(self.margins >= 0, axis=1)  # type: ignore[no-any-return]
 
-    @cached_property
-    def complete(self) -> BoolArray:
-        """(B,): of which every constraint is known."""
-        return np.all(~np.isnan(self.margins), axis=1)  # type: ignore[no-any-return]
-
     def predicted(self, values: FloatArray, thresholds: FloatArray) -> Outcomes:
         """The same outcomes as a surrogate sees them: values (P, M + C), and where 0 lies in each column (M + C,)."""
         return replace(self, values=values, feasibility_threshold=thresholds[self.num_objectives :])

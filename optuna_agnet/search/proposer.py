@@ -287,12 +287,10 @@ class Proposer:
         return observations.with_constraints(tuple(sorted(names)))
 
     def _warn_if_infeasible(self, observations: Observations) -> None:
-        measured = observations.measured
-        if measured.kept.any() or (measured.feasible.any() and not measured.complete.any()):
+        if observations.measured.feasible.any():
             return
         worst = np.where(np.isnan(observations.constraints), -np.inf, observations.constraints)
-        worst = worst[~measured.feasible]
-        nearest = worst[violations(-worst).argmin()]
+        nearest = worst[violations(-observations.constraints).argmin()]
         broken = ", ".join(
             f"{name} by {value:.4g}"
             for name, value in zip(observations.names, nearest, strict=True)
@@ -300,8 +298,8 @@ class Proposer:
         )
         self._warn_once(
             "infeasible",
-            f"none of the {len(observations)} architectures evaluated so far is known to meet the constraints; the"
-            f" nearest breaks {broken}. The search now looks for feasible ones first",
+            f"none of the {len(observations)} architectures evaluated so far meets the constraints; the nearest breaks"
+            f" {broken}. The search now looks for feasible ones first",
         )
 
     def _ranked(

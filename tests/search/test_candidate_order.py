@@ -7,8 +7,10 @@ import pytest
 
 from optuna_agnet import AGNet, AGNetConfig, spaces
 from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.core.ranking import RANKINGS
 from optuna_agnet.search import Candidates, ExpectedImprovement, Observations, Prediction, Surrogate
 from optuna_agnet.search.candidate_order import CandidateOrder
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 SPACE = spaces.nas_bench_201()
 X = SPACE.sample(4, np.random.default_rng(0))
@@ -40,14 +42,20 @@ def test_incumbents_keep_the_constraint_for_certain() -> None:
     assert known([NAN, -1.0, 0.0, 1.0], [9.0, 9.0, 9.0, 9.0]) == [1.0, 2.0]
 
 
-def test_what_was_not_measured_is_no_incumbent_where_all_that_was_measured_breaks_the_constraint() -> (
+def test_where_all_that_was_measured_breaks_the_constraint_the_process_leaves_no_incumbent() -> (
     None
 ):
-    assert known([NAN, 2.0, 3.0, NAN], [9.0, 9.0, 9.0, 9.0]) == []
+    constraints = np.array([[NAN], [2.0], [3.0], [NAN]])
+    observed = Observations(X, Y, constraints, ("latency",))
+    process = GaussianProcess(SPACE)
+    process.fit(X, observed.outcomes, observed.ranks(RANKINGS["pareto"]))
+    order = CandidateOrder.of(process, ExpectedImprovement(), observed)
+    assert order.known.tolist() == []
 
 
-def test_predicted_margins_stand_in_where_nothing_was_measured() -> None:
+def test_predicted_margins_stand_in_where_none_is_known_to_keep_the_constraint() -> None:
     assert known([NAN, NAN, NAN, NAN], [-0.1, 0.1, -0.1, 0.0]) == [1.0, 8.0]
+    assert known([NAN, 1.0, NAN, NAN], [-0.1, 0.1, -0.1, 0.0]) == [8.0]
 
 
 def test_a_constraint_that_is_broken_is_broken_whatever_is_predicted_of_another_one() -> None:

@@ -15,7 +15,6 @@ def test_columns_are_objectives_and_then_margins() -> None:
     np.testing.assert_array_equal(found.margins, [[-0.5, 0.5], [0.5, np.nan], [0.0, 3.0]])
     assert found.feasible.tolist() == [False, True, True]
     assert found.kept.tolist() == [False, False, True]
-    assert found.complete.tolist() == [True, False, True]
 
 
 def test_without_constraints_all_columns_are_objectives_and_all_is_kept() -> None:
@@ -23,7 +22,6 @@ def test_without_constraints_all_columns_are_objectives_and_all_is_kept() -> Non
     np.testing.assert_array_equal(found.objectives, VALUES)
     assert found.margins.shape == (3, 0)
     assert found.kept.all()
-    assert found.complete.all()
 
 
 def test_predictions_have_the_same_columns_in_units_of_their_own() -> None:

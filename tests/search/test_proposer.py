@@ -208,26 +208,3 @@ def test_parts_that_do_not_fit_are_refused_wherever_they_are_put_together() -> N
             make(SPACE, generator=Generator(spaces.EdgeCell(3, ("a", "b"))))
         with pytest.raises(ValueError, match="directions='maximize'"):
             make(SPACE, "maximize")
-
-
-def test_who_meets_no_constraint_for_certain_is_told_so_with_the_nearest_of_those_that_break_one() -> (
-    None
-):
-    known = observed(9)
-    constraints = np.full((9, 2), np.nan)
-    constraints[:3] = [[4.0, -1.0], [0.5, 1.0], [2.0, 0.0]]
-    proposer = Proposer(SPACE, config=QUICK, generator=Generator(SPACE))
-    with pytest.warns(UserWarning, match=r"none of the 9 .* the nearest breaks a by 2\."):
-        proposer.propose(
-            Snapshot(Observations(known.x, known.y, constraints, ("a", "b")), NOTHING, NOTHING, 0)
-        )
-
-
-def test_what_was_never_measured_is_not_said_to_break_a_constraint(
-    recwarn: pytest.WarningsRecorder,
-) -> None:
-    known = observed(9)
-    proposer = Proposer(SPACE, config=QUICK, generator=Generator(SPACE))
-    unknown = Observations(known.x, known.y, np.full((9, 1), np.nan), ("a",))
-    proposer.propose(Snapshot(unknown, NOTHING, NOTHING, 0))
-    assert not [w for w in recwarn if "constraints" in str(w.message)]
