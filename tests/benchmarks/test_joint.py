@@ -81,5 +81,21 @@ def test_a_table_has_medians_of_ranks_and_means_of_shares() -> None:
         for seed in (1, 2, 6)
     ]
     lines = joint.table(rows).splitlines()
-    assert lines[2] == "| joint-fcnet-slice | tpe | 3 | 2 | 2 | 2 |  | 3 |"
+    assert lines[2] == "| joint-fcnet-slice | tpe | 3 | 2 | 2 | 2 | 2 | 2 |  | 3 |  |"
     assert lines[3].startswith("| joint-nb201-noisy | tpe | 3 | 3.0 ± 2.2 |")
+    long = {**rows[0], "seed": 9, "budget": 200, "best": [1.0] * 200, "ms": 30.0}
+    assert joint.table([*rows, long]).splitlines()[2].endswith("| 2 |  | 3 | 30 |")
+
+
+def test_trainings_on_digits_differ_by_seed_and_learning_rate_alone() -> None:
+    pytest.importorskip("sklearn")
+    problem = load("joint-digits")
+    row = np.full(6, problem.space.decisions[0].index("nor_conv_3x3"))
+
+    def error(rate: float, seed: int) -> float:
+        given = optuna.trial.FixedTrial({"lr": rate, "momentum": 0.9})
+        return problem.evaluate(row, given, np.random.default_rng(seed))[1]  # type: ignore[arg-type]
+
+    assert error(0.03, 0) == error(0.03, 0)
+    assert error(0.03, 0) != error(0.03, 1)
+    assert error(0.03, 0) < error(1e-3, 0)
