@@ -31,3 +31,15 @@ def test_links_lead_to_files() -> None:
     assert links
     for link in links:
         assert (ROOT / link).exists(), link
+
+
+def test_badges_say_what_pyproject_says() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    badges = dict(re.findall(r"img\.shields\.io/badge/(\w+)-(.+)-blue\)", TEXT))
+    versions = re.findall(r"Python :: (3\.\d+)\"", project)
+    assert badges.pop("python") == "_|_".join(versions)
+    oldest, before = re.findall(r'"optuna>=([\d.]+),<(\d+)"', project)[0]
+    assert badges.pop("optuna") == f"{oldest}_to_{int(before) - 1}"
+    (license,) = re.findall(r'^license = "(.+)"', project, re.MULTILINE)
+    assert badges.pop("license") == license.replace("-", "--")
+    assert not badges
