@@ -145,3 +145,23 @@ def test_pruning_at_equal_epochs() -> None:
     assert len(gains) == 12
     says(f"{gains.min():.2f} to {gains.max():.2f} points better in the end in all twelve")
     says(f"by more than two standard errors in {int((gains > 2 * errors).sum())}")
+
+
+def test_the_first_page_says_from_when_on_the_default_leads() -> None:
+    says("ahead of every sampler that could be run beside it from 24 trials on", "README.md")
+    for problem in tables.IN_README:
+        (found,) = curves.load(problem)
+        rivals = [name for name in found.methods if not name.startswith("agnet")]
+        for queries in (24, 32, 48, 96):
+            best = max(means(problem, name, queries) for name in rivals)
+            assert means(problem, "agnet", queries) > best
+
+
+def test_what_a_new_worker_costs() -> None:
+    """docs/workers.md has the PostgreSQL rows of the measured table, as columns."""
+    lines = (records.RESULTS / "growth.md").read_text().splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| postgresql")]
+    columns = {name: [row[k] for row in rows] for name, k in (("n", 1), ("with", 3), ("new", 5))}
+    says(f"| results so far | {' | '.join(columns['n'])} |", "docs/workers.md")
+    says(f"| first ask, s | {' | '.join(columns['new'])} |", "docs/workers.md")
+    says(f"| each one after that, ms | {' | '.join(columns['with'])} |", "docs/workers.md")
