@@ -36,7 +36,7 @@ from optuna_agnet.analysis.figures.trials import value_name
 from optuna_agnet.analysis.history import search_history
 from optuna_agnet.analysis.report_page import plain
 from optuna_agnet.spaces import SearchSpace
-from optuna_agnet.study.storage_view import SOURCE, VERSION
+from optuna_agnet.study.attributes import SOURCE, VERSION
 from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from optuna_agnet import AGNetSampler
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.study import storage_view
+from optuna_agnet.study.attributes import is_repeated, set_constraint
 
 _CHECK = "TUNE_DISABLE_STRICT_METRIC_CHECKING"
 
@@ -88,7 +88,7 @@ class AGNetSearch(OptunaSearch):
             SpaceExhausted: No architecture keeps the sampler's known constraints (a ValueError).
         """
         params: dict[str, Any] = super().suggest(trial_id)
-        if not storage_view.is_repeated(self.study, self._ot_trials[trial_id]):
+        if not is_repeated(self.study, self._ot_trials[trial_id]):
             return params
         self.study.tell(self._ot_trials.pop(trial_id), state=TrialState.PRUNED)
         return str(Searcher.FINISHED)
@@ -137,7 +137,7 @@ class AGNetSearch(OptunaSearch):
                     stacklevel=3,
                 )
             else:
-                storage_view.set_constraint(self.study, trial, name, excess)
+                set_constraint(self.study, trial, name, excess)
                 broken |= excess > 0
         return broken
 

@@ -34,8 +34,8 @@ from optuna_agnet.analysis.history import (
 from optuna_agnet.analysis.report_page import Report, Section
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.study.attributes import SECONDS, SOURCE, VERSION, stopped_because
 from optuna_agnet.study.sampler import AGNetSampler
-from optuna_agnet.study.storage_view import SECONDS, SOURCE, VERSION, stopped_because
 from optuna_agnet.study.stored_scores import scores_of
 from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess

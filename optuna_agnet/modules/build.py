@@ -37,7 +37,7 @@ from optuna_agnet.spaces import (
     Stack,
     fbnet,
 )
-from optuna_agnet.spaces.base import check_architecture
+from optuna_agnet.spaces.checks import check_architecture
 
 
 @dataclass(frozen=True, slots=True)

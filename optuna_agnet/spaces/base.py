@@ -27,7 +27,7 @@ from optuna_agnet.core.architecture import (
     label_hashes,
 )
 from optuna_agnet.core.arrays import BoolArray, IntArray
-from optuna_agnet.core.validation import check_type
+from optuna_agnet.spaces.checks import advice_on, check_architecture
 from optuna_agnet.spaces.decision import Choice as Choice
 from optuna_agnet.spaces.decision import Decision as Decision
 from optuna_agnet.spaces.graphs import Graphs, to_adjacency
@@ -217,7 +217,7 @@ class SearchSpace(Rows, ABC):
         every = self.enumerate()
         return None if every is None else len(every)
 
-    @property
+    @cached_property
     def has_isomorphic(self) -> bool:
         """Whether different repaired rows may have isomorphic graphs."""
         return True
@@ -302,7 +302,7 @@ class SearchSpace(Rows, ABC):
                     raise
                 raise ValueError(
                     f"the parameter '{decision.name}' of {self!r} can't be suggested ({error})."
-                    f" {_advice(trial, decision)}"
+                    f" {advice_on(trial, decision)}"
                 ) from error
 
         return self._architecture(self.repair(self._decide(choose)[None])[0])
@@ -323,54 +323,3 @@ class SearchSpace(Rows, ABC):
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
-
-
-def _advice(trial: optuna.Trial, decision: Decision) -> str:
-    """What to do about a decision that a trial can't take."""
-    given = _given_params(trial)
-    if decision.name in given and given[decision.name] not in decision.choices:
-        return (
-            f"The trial was given {given[decision.name]!r}, which is none of {list(decision.choices)}: enqueue what the"
-            " space knows, such as study.enqueue_trial(space.to_params(architecture))"
-        )
-    return (
-        "Where another parameter of the study has this name, rename that one; search two spaces at once as cells of a"
-        " Stack; and give a changed space a new study"
-    )
-
-
-def _given_params(trial: optuna.Trial) -> Mapping[str, object]:
-    """Parameters that a trial was enqueued with."""
-    for frozen in trial.study.get_trials(deepcopy=False) if hasattr(trial, "study") else ():
-        if frozen.number == trial.number:
-            found: Mapping[str, object] = frozen.system_attrs.get("fixed_params", {})
-            return found
-    return {}
-
-
-def check_architecture(architecture: object) -> None:
-    """The same for an architecture."""
-    example = "space.parse(text) of its text, or space.from_params(trial.params)"
-    check_type("architecture", architecture, Architecture, example)
-
-
-def check_operations(ops: Sequence[str]) -> tuple[str, ...]:
-    """Operation names as a tuple.
-
-    Raises:
-        ValueError: There are none, one is empty, reserved or no string, or one is given twice.
-    """
-    if isinstance(ops, (str, set, frozenset)) or not ops:  # a set has no order to count on
-        raise ValueError(
-            f"ops={ops!r}: give a sequence of at least one operation name, e.g. ops=('conv', 'pool')"
-        )
-    for op in ops:
-        if not isinstance(op, str) or not op or op in (INPUT, OUTPUT) or set(op) & set("|+~, \n"):
-            raise ValueError(
-                f"operation {op!r} must be a non-empty string without blanks and without any of | + ~ ,"
-                f" and neither '{INPUT}' nor '{OUTPUT}'"
-            )
-    twice = sorted({op for op in ops if list(ops).count(op) > 1})
-    if twice:
-        raise ValueError(f"operations {twice} are given more than once: names must be unique")
-    return tuple(ops)

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from optuna_agnet.core.architecture import INPUT, NONE, OUTPUT, Architecture
 from optuna_agnet.core.arrays import BoolArray, IntArray
-from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
+from optuna_agnet.spaces.base import Decision, SearchSpace
+from optuna_agnet.spaces.checks import check_operations
 from optuna_agnet.spaces.graphs import Graphs, edge_endpoints
 
 _OUTPUT, _INPUT, _FIRST_OP = 0, 1, 2  # node types are (output, input, *ops)
@@ -71,7 +73,7 @@ class Chain(SearchSpace):
             return f"Chain(layers=[{self.layers[0]}] * {len(self.layers)})"
         return f"Chain(layers={list(self.layers)})"
 
-    @property
+    @cached_property
     def has_isomorphic(self) -> bool:
         return False
 

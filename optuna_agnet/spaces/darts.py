@@ -13,7 +13,8 @@ import numpy.typing as npt
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.core.validation import check_count
-from optuna_agnet.spaces.base import Decision, SearchSpace, check_operations
+from optuna_agnet.spaces.base import Decision, SearchSpace
+from optuna_agnet.spaces.checks import check_operations
 from optuna_agnet.spaces.graphs import (
     Graphs,
     edge_endpoints,

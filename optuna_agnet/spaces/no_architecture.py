@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +38,7 @@ class NoArchitecture(SearchSpace):
     def __repr__(self) -> str:
         return "NoArchitecture()"
 
-    @property
+    @cached_property
     def has_isomorphic(self) -> bool:
         return False
 
@@ -74,8 +75,9 @@ class NoArchitecture(SearchSpace):
     def row_to_params(self, row: IntArray) -> dict[str, Choice]:
         return {}
 
-    def params_to_row(self, params: Mapping[str, object]) -> IntArray:
-        return np.zeros(1, dtype=np.int64)
+    def params_to_rows(self, params: Iterable[Mapping[str, object]]) -> tuple[IntArray, BoolArray]:
+        count = len(list(params))
+        return np.zeros((count, 1), dtype=np.int64), np.zeros((count, 1), dtype=bool)
 
     def _architecture(self, row: IntArray) -> Architecture:
         return Architecture((INPUT, OUTPUT), ((0, 1),), _TEXT)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from optuna_agnet.core.arrays import IntArray
-from optuna_agnet.spaces.base import check_operations
+from optuna_agnet.spaces.checks import check_operations
 
 _Place = TypeVar("_Place")
 

@@ -5,7 +5,9 @@ Letters: B rows in a batch, D decisions. A row is an integer array (D,): of ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,33 +89,67 @@ class Rows:
         decided = zip(self.decisions, row, self.active(row[None])[0], strict=True)
         return {d.name: d.choices[int(k)] for d, k, active in decided if active}
 
+    def params_to_rows(self, params: Iterable[Mapping[str, object]]) -> tuple[IntArray, BoolArray]:
+        """Parameters of B architectures as rows (B, D), not repaired, and which of their decisions (B, D) are missing.
+
+        A decision is missing where it exists and has no value that can be chosen; its column is 0 then, as are those of
+        decisions that don't exist. Which decisions exist below a missing one follows from its first choice.
+        """
+        found = np.array(
+            [[self._choice_of(k, given) for k in range(len(self.decisions))] for given in params],
+            dtype=np.int64,
+        ).reshape(-1, len(self.decisions))
+        exists = self.active(np.maximum(found, 0))
+        return np.where(exists, np.maximum(found, 0), 0), exists & (found < 0)
+
+    def _choice_of(self, column: int, params: Mapping[str, object]) -> int:
+        """Which choice of a decision parameters take; -1 for none."""
+        decision = self.decisions[column]
+        if decision.name not in params:
+            return -1
+        value = params[decision.name]
+        try:  # a search looks up each trial's decisions: one look into a table, not one comparison a choice
+            return self._choice_places[column][isinstance(value, bool), value]
+        except (KeyError, TypeError):
+            pass
+        try:  # numpy's numbers may be equal to a choice, and have another hash
+            return decision.index(value)
+        except ValueError:
+            return -1
+
+    @cached_property
+    def _choice_places(self) -> list[dict[tuple[bool, object], int]]:
+        """Of each decision the place of its choices; ``True`` is not 1, and of equal choices the first one counts."""
+        return [
+            {(isinstance(c, bool), c): k for k, c in reversed([*enumerate(d.choices)]) if c == c}
+            for d in self.decisions
+        ]
+
     def params_to_row(self, params: Mapping[str, object]) -> IntArray:
         """Parameters as one row (D,) of decisions, not repaired; those of decisions that don't exist in it are ignored.
 
         Raises:
             ValueError: A parameter of this space is missing or has an unknown value.
         """
-
-        def choose(decision: Decision) -> int:
+        rows, missing = self.params_to_rows([params])
+        for decision in itertools.compress(self.decisions, missing[0]):
             if decision.name not in params:
                 raise ValueError(f"parameter '{decision.name}' of the space {self!r} is missing")
-            value = params[decision.name]
-            try:
-                return decision.index(value)
-            except ValueError:
-                raise ValueError(
-                    f"parameter '{decision.name}' is {value!r}; the space {self!r} knows {list(decision.choices)}"
-                ) from None
-
-        return self._decide(choose)
+            raise ValueError(
+                f"parameter '{decision.name}' is {params[decision.name]!r}; the space {self!r} knows"
+                f" {list(decision.choices)}"
+            )
+        row: IntArray = rows[0]
+        return row
 
     def is_complete(self, params: Mapping[str, object]) -> bool:
         """Whether parameters say all that an architecture needs; those that it lacks may be missing."""
-        try:
-            self.params_to_row(params)
-        except ValueError:
-            return False
-        return True
+        return not self.params_to_rows([params])[1].any()
+
+    def known_choices(self, params: Mapping[str, object]) -> dict[str, Choice]:
+        """Those of the parameters that are decisions of this space with a value that can be chosen, by name."""
+        places = ((d, self._choice_of(k, params)) for k, d in enumerate(self.decisions))
+        return {d.name: d.choices[k] for d, k in places if k >= 0}
 
     def _decide(self, choose: Callable[[Decision], int]) -> IntArray:
         """A row (D,) whose decisions are taken one after the other, only those that exist."""

@@ -175,7 +175,7 @@ class Tree(TreeGraph):
             matters[:, columns] &= cell.space._matters(x[:, columns])
         return matters
 
-    @property
+    @cached_property
     def has_isomorphic(self) -> bool:
         return any(cell.space.has_isomorphic for _, cell in self._cells)
 

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -20,6 +21,18 @@ from optuna.trial import FrozenTrial
 STARTED = "agnet:started"
 """When a trial was asked for, in seconds of UTC since 1970: the same number whatever zone a worker's clock shows."""
 _WEST = timedelta(hours=12)  # how far local time may be behind UTC
+
+
+class Unfinished(NamedTuple):
+    """Trials that have not ended, by number.
+
+    Args:
+        alive: Those that may still finish.
+        dead: Those whose workers count as dead.
+    """
+
+    alive: list[FrozenTrial]
+    dead: list[FrozenTrial]
 
 
 class KnownTrials:
@@ -40,23 +53,27 @@ class KnownTrials:
         self._first_seen: dict[int, float] = {}  # on this process's own clock
         self._largest = -1
 
-    def update(self, study: Study) -> None:
-        """Look at the study again; costs one list, however long the study is."""
+    def update(self, study: Study, *, beyond: bool = False) -> Unfinished:
+        """Look at the study again; costs one list, however long the study is.
+
+        Args:
+            study: The study.
+            beyond: Whether to ask for trials that the list may lack at its end; costs one more query.
+        """
         listed = study._storage.get_all_trials(study._study_id, deepcopy=False)
         unknown = [trial for trial in listed if trial.number not in self._finished]
         self._take(unknown)
         self.look_up(study, self._absent({trial.number for trial in unknown}))
+        while beyond and self._ask_for(study, self._largest + 1):
+            pass
+        return self.unfinished()
 
-    def look_up(self, study: Study, numbers: Iterable[int]) -> None:
+    def look_up(self, study: Study, numbers: Iterable[int]) -> Unfinished:
         """Ask for trials by number, as far as they are not known to be finished."""
         for number in numbers:
             if number not in self._finished:
                 self._ask_for(study, number)
-
-    def look_beyond(self, study: Study) -> None:
-        """Ask for trials that the last list may have lacked at its end; costs one query."""
-        while self._ask_for(study, self._largest + 1):
-            pass
+        return self.unfinished()
 
     def _ask_for(self, study: Study, number: int) -> bool:
         """Whether there is a trial of this number."""
@@ -68,12 +85,12 @@ class KnownTrials:
             return False
         return True
 
-    def unfinished(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
-        """Trials that may still finish, by number, and those that count as dead."""
+    def unfinished(self) -> Unfinished:
+        """What has not ended, as far as it was seen."""
         trials = [self._unfinished[number] for number in sorted(self._unfinished)]
         dead = {trial.number for trial in trials if self._is_dead(trial)}
         alive = [trial for trial in trials if trial.number not in dead]
-        return alive, [trial for trial in trials if trial.number in dead]
+        return Unfinished(alive, [trial for trial in trials if trial.number in dead])
 
     def running_since_before(self, moment: datetime) -> list[int]:
         """Numbers of trials that began before a moment of this process and have not ended."""

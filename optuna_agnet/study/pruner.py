@@ -22,10 +22,9 @@ from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.spaces.no_architecture import NoArchitecture
-from optuna_agnet.study import storage_view
+from optuna_agnet.study.attributes import StoppedBecause, explain_stop, stopped_because
 from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.sampler import AGNetSampler
-from optuna_agnet.study.storage_view import StoppedBecause
 from optuna_agnet.study.trials import directions_of, is_feasible
 from optuna_agnet.surrogate.curves import CurveModel, read, rungs
 from optuna_agnet.surrogate.kernel import KernelParams, covariance, featurize
@@ -139,7 +138,7 @@ class AGNetPruner(BasePruner):
             )
             return False
         if reason is not None:
-            storage_view.explain_stop(study, trial, reason)
+            explain_stop(study, trial, reason)
         return reason is not None
 
     # -- what is refused -------------------------------------------------------------------------------------------
@@ -316,7 +315,7 @@ def _stopped_in_a_row(done: Sequence[FrozenTrial], steps: IntArray) -> Mapping[i
     useless reports would otherwise stop everything for ever.
     """
     last = [t for t in done[-_PATIENCE:] if t.state == TrialState.PRUNED]
-    reasons = [r for r in map(storage_view.stopped_because, last) if r is not None]
+    reasons = [r for r in map(stopped_because, last) if r is not None]
     if len(reasons) < _PATIENCE:
         return {}
     found = dict.fromkeys(range(len(steps) + 1), -math.inf)

@@ -2,86 +2,44 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
 from datetime import datetime
-from functools import partial
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from typing import Any
 
-import numpy as np
-from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.core.deprecation import accepts_old_names
 from optuna_agnet.core.html import html_value
-from optuna_agnet.core.progress import LOGGER
-from optuna_agnet.core.seeds import Stream, check_seed, seed_from
+from optuna_agnet.core.seeds import check_seed
 from optuna_agnet.core.validation import check_type
 from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.generator.checkpoints import ArtifactStore, Checkpoints
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.search import (
-    Acquisition,
-    AGNetConfig,
-    CandidateSource,
-    Proposal,
-    Proposer,
-    Snapshot,
-    SpaceExhausted,
-    Surrogate,
-)
-from optuna_agnet.search.candidates import Filter, Inventory
-from optuna_agnet.search.known_constraints import InvalidConstraint, KnownConstraint
-from optuna_agnet.search.observations import Pairs
-from optuna_agnet.search.pairs import PairFilter
-from optuna_agnet.search.parts import reads_hyperparameters
-from optuna_agnet.search.scores import (
-    PIECES,
-    SCORE_TIME_LIMIT_S,
-    Score,
-    ScoreTable,
-    check_scores,
-    check_time_limit,
-    evaluate,
-)
-from optuna_agnet.spaces.base import Choice, SearchSpace
+from optuna_agnet.search import Acquisition, AGNetConfig, CandidateSource, Proposer, Surrogate
+from optuna_agnet.search.known_constraints import KnownConstraint
+from optuna_agnet.search.scores import SCORE_TIME_LIMIT_S, Score, check_scores, check_time_limit
+from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.spaces.no_architecture import NoArchitecture
-from optuna_agnet.study import storage_view
+from optuna_agnet.study.attributes import is_unused_claim
+from optuna_agnet.study.constraints_func import Constraints, ConstraintsFunc
 from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.known_trials import note_start
+from optuna_agnet.study.search_factory import SearchFactory
 from optuna_agnet.study.storage_view import StudyState
-from optuna_agnet.study.stored_scores import StoredScores
+from optuna_agnet.study.study_search import StudySearch
 from optuna_agnet.study.trials import directions_of
 from optuna_agnet.study.trialwise_tpe import TrialwiseTPE
-from optuna_agnet.study.warm_start import check_directions_of, read_sources
-
-_DRAWS = 256  # random architectures with fixed decisions
-_ATTEMPTS = 50  # at an architecture that no other worker takes at the same moment
-
-
-class Fixed(NamedTuple):
-    """What a trial does not leave to the search.
-
-    Args:
-        decisions: By name.
-        hyperparameters: (H,), NaN where they are free.
-        by_sampler: Whether decisions are fixed for all trials alike: then a used up space ends the study.
-    """
-
-    decisions: Mapping[str, Choice]
-    hyperparameters: FloatArray
-    by_sampler: bool
+from optuna_agnet.study.warm_start import read_sources
 
 
 class AGNetSampler(BaseSampler):
@@ -174,7 +132,7 @@ class AGNetSampler(BaseSampler):
         max_failures: int = 2,
         stale_after: float | None = None,
         known_constraints: Mapping[str, KnownConstraint] | None = None,
-        constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
+        constraints_func: ConstraintsFunc | None = None,
         source_studies: Sequence[Study] = (),
         artifact_store: ArtifactStore | None = None,
         surrogate: Surrogate | None = None,
@@ -183,46 +141,35 @@ class AGNetSampler(BaseSampler):
         scores: Mapping[str, Score] | None = None,
         score_time_limit_s: float = SCORE_TIME_LIMIT_S,
     ) -> None:
-        if max_failures < 1:
-            raise ValueError(f"max_failures={max_failures} must be at least 1")
-        if stale_after is not None and not 0 <= stale_after < math.inf:
-            raise ValueError(
-                f"stale_after={stale_after} must be a number of seconds, at least 0, or None for never"
-            )
-        space = NoArchitecture() if space is None else space
-        check_type("space", space, SearchSpace, "spaces.nas_bench_201()")
+        self._space = NoArchitecture() if space is None else space
+        check_type("space", self._space, SearchSpace, "spaces.nas_bench_201()")
         self.seed = secrets.randbits(32) if seed is None else check_seed(seed)
-        if constraints_func is not None and not callable(constraints_func):
-            raise TypeError(
-                f"constraints_func={constraints_func!r} must be a function of a trial that returns its constraints"
-            )
-        self._space, self._config, self._generator = space, config, generator
-        self._surrogate, self._candidate_sources = surrogate, candidate_sources
-        self._acquisition, self._scores = acquisition, check_scores(scores)
-        self._score_time_limit_s = check_time_limit(score_time_limit_s)
-        self._known_constraints, self._constraints_func = known_constraints, constraints_func
-        self._sources = read_sources(source_studies, space)
-        self._checkpoints = None if artifact_store is None else Checkpoints(artifact_store)
-        directions = self._sources[0].directions if self._sources else ("maximize",)
-        self._search: Proposer | None = self.new_search(directions)  # errors at the door
-        self._joint: JointParameters | None = None
-        if independent_sampler is None:
-            independent_sampler = TrialwiseTPE(self.seed)
-        example = "optuna.samplers.RandomSampler()"
-        check_type("independent_sampler", independent_sampler, BaseSampler, example)
-        self._independent_sampler = independent_sampler
-        self._max_failures, self._stale_after = max_failures, stale_after
-        self._state: StudyState | None = None
-        self._inventory: Inventory | None = None
-        self._warn = WarnOnce()
-        self._lock = threading.RLock()
-        self._since = datetime.now()
+        self._factory = SearchFactory(
+            space=self._space,
+            seed=self.seed,
+            config=AGNetConfig() if config is None else config,
+            generator=generator,
+            known_constraints=known_constraints,
+            surrogate=surrogate,
+            candidate_sources=candidate_sources,
+            acquisition=acquisition,
+            sources=read_sources(source_studies, self._space),
+            checkpoints=None if artifact_store is None else Checkpoints(artifact_store),
+            scores=check_scores(scores),
+            score_time_limit_s=check_time_limit(score_time_limit_s),
+        )
+        self._search: Proposer | None = self._factory.first_search()  # errors at the door
+        self._warn, self._lock, self._since = WarnOnce(), threading.RLock(), datetime.now()
+        self._constraints = Constraints.of(constraints_func, self._warn)
+        self._independent_sampler = _check_sampler(independent_sampler, self.seed)
+        self._max_failures = _check_max_failures(max_failures)
+        self._stale_after = _check_stale_after(stale_after)
+        self._of_study: StudySearch | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_lock"]
-        rebuilt = ("_search", "_state", "_inventory", "_joint")  # from the study
-        state.update(dict.fromkeys(rebuilt))
+        state.update(_search=None, _of_study=None)  # are built again from the study
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -235,18 +182,13 @@ class AGNetSampler(BaseSampler):
         """What is searched."""
         return self._space
 
+    @cached_property
+    def _decisions(self) -> frozenset[str]:
+        return frozenset(d.name for d in self._space.decisions)
+
     def _repr_html_(self) -> str:
-        config, default = self._config or AGNetConfig(), AGNetConfig()
-        changed = [
-            f.name for f in fields(config) if getattr(config, f.name) != getattr(default, f.name)
-        ]
-        rows = [
-            ("seed", self.seed),
-            ("config", ", ".join(f"{k}={getattr(config, k)!r}" for k in changed) or "default"),
-            ("known constraints", ", ".join(self._known_constraints or ()) or "none"),
-            ("source studies", ", ".join(source.name for source in self._sources) or "none"),
-            ("independent sampler", type(self._independent_sampler).__name__),
-        ]
+        independent = ("independent sampler", type(self._independent_sampler).__name__)
+        rows = [*self._factory.described(), independent]
         return html_value("AGNetSampler", rows) + self._space._repr_html_()
 
     # -- Optuna's contract -----------------------------------------------------------------------------------------
@@ -259,8 +201,8 @@ class AGNetSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """The space's decisions, parameters beside them that all trials have, and what else is sampled jointly."""
-        own = self._space.distributions()
         others = self._independent_sampler.infer_relative_search_space(study, trial)
+        own = self._space.distributions()
         found: dict[str, BaseDistribution] = {n: d for n, d in own.items() if not d.single()}
         found.update({n: d for n, d in others.items() if n not in own})
         found.update(self._joint_parameters(study))
@@ -268,13 +210,8 @@ class AGNetSampler(BaseSampler):
 
     def _joint_parameters(self, study: Study) -> Mapping[str, BaseDistribution]:
         """Parameters beside the architecture that the model takes account of."""
-        if not reads_hyperparameters(self._config or AGNetConfig(), self._surrogate):
-            return {}
         with self._lock:
-            self._state_of(study)  # makes a new one for a new study
-            if self._joint is None:
-                self._joint = JointParameters(self._space)
-            return self._joint.update(study)
+            return self._search_of(study).joint_parameters(study)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -287,12 +224,13 @@ class AGNetSampler(BaseSampler):
             TrialPruned: Nothing new is left; `optimize` stops. An ask-and-tell loop gets architectures again.
             InvalidConstraint: A known constraint returned something else than a number (a TypeError).
         """
-        joint = self._joint_parameters(study)
-        own = ({d.name for d in self._space.decisions} | joint.keys()) & search_space.keys()
-        params: dict[str, Any] = {}
-        if own:
-            chosen = self._sample_pair(study, trial, Hyperparameters.of(joint))
-            params.update({name: chosen[name] for name in search_space if name in chosen})
+        start, params = time.perf_counter(), dict[str, Any]()
+        with self._lock:
+            search = self._search_of(study)
+            own = self._decisions.union(search.hyperparameters.names)
+            if not own.isdisjoint(search_space):
+                chosen = search.params_for(study, trial, start)
+                params.update({name: chosen[name] for name in search_space if name in chosen})
         others = {name: d for name, d in search_space.items() if name not in own}
         params.update(self._sample_others(study, trial, others))
         return params
@@ -305,7 +243,7 @@ class AGNetSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Any other parameter, from the independent sampler."""
-        if any(d.name == param_name for d in self._space.decisions):
+        if param_name in self._decisions:
             self._warn(
                 f"independent {param_name}",
                 f"the architecture's parameter '{param_name}' is sampled independently by"
@@ -325,46 +263,19 @@ class AGNetSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Stores what ``constraints_func`` says, is forwarded, and ends `optimize` with a space's last architecture."""
-        if self._constraints_func is not None and state in (
-            TrialState.COMPLETE,
-            TrialState.PRUNED,
-        ):
-            self._store_constraints(study, trial, state, values)
-        if state == TrialState.FAIL and storage_view.is_unused_claim(trial):
+        if self._constraints is not None:
+            self._constraints.store(study, trial, state, values)
+        if state == TrialState.FAIL and is_unused_claim(trial):
             self._warn(
                 "unused",
                 f"trial {trial.number} failed before it took its architecture; if Optuna complained about a 'dynamic"
                 " value space', choices differ from the space's: suggest architectures with space.suggest(trial)",
             )
         self._independent_sampler.after_trial(study, trial, state, values)
-        with suppress(
-            Exception
-        ):  # the trial has its result; whatever this is, the next one will tell
-            self._stop_if_used_up(study, trial, state)
-
-    def _store_constraints(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        assert self._constraints_func is not None
-        done = copy.copy(trial)
-        done.state, done.values = state, values
-        try:
-            found = [float(value) for value in self._constraints_func(done)]
-        except Exception as error:  # the user's own code; the trial's result must not be lost
-            self._warn(
-                "constraints_func",
-                f"constraints_func raised {type(error).__name__}: {error} in trial {trial.number}; the constraints of"
-                " such trials stay unknown",
-            )
-            return
-        if any(math.isnan(value) for value in found):
-            self._warn(
-                "NaN",
-                f"constraints_func returned NaN in trial {trial.number}: {found}; the constraints of such trials stay"
-                " unknown",
-            )
-            return
-        storage_view.set_constraints(study, trial, found)
+        # the trial has its result: whatever goes wrong here, the next one will tell
+        with suppress(Exception), self._lock:
+            if self._of_study is not None:
+                self._search_of(study).stop_if_used_up(study, trial, state)
 
     # -- the independent sampler's part -------------------------------------------------------------------------------
 
@@ -383,172 +294,6 @@ class AGNetSampler(BaseSampler):
 
     # -- the architecture ------------------------------------------------------------------------------------------
 
-    def _sample_pair(
-        self, study: Study, trial: FrozenTrial, hyperparameters: Hyperparameters
-    ) -> dict[str, Any]:
-        """Parameters of an architecture, and hyperparameters, that no other trial has together."""
-        by_sampler = storage_view.fixed_by_sampler(study, self._space)
-        fixed = {**by_sampler, **storage_view.fixed_by_trial(trial, self._space)}
-        fixed_z = storage_view.fixed_hyperparameters(study, trial, hyperparameters)
-        single = {d.name: d.choices[0] for d in self._space.decisions if len(d.choices) == 1}
-        if self._space.is_complete({**single, **fixed}) and not np.isnan(fixed_z).any():
-            return {**single, **fixed, **hyperparameters.values(fixed_z)}
-        start = time.perf_counter()
-        with self._lock:
-            try:
-                search = self._search_for(study, hyperparameters)
-                stop = fixed == by_sampler
-                picked = self._claim(study, trial, search, Fixed(fixed, fixed_z, stop))
-                seconds = time.perf_counter() - start
-                storage_view.describe(study, trial, picked.source, picked.version, seconds)
-            except Exception:
-                with suppress(Exception):  # the storage may be gone; the first error tells why
-                    storage_view.claim(study, trial, None)
-                raise
-        LOGGER.debug(
-            "Trial %d: an architecture from %s in %.3f s", trial.number, picked.source, seconds
-        )
-        return {**self._space.row_to_params(picked.row), **search.values(picked)}
-
-    def _claim(self, study: Study, trial: FrozenTrial, search: Proposer, fixed: Fixed) -> Proposal:
-        """A pick that the trial holds, and no other one."""
-        state, hyperparameters = self._state_of(study), search.hyperparameters
-        free = Filter(self._space, search.config.dedup, frozenset(), {})
-        keys = PairFilter(hyperparameters, free, frozenset(), fixed.hyperparameters).keys
-        for _ in range(_ATTEMPTS):
-            snapshot = state.read(study, trial.number, hyperparameters)
-            try:
-                picked = self._propose(search, snapshot, fixed)
-            except SpaceExhausted as exhausted:
-                picked = self._without_new(search, snapshot, fixed, exhausted)
-                if picked.source == storage_view.REPEAT and fixed.by_sampler:
-                    self._say_used_up(f"{exhausted}")
-                    if storage_view.stop(study):
-                        raise TrialPruned(f"{exhausted}") from None
-            claimed = self._space.repair(picked.row[None])
-            storage_view.claim(study, trial, claimed[0], search.values(picked))
-            if search.config.allow_duplicates or picked.source == storage_view.REPEAT:
-                break
-            key = keys(Pairs(claimed, np.empty((1, 0)) if picked.z is None else picked.z[None]))[0]
-            if state.confirm_claim(study, trial.number, key, keys, hyperparameters):
-                break
-        return picked
-
-    def _propose(self, search: Proposer, snapshot: Snapshot, fixed: Fixed) -> Proposal:
-        """The search's proposal; a random new architecture where the model fails."""
-        ask = partial(
-            search.propose, snapshot, fixed=fixed.decisions, fixed_z=fixed.hyperparameters
-        )
-        try:
-            return ask()
-        except (SpaceExhausted, InvalidConstraint):
-            raise
-        except Exception as error:  # a trial must not die of the model
-            self._warn(
-                "model",
-                f"the model failed ({type(error).__name__}: {error}); random architectures until it works again",
-            )
-            return ask(at_random=True)
-
-    def _without_new(
-        self,
-        search: Proposer,
-        snapshot: Snapshot,
-        fixed: Fixed,
-        exhausted: SpaceExhausted,
-    ) -> Proposal:
-        """What there is to propose when the search has found nothing new.
-
-        Raises:
-            SpaceExhausted: No architecture keeps the limits.
-        """
-        pairs = len(search.hyperparameters) > 0
-        row = None
-        if fixed.decisions and not pairs:
-            row = self._unrepaired(search, snapshot, fixed.decisions)
-        if row is not None:
-            decisions = dict(fixed.decisions)
-            self._warn(
-                "unrepaired",
-                f"{self._space!r} writes no new architecture with {decisions}: random ones from now on, which have"
-                " these parameters and are written in another way",
-            )
-            return Proposal(row, "random", 0)
-        known = (snapshot.observations.x, snapshot.pending, snapshot.excluded)
-        if search.limits and search.limits.first(np.concatenate(known)) is None:
-            raise exhausted
-        row = self._repeat(search, snapshot, fixed.decisions)
-        if not pairs:
-            return Proposal(row, storage_view.REPEAT, 0)
-        known_pairs, rng = snapshot.observations.pairs, self._rng(snapshot.position)
-        same = np.flatnonzero((known_pairs.x == row).all(1))
-        drawn = search.hyperparameters.sample(1, rng)[0]
-        z = known_pairs.z[same[0]] if len(same) else drawn
-        z = np.where(np.isnan(fixed.hyperparameters), z, fixed.hyperparameters)
-        return Proposal(row, storage_view.REPEAT, 0, z)
-
-    def _unrepaired(
-        self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]
-    ) -> IntArray | None:
-        """Decisions (D,) that have the fixed ones and stand for a new architecture, although not as it is written."""
-        untaken, rng = search.untaken(snapshot).architectures, self._rng(snapshot.position)
-        free = replace(untaken, fixed=fixed)
-        every = self._space.enumerate()
-        x = self._space.sample(_DRAWS, rng) if every is None else rng.permutation(every)
-        x = self._space.assign(x, fixed)
-        repaired = self._space.repair(x)
-        new = replace(free, fixed={}).new(repaired)
-        within = search.limits.first(repaired[new])
-        return None if within is None else np.asarray(x[new[within]])
-
-    def _say_used_up(self, why: str) -> None:
-        self._warn(
-            "exhausted",
-            f"{why}. optimize() stops after the running trials; an ask-and-tell loop gets architectures again",
-        )
-
-    def _stop_if_used_up(self, study: Study, trial: FrozenTrial, state: TrialState) -> None:
-        """End `optimize` with the last architecture, rather than with a trial that gets none."""
-        with self._lock:
-            pairs = self._search is None or len(self._search.hyperparameters)
-            if pairs or self._space.num_combinations == 1:
-                return  # whether pairs are used up shows when one is asked for
-            search = self._search_for(study, NONE)
-            fixed = storage_view.fixed_by_sampler(study, self._space)
-            if search.config.allow_duplicates or self._state is None:
-                return
-            inventory = self._inventory or Inventory(self._space, search.config.dedup)
-            if not inventory.may_be_used_up(trial.number + 1, fixed):
-                return
-            self._inventory = inventory
-            snapshot = self._state_of(study).read_after(study, trial, state)
-            left = replace(search.untaken(snapshot).architectures, fixed=fixed)
-            if inventory.is_used_up(left) and storage_view.stop(study):
-                taken = len(left.taken)
-                self._say_used_up(
-                    f"no new architecture is left in {self._space!r}: {taken} are taken. Widen the space, or set"
-                    " AGNetConfig(allow_duplicates=True)"
-                )
-
-    def _repeat(
-        self, search: Proposer, snapshot: Snapshot, fixed: Mapping[str, Choice]
-    ) -> IntArray:
-        """The best of the least-evaluated architectures within the limits; a random one where there is none."""
-        results = len(snapshot.observations)
-        known = np.concatenate([snapshot.observations.x, snapshot.pending])
-        rows, inverse, counts = np.unique(known, axis=0, return_inverse=True, return_counts=True)
-        rank = np.full(len(rows), float(len(known)))
-        np.minimum.at(rank, inverse.reshape(-1)[:results], search.ranks(snapshot.observations))
-        rows = rows[np.lexsort((rank, counts))]
-        rows = rows[Filter(self._space, search.config.dedup, frozenset(), fixed).fits(rows)]
-        within = search.limits.first(rows)
-        if within is not None:
-            return np.asarray(rows[within])
-        drawn = self._space.sample(1, self._rng(snapshot.position))
-        return np.asarray(self._space.assign(drawn, fixed)[0])
-
-    # -- caches ----------------------------------------------------------------------------------------------------
-
     def new_search(
         self,
         directions: Sequence[str],
@@ -562,60 +307,50 @@ class AGNetSampler(BaseSampler):
         Raises:
             ValueError: The sources have other directions.
         """
-        for source in self._sources:
-            check_directions_of(source, tuple(directions), "this study")
-        return Proposer(
-            self._space,
-            directions,
-            seed=self.seed,
-            config=self._config,
-            generator=self._generator,
-            known_constraints=self._known_constraints,
-            surrogate=self._surrogate,
-            candidate_sources=self._candidate_sources,
-            acquisition=self._acquisition,
-            prior_observations=[s.with_hyperparameters(hyperparameters) for s in self._sources],
-            checkpoints=self._checkpoints,
-            scores=partial(self._table, study) if self._scores else None,
-            hyperparameters=hyperparameters,
-        )
+        return self._factory.new_search(directions, study, hyperparameters)
 
-    def _table(self, study: Study | None) -> ScoreTable:
-        """What the scores say, from the study as far as it is known there; nothing without a study."""
-        if study is None:
-            return ScoreTable(
-                np.empty((0, len(self._space.decisions)), np.int64), np.empty((0, 0)), ()
-            )
-        return evaluate(
-            self._space,
-            self._scores,
-            StoredScores(study),
-            time_limit_s=self._score_time_limit_s,
-            first_piece=secrets.randbelow(PIECES),
-        )
+    def _search_of(self, study: Study) -> StudySearch:
+        """The search of this study; there is a new one where the last one was another's."""
+        found = self._of_study
+        if found is None or not found.state.belongs_to(study):
+            self._of_study = found = self._begin(study)
+        return found
 
-    def _search_for(self, study: Study, hyperparameters: Hyperparameters) -> Proposer:
-        """The search with the study's directions, these hyperparameters, and its scores."""
-        self._state_of(study)
-        about, search = (directions_of(study), hyperparameters), self._search
-        if search is None or (search.directions, search.hyperparameters) != about:
-            self._search = search = self.new_search(about[0], study, hyperparameters)
+    def _begin(self, study: Study) -> StudySearch:
+        state = StudyState(
+            self._space,
+            study,
+            self._max_failures,
+            self._stale_after,
+            self._factory.config,
+            since=self._since,
+        )
+        directions, first = directions_of(study), self._search
+        if first is not None and (first.directions != directions or self._factory.scores):
+            first = None  # another study has scores of its own
+        joint = JointParameters(self._space) if self._factory.reads_hyperparameters else None
+        new_search = partial(self.new_search, directions)
+        search = StudySearch(self._space, state, joint, new_search, self._warn, first)
+        search.joint_parameters(study)
         return search
 
-    def _state_of(self, study: Study) -> StudyState:
-        if self._state is None or not self._state.belongs_to(study):
-            self._joint = None
-            if self._scores:  # another study has numbers of its own
-                self._search = None
-            self._state = StudyState(
-                self._space,
-                study,
-                self._max_failures,
-                self._stale_after,
-                self._config or AGNetConfig(),
-                since=self._since,
-            )
-        return self._state
 
-    def _rng(self, position: int) -> np.random.Generator:
-        return np.random.default_rng(seed_from(self.seed, Stream.REPEAT, position))
+def _check_max_failures(max_failures: int) -> int:
+    if max_failures < 1:
+        raise ValueError(f"max_failures={max_failures} must be at least 1")
+    return max_failures
+
+
+def _check_stale_after(stale_after: float | None) -> float | None:
+    if stale_after is not None and not 0 <= stale_after < math.inf:
+        raise ValueError(
+            f"stale_after={stale_after} must be a number of seconds, at least 0, or None for never"
+        )
+    return stale_after
+
+
+def _check_sampler(sampler: BaseSampler | None, seed: int) -> BaseSampler:
+    if sampler is None:
+        return TrialwiseTPE(seed)
+    check_type("independent_sampler", sampler, BaseSampler, "optuna.samplers.RandomSampler()")
+    return sampler

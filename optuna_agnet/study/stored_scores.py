@@ -8,7 +8,7 @@ from optuna.study import Study
 
 from optuna_agnet.search.scores import PIECE, ScoreTable, piece_key, read_table
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.study import storage_view
+from optuna_agnet.study.attributes import set_study_attribute, study_attributes
 
 _SCORE = "agnet:score:"
 
@@ -27,7 +27,7 @@ class StoredScores(MutableMapping[str, Sequence[float | None]]):
         return self._all()[key]
 
     def __setitem__(self, key: str, values: Sequence[float | None]) -> None:
-        storage_view.set_study_attribute(self._study, f"{_SCORE}{key}", list(values))
+        set_study_attribute(self._study, f"{_SCORE}{key}", list(values))
 
     def __delitem__(self, key: str) -> None:
         raise TypeError("attributes of a study can't be deleted")
@@ -39,7 +39,7 @@ class StoredScores(MutableMapping[str, Sequence[float | None]]):
         return len(self._all())
 
     def _all(self) -> dict[str, list[float | None]]:
-        stored = storage_view.study_attributes(self._study)
+        stored = study_attributes(self._study)
         return {
             key.removeprefix(_SCORE): value
             for key, value in stored.items()

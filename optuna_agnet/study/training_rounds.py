@@ -1,8 +1,4 @@
-"""Which trials each round of training learns from, written down so that all workers of a study train alike.
-
-Results reach workers in different orders, and clocks of machines differ. The first worker that comes to a round stores
-what it takes the round to be; the others follow, and so does whoever joins or resumes later.
-"""
+"""Manifests: which trials each round of training learns from, as text in the study (`TrainingOrder` keeps to them)."""
 
 from __future__ import annotations
 

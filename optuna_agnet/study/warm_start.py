@@ -71,7 +71,7 @@ def _read_source(study: Study, space: SearchSpace) -> Source | None:
         raise ValueError(f"the source study '{study.study_name}' does not fit: {error}") from None
     if len(observations):
         LOGGER.info("Warm start: %d results of the study '%s'", len(observations), study.study_name)
-        params = tuple(state.params_of_results())
+        params = tuple(state.finished.params())
         return Source(study.study_name, directions_of(study), observations, params)
     if study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise ValueError(

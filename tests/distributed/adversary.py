@@ -34,7 +34,9 @@ from optuna_agnet.generator.network import Generator
 from optuna_agnet.search import Proposal, Proposer, Snapshot, SpaceExhausted
 from optuna_agnet.search.candidates import Filter
 from optuna_agnet.study import storage_view
-from optuna_agnet.study.storage_view import CLAIM, REPEAT, SOURCE, StudyState
+from optuna_agnet.study.attributes import CLAIM, REPEAT, SOURCE
+from optuna_agnet.study.claims import settled
+from optuna_agnet.study.storage_view import StudyState
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("none", "skip", "conv", "pool"))  # 64 combinations
 GENERATOR = Generator(SPACE)
@@ -51,18 +53,25 @@ FAILING = (
 )
 
 
+def first_free(snapshot: Snapshot, *, fixed: Any, **_: Any) -> Proposal:
+    """The first architecture that nobody is known to hold."""
+    taken = np.concatenate([snapshot.observations.x, snapshot.pending, snapshot.excluded])
+    free = Filter(SPACE, "encoding", frozenset(), fixed).without(taken).new(EVERY)
+    if not len(free):
+        raise SpaceExhausted("all are taken")
+    return Proposal(EVERY[free[0]], "startup", 0)
+
+
 class FirstFree(AGNetSampler):
     """Wants the first architecture that it believes to be free, as all others do; trains nothing."""
 
     def __init__(self) -> None:
         super().__init__(SPACE, seed=0, config=CONFIG, generator=GENERATOR)
 
-    def _propose(self, search: Proposer, snapshot: Snapshot, fixed: Any) -> Proposal:
-        taken = np.concatenate([snapshot.observations.x, snapshot.pending, snapshot.excluded])
-        free = Filter(SPACE, "encoding", frozenset(), fixed.decisions).without(taken).new(EVERY)
-        if not len(free):
-            raise SpaceExhausted("all are taken")
-        return Proposal(EVERY[free[0]], "startup", 0)
+    def new_search(self, *arguments: Any) -> Proposer:
+        search = super().new_search(*arguments)
+        search.propose = first_free  # type: ignore[method-assign]
+        return search
 
 
 class RandomStart(AGNetSampler):
@@ -281,9 +290,7 @@ class World:
         if self.rng.random() < 0.5:
             params = dict(list(params.items())[:1])
         taken = {tuple(t.params.values()) for t in self.storage.honest.get_all_trials(0)}
-        held = {
-            tuple(storage_view._settled(t).values()) for t in self.storage.honest.get_all_trials(0)
-        }
+        held = {tuple(settled(t).values()) for t in self.storage.honest.get_all_trials(0)}
         claims = {t.system_attrs.get(CLAIM) for t in self.storage.honest.get_all_trials(0)}
         row = [d.choices.index(params[d.name]) for d in SPACE.decisions if d.name in params]
         claimed = str(row).replace(" ", "") in claims
@@ -311,9 +318,9 @@ class World:
         whole = {t.number for t in trials if t.state.is_finished() and len(t.params) == 3}
         study = optuna.load_study(study_name=self.name, storage=self.storage)  # type: ignore[arg-type]
         for sampler in self.samplers:
-            state = sampler._state
-            if state is None:
+            if sampler._of_study is None:
                 continue
+            state = sampler._of_study.state
             state.read(study, -1)
             learned = Counter(self._numbers(state))
             found["result lost"] += len(whole - learned.keys())
@@ -329,8 +336,8 @@ class World:
 
     def _numbers(self, state: StudyState) -> list[int]:
         """Of the trials that a sampler has learned of; by their architectures, as their results are what counts."""
-        assert len(state._learned) == len(state._results)
-        return list(state._learned)
+        assert len(state.finished.trials) == len(state.finished._results)
+        return list(state.finished.trials)
 
 
 @contextmanager

@@ -28,8 +28,9 @@ from optuna_agnet.generator.training import TrainingConfig
 from optuna_agnet.search import Proposer, Snapshot, SpaceExhausted
 from optuna_agnet.search.candidates import Filter
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import NONE
 from optuna_agnet.study import training_rounds
-from optuna_agnet.study.storage_view import StudyState
+from optuna_agnet.study.claims import Claims
 
 SPACE = spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv"))
 """With 729 combinations small enough that workers without claims get in each other's way."""
@@ -93,14 +94,19 @@ class Sampler(AGNetSampler):
 class Lockstep(Sampler):
     """Every worker wants the first architecture that it believes to be free: as many collisions as there can be."""
 
-    def _propose(self, search: Proposer, snapshot: Snapshot, fixed: Any) -> Any:
-        taken = np.concatenate([snapshot.observations.x, snapshot.pending, snapshot.excluded])
-        allowed = Filter(self._space, "encoding", frozenset(), fixed.decisions).without(taken)
-        every = self._space.enumerate()
-        free = allowed.new(every)
-        if not len(free):
-            raise SpaceExhausted("all are taken")
-        return replace(super()._propose(search, snapshot, fixed), row=every[free[0]])
+    def new_search(self, *arguments: Any) -> Proposer:
+        search = super().new_search(*arguments)
+        propose, every = search.propose, self._space.enumerate()
+
+        def first_free(snapshot: Snapshot, *, fixed: Any, **given: Any) -> Any:
+            taken = np.concatenate([snapshot.observations.x, snapshot.pending, snapshot.excluded])
+            free = Filter(self._space, "encoding", frozenset(), fixed).without(taken).new(every)
+            if not len(free):
+                raise SpaceExhausted("all are taken")
+            return replace(propose(snapshot, fixed=fixed, **given), row=every[free[0]])
+
+        search.propose = first_free  # type: ignore[method-assign]
+        return search
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -225,10 +231,9 @@ def run(
 
 def held(study: Study, space: SearchSpace = SPACE) -> list[str]:
     """The architectures that trials evaluated, are evaluating or claimed."""
-    state = StudyState(space, study, max_failures=2)
-    trials = study.get_trials(deepcopy=False)
-    rows = [state._unfinished_row(t) for t in trials if t.state != TrialState.FAIL]
-    return ["".join(map(str, row)) for row in rows if row is not None]
+    trials = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
+    _, pairs = Claims(space).held(trials, NONE)
+    return ["".join(map(str, row)) for row in pairs.x.tolist()]
 
 
 def rounds(study: Study, space: SearchSpace = SPACE) -> list[list[int]]:

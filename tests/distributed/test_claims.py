@@ -17,8 +17,10 @@ from optuna.trial import TrialState
 
 from optuna_agnet.search.candidates import Filter
 from optuna_agnet.search.observations import Pairs
-from optuna_agnet.study import storage_view
-from optuna_agnet.study.storage_view import CLAIM, StudyState
+from optuna_agnet.study import study_search
+from optuna_agnet.study.attributes import CLAIM
+from optuna_agnet.study.claims import write_claim
+from optuna_agnet.study.storage_view import StudyState
 
 
 def keys_of(dedup: str) -> Callable[[Pairs], list[object]]:
@@ -45,7 +47,7 @@ def ask(study: optuna.Study, row: object = None) -> optuna.Trial:
     """A trial that claims a row, if one is given, and has no parameters yet."""
     trial = study.ask()
     if row is not None:
-        storage_view.claim(study, trial, row)
+        write_claim(study, trial, row)
     return trial
 
 
@@ -76,7 +78,7 @@ def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], li
 
 def confirm_claim(study: optuna.Study, trial: optuna.Trial, row: object = X) -> bool:
     state = StudyState(SPACE, study, max_failures=2)
-    return state.confirm_claim(study, trial.number, KEYS(alone(row))[0], KEYS)
+    return state.confirm_claim(study, trial.number, alone(row), KEYS)
 
 
 # -- who keeps a claim -----------------------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ def test_the_larger_number_gives_way(during: Callable) -> None:
 def test_the_smaller_number_keeps_it_once_the_other_has_given_way(during: Callable) -> None:
     study = new_study()
     first, second = ask(study, X), ask(study, X)
-    waits = during(lambda: storage_view.claim(study, second, Y))
+    waits = during(lambda: write_claim(study, second, Y))
     assert confirm_claim(study, first)
     assert len(waits) == 1
 
@@ -130,7 +132,7 @@ def test_one_that_was_finished_meanwhile_is_taken() -> None:
     state.read(study, first.number)
     take(second, X)
     study.tell(second, 1.0)
-    assert not state.confirm_claim(study, first.number, KEYS(alone(X))[0], KEYS)
+    assert not state.confirm_claim(study, first.number, alone(X), KEYS)
 
 
 def test_enqueued_architectures_are_taken() -> None:
@@ -149,13 +151,13 @@ def test_isomorphic_cells_count_as_one() -> None:
     ask(study, equal[0])
     second = ask(study, equal[1])
     state = StudyState(SPACE, study, max_failures=2)
-    assert not state.confirm_claim(study, second.number, keys(alone(equal[1]))[0], keys)
-    assert state.confirm_claim(study, second.number, KEYS(alone(equal[1]))[0], KEYS)
+    assert not state.confirm_claim(study, second.number, alone(equal[1]), keys)
+    assert state.confirm_claim(study, second.number, alone(equal[1]), KEYS)
 
 
 def test_a_worker_whose_choice_is_taken_picks_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rival claims the same between a worker's look at the study and its own claim."""
-    study, claim = new_study(), storage_view.claim
+    study, claim = new_study(), write_claim
     rival = ask(study)
     stolen = []
 
@@ -167,7 +169,7 @@ def test_a_worker_whose_choice_is_taken_picks_another(monkeypatch: pytest.Monkey
             claim(study, rival, row)
         claim(study, trial, row, z)
 
-    monkeypatch.setattr(storage_view, "claim", late)
+    monkeypatch.setattr(study_search, "write_claim", late)
     trial = study.ask()
     assert str(SPACE.suggest(trial)) != stolen[0]
     assert len(set(crew.held(study))) == 2
@@ -183,7 +185,7 @@ def test_dead_claims_expire(stale_after: float | None, freed: bool) -> None:
     state = StudyState(SPACE, study, 2, stale_after)
     snapshot = state.read(study, 1)
     assert (len(snapshot.pending), snapshot.position) == ((0, 0) if freed else (1, 1))
-    assert state.confirm_claim(study, 1, KEYS(alone(X))[0], KEYS) is freed
+    assert state.confirm_claim(study, 1, alone(X), KEYS) is freed
 
 
 def test_waiting_trials_do_not_expire() -> None:

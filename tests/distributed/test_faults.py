@@ -15,8 +15,9 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from optuna_agnet.study import storage_view
-from optuna_agnet.study.storage_view import CLAIM, StudyState
+from optuna_agnet.study import study_search
+from optuna_agnet.study.attributes import CLAIM
+from optuna_agnet.study.storage_view import StudyState
 
 MOMENTS = ("before it reads the study", "before it claims", "before it looks again")
 
@@ -87,7 +88,7 @@ def test_faults_surface_and_the_study_goes_on(
     trial, trouble = study.ask(), happens(study)
     owner, method = {
         MOMENTS[0]: (StudyState, "read"),
-        MOMENTS[1]: (storage_view, "claim"),
+        MOMENTS[1]: (study_search, "write_claim"),
         MOMENTS[2]: (StudyState, "confirm_claim"),
     }[moment]
     healthy = getattr(owner, method)

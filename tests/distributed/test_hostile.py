@@ -28,8 +28,8 @@ from optuna_agnet import load_generator, report, spaces
 from optuna_agnet.generator import save_generator
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.study import storage_view
-from optuna_agnet.study.storage_view import CLAIM, StudyState
+from optuna_agnet.study.attributes import CLAIM, set_constraint
+from optuna_agnet.study.storage_view import StudyState
 
 OPS = ("none", "skip", "conv", "pool")
 
@@ -220,7 +220,7 @@ def finished(names: tuple[str, ...]) -> tuple[SearchSpace, optuna.Study]:
     for value in range(14):
         trial = study.ask()
         space.suggest(trial)
-        storage_view.set_constraint(study, trial, names[2], value - 9.0)
+        set_constraint(study, trial, names[2], value - 9.0)
         study.tell(trial, value)
     return space, study
 

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from optuna_agnet import AGNetPruner, AGNetSampler, spaces
 from optuna_agnet.spaces import Network
 from optuna_agnet.spaces.no_architecture import NoArchitecture
-from optuna_agnet.study.storage_view import stopped_because
+from optuna_agnet.study.attributes import stopped_because
 
 SPACE = spaces.nas_bench_201()
 EPOCHS = 20

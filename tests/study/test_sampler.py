@@ -21,7 +21,8 @@ from optuna.trial import create_trial
 from optuna_agnet import AGNetConfig, AGNetSampler, Architecture, spaces
 from optuna_agnet.analysis.report import report
 from optuna_agnet.generator.network import Generator
-from optuna_agnet.study.storage_view import CLAIM, SOURCE, VERSION, Snapshot, StudyState
+from optuna_agnet.study.attributes import CLAIM, SOURCE, VERSION
+from optuna_agnet.study.storage_view import Snapshot, StudyState
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -142,7 +142,7 @@ def listed(study: optuna.Study) -> Listing:
 
 def told_numbers(study: optuna.Study) -> list[int]:
     """The trials that the study's sampler has learned of, each as often as it has."""
-    rows = study.sampler._state_of(study).read(study, -1).observations.x.tolist()
+    rows = study.sampler._search_of(study).state.read(study, -1).observations.x.tolist()
     by_row = {
         tuple(SPACE.choices([SPACE.from_params(t.params)])[0]): t.number for t in study.trials
     }
@@ -209,9 +209,9 @@ def test_a_manifest_names_a_trial_that_a_list_lacks() -> None:
     joined = StudyState(SPACE, study, 2, config=config)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert joined._num_rounds() == 0
         joined.read(study, -1)
-        joined._sync_training_order(study)
+        assert not joined._order.is_due(joined.finished)
+        joined._order.sync(study, joined._trials, joined.finished)
         assert joined.read(study, -1).observations.data == seen.data
 
 

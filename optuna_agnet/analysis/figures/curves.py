@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from optuna_agnet.analysis.figures.style import ACCENT, GREY, SOURCES, plotly, titled
 from optuna_agnet.analysis.figures.trials import value_name
-from optuna_agnet.study.storage_view import StoppedBecause, stopped_because
+from optuna_agnet.study.attributes import StoppedBecause, stopped_because
 
 if TYPE_CHECKING:
     import optuna

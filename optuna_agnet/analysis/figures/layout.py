@@ -20,7 +20,7 @@ from optuna_agnet.analysis.figures.lanes import (
     without_decisions,
 )
 from optuna_agnet.core.architecture import INPUT, NONE, OUTPUT, Architecture
-from optuna_agnet.spaces.base import check_architecture
+from optuna_agnet.spaces.checks import check_architecture
 
 # Okabe & Ito (2008), told apart by colour-blind readers too; then Tol's muted ones. Input and output are grey.
 COLORS = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from optuna_agnet.analysis.figures.style import ACCENT, GREY, SOURCES, plotly, titled
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.study.storage_view import SOURCE
+from optuna_agnet.study.attributes import SOURCE
 from optuna_agnet.study.trials import constraint_names, constraints_of, is_feasible
 
 if TYPE_CHECKING:

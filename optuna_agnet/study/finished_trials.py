@@ -1,0 +1,202 @@
+"""Finished trials as arrays: what the search learns from, and what it is not to propose again.
+
+Letters as in `spaces.base`: D decisions; N results, F architectures, H hyperparameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.search import Observations
+from optuna_agnet.search.observations import Pairs, Result, hopeless, is_observed
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
+from optuna_agnet.study.pruned_trials import FinalValues
+from optuna_agnet.study.space_checks import SpaceChecks
+from optuna_agnet.study.trials import constraints_of
+
+
+class FinishedTrials:
+    """What finished trials say, in the order in which they were learned; none ever changes, so each is read once.
+
+    Args:
+        space: What is searched.
+        directions: Of the objectives.
+        max_failures: Failed trials of one architecture after which it is excluded.
+        checks: Of the trials.
+
+    Attributes:
+        trials: Those that say something, by number, in the order in which they were learned.
+        observations: Of these, those that have a value or break a constraint.
+        failed: Numbers of all failed trials.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        directions: Sequence[str],
+        max_failures: int,
+        checks: SpaceChecks,
+    ) -> None:
+        self._space, self._directions, self._checks = space, directions, checks
+        self._max_failures = max_failures
+        self.failed: list[int] = []
+        self._failures: Counter[bytes] = Counter()
+        self._excluded: dict[bytes, IntArray] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self.trials: dict[int, FrozenTrial] = {}
+        self._results: list[Result] = []  # one a trial
+        self.observations = self._observations_of([])
+        self._finals = FinalValues(self._directions[0])
+        self._z: dict[int, FloatArray] = {}  # hyperparameters of the trials, by number ...
+        self._z_of = NONE  # ... and which these are
+
+    # -- learning ----------------------------------------------------------------------------------------------------
+
+    def learn(self, news: list[FrozenTrial]) -> None:
+        """Take in finished trials, and take them out of the list.
+
+        Raises:
+            ValueError: Recorded parameters don't fit the space; the list stays as it is.
+        """
+        if not news:
+            return
+        news.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
+        x, missing = self._space.params_to_rows(trial.params for trial in news)
+        self._checks.check_trials(news, missing)
+        self.failed += [trial.number for trial in news if trial.state == TrialState.FAIL]
+        whole = [k for k in np.flatnonzero(~missing.any(1)).tolist() if not _is_nan(news[k])]
+        trials, rows = [news[k] for k in whole], self._space.repair(x[whole])
+        self._append(trials, rows)
+        for trial, row in zip(trials, rows, strict=True):
+            self._count_failure(trial.state, row)
+        news.clear()
+
+    def _append(self, trials: Sequence[FrozenTrial], x: IntArray) -> None:
+        results: list[Result] = [
+            (row, self._values(trial), constraints_of(trial))
+            for row, trial in zip(x, trials, strict=True)
+        ]
+        self._results += results
+        self.trials.update({trial.number: trial for trial in trials})
+        self.observations = self._joined(results)
+
+    def _values(self, trial: FrozenTrial) -> tuple[float, ...] | None:
+        """Its objectives; an estimate for a pruned one, from the trials learned before it, so that it never changes."""
+        if trial.state == TrialState.COMPLETE:
+            self._finals.add(trial.intermediate_values, trial.values[0])
+            return tuple(trial.values)
+        if trial.state == TrialState.PRUNED and len(self._directions) == 1:
+            estimate = self._finals.estimate(trial.intermediate_values)
+            return None if estimate is None else (estimate,)
+        return None
+
+    def _count_failure(self, state: TrialState, row: IntArray) -> None:
+        key = row.tobytes()
+        self._failures[key] += state == TrialState.FAIL
+        if state == TrialState.PRUNED or self._failures[key] >= self._max_failures:
+            self._excluded[key] = row
+
+    def _joined(self, results: list[Result]) -> Observations:
+        """The observations with more results behind them; costs no more for a long study."""
+        known, more = self.observations, self._observations_of(results)
+        if more.names != known.names:
+            if not set(more.names) <= set(known.names):
+                return self._observations_of(self._results)
+            more = more.with_constraints(known.names)
+        return Observations(
+            np.concatenate([known.x, more.x]),
+            np.concatenate([known.y, more.y]),
+            np.concatenate([known.constraints, more.constraints]),
+            known.names,
+        )
+
+    def _observations_of(self, results: list[Result]) -> Observations:
+        return Observations.of(results, self._directions, len(self._space.decisions))
+
+    def reorder(self, numbers: Sequence[int]) -> None:
+        """Learn all again, in this order of the trials."""
+        trials = [self.trials[number] for number in numbers]
+        rows = dict(zip(self.trials, (row for row, _, _ in self._results), strict=True))
+        self._forget()
+        self._append(trials, self._stack([rows[number] for number in numbers]))
+
+    # -- what is known -----------------------------------------------------------------------------------------------
+
+    def observed(self) -> list[int]:
+        """Places of the observations among the results."""
+        return [place for place, result in enumerate(self._results) if is_observed(result)]
+
+    def params(self) -> list[dict[str, Any]]:
+        """All parameters of the trials that are observations, in their order."""
+        trials = list(self.trials.values())
+        return [trials[place].params for place in self.observed()]
+
+    def since(self, known: int, hyperparameters: Hyperparameters) -> Pairs:
+        """Pairs of the results behind the first ``known`` ones."""
+        x = self._stack([row for row, _, _ in self._results[known:]])
+        return Pairs(x, self._known_z(hyperparameters)[known:])
+
+    def excluded(self) -> IntArray:
+        """Architectures (F, D) that were pruned, or failed too often, with whatever hyperparameters."""
+        return self._stack(list(self._excluded.values()))
+
+    def would_exclude(self, params: Mapping[str, object], state: TrialState) -> IntArray:
+        """The architecture (1, D) of a trial that is about to end so, unless it may be proposed again; else (0, D)."""
+        x, missing = self._space.params_to_rows([params])
+        x = self._space.repair(x)
+        again = state == TrialState.FAIL and (
+            self._failures[x[0].tobytes()] + 1 < self._max_failures
+        )
+        return x[:0] if missing.any() or again else x
+
+    def with_hyperparameters(
+        self, hyperparameters: Hyperparameters
+    ) -> tuple[Observations, Pairs, IntArray]:
+        """Observations with hyperparameters; pairs that are given up; architectures (F, D) that are excluded."""
+        z = self._known_z(hyperparameters)
+        observations = replace(self.observations, z=z[self.observed()])
+        given_up, failed = self._given_up(z)
+        return observations, given_up, hopeless(failed, observations.x)
+
+    def _known_z(self, hyperparameters: Hyperparameters) -> FloatArray:
+        """Hyperparameters (N, H) of all results; the middle of the range where a trial ended before it asked."""
+        if hyperparameters != self._z_of:
+            self._z, self._z_of = {}, hyperparameters
+        new = [number for number in self.trials if number not in self._z]
+        rows = hyperparameters.rows(self.trials[number].params for number in new)
+        self._z.update(zip(new, np.nan_to_num(rows, nan=0.5), strict=True))
+        known = [self._z[number] for number in self.trials]
+        return np.array(known).reshape(len(known), len(hyperparameters))
+
+    def _given_up(self, z: FloatArray) -> tuple[Pairs, IntArray]:
+        """Pairs that were pruned, or failed too often; and the architectures (F, D) of all failures."""
+        states = [trial.state for trial in self.trials.values()]
+        x = self._stack([row for row, _, _ in self._results])
+        failed = np.flatnonzero([state == TrialState.FAIL for state in states])
+        keys = [(x[k].tobytes(), z[k].tobytes()) for k in failed]
+        often = Counter(keys)
+        dropped = [
+            int(k) for k, key in zip(failed, keys, strict=True) if often[key] >= self._max_failures
+        ]
+        dropped += [k for k, state in enumerate(states) if state == TrialState.PRUNED]
+        rows = np.array(dropped, dtype=np.int64)
+        return Pairs(x[rows], z[rows]), x[failed]
+
+    def _stack(self, rows: list[IntArray]) -> IntArray:
+        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self._space.decisions))
+
+
+def _is_nan(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.COMPLETE and any(map(math.isnan, trial.values))
