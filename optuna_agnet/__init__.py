@@ -1,18 +1,17 @@
 """AG-Net: neural architecture search as an Optuna sampler and an ask/tell optimizer.
 
-What needs torch is imported on first use, so that ``import optuna_agnet`` stays quick.
+Everything is imported on first use, so that ``import optuna_agnet`` costs nothing, and what needs no torch loads none.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from optuna_agnet import spaces
-from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.version import VERSION
 
 if TYPE_CHECKING:
-    from optuna_agnet import hardware, visualization
+    from optuna_agnet import hardware, spaces, visualization
     from optuna_agnet.analysis.report import report
+    from optuna_agnet.core.architecture import Architecture
     from optuna_agnet.generator import load_generator, pretrain
     from optuna_agnet.modules import build_model
     from optuna_agnet.search import AGNet, AGNetConfig
@@ -27,12 +26,14 @@ _LAZY = {
     "AGNetConfig": "optuna_agnet.search",
     "AGNetPruner": "optuna_agnet.study.pruner",
     "AGNetSampler": "optuna_agnet.study.sampler",
+    "Architecture": "optuna_agnet.core.architecture",
     "best_trials": "optuna_agnet.study.trials",
     "build_model": "optuna_agnet.modules",
     "hardware": "",
     "load_generator": "optuna_agnet.generator",
     "pretrain": "optuna_agnet.generator",
     "report": "optuna_agnet.analysis.report",
+    "spaces": "",
     "visualization": "",
 }
 

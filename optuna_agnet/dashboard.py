@@ -22,7 +22,14 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_agnet.analysis.figures import (
+from optuna_agnet.analysis.figures.style import on_any_page
+from optuna_agnet.analysis.figures.values import value_name
+from optuna_agnet.analysis.history import search_history
+from optuna_agnet.analysis.report_page import plain
+from optuna_agnet.spaces import SearchSpace
+from optuna_agnet.study.attributes import SOURCE, VERSION
+from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
+from optuna_agnet.visualization import (
     architecture_svg,
     plot_feasibility,
     plot_latency_accuracy,
@@ -31,13 +38,6 @@ from optuna_agnet.analysis.figures import (
     plot_search_progress,
     plot_surrogate_calibration,
 )
-from optuna_agnet.analysis.figures.style import on_any_page
-from optuna_agnet.analysis.figures.trials import value_name
-from optuna_agnet.analysis.history import search_history
-from optuna_agnet.analysis.report_page import plain
-from optuna_agnet.spaces import SearchSpace
-from optuna_agnet.study.attributes import SOURCE, VERSION
-from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

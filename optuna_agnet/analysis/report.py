@@ -14,38 +14,38 @@ from typing import TYPE_CHECKING
 import numpy as np
 from optuna.trial import TrialState
 
-from optuna_agnet.analysis.figures import (
-    architecture_svg,
-    plot_curves,
+from optuna_agnet.analysis.figures.architecture import architecture_svg
+from optuna_agnet.analysis.figures.curves import plot_curves
+from optuna_agnet.analysis.figures.drift import plot_operation_drift
+from optuna_agnet.analysis.figures.model import plot_latent_space, plot_surrogate_calibration
+from optuna_agnet.analysis.figures.trials import (
     plot_feasibility,
     plot_latency_accuracy,
-    plot_latent_space,
-    plot_operation_drift,
     plot_search_progress,
-    plot_surrogate_calibration,
 )
-from optuna_agnet.analysis.figures.trials import is_maximized, value_name
+from optuna_agnet.analysis.figures.values import is_maximized, value_name
 from optuna_agnet.analysis.history import (
-    OutOfSamplePredictions,
     SearchHistory,
-    kendall_tau,
     search_history,
+)
+from optuna_agnet.analysis.model_sections import (
+    SAMPLES,
+    generator_section,
+    scores_sections,
+    surrogate_section,
 )
 from optuna_agnet.analysis.report_page import Report, Section
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.attributes import SECONDS, SOURCE, VERSION, stopped_because
 from optuna_agnet.study.sampler import AGNetSampler
-from optuna_agnet.study.stored_scores import scores_of
 from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
-from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
 if TYPE_CHECKING:
     import optuna
     import plotly.graph_objects as go
     from optuna.trial import FrozenTrial
 
-_SAMPLES = 500  # of the generator, a round
 _SHOWN_BEST = 5
 _BEST = "Best feasible architecture"
 _NO_FIGURES = Section(
@@ -82,14 +82,14 @@ def report(
         trial for trial in study.get_trials(deepcopy=False) if space.is_complete(trial.params)
     ]
     best = best_trials(study)
-    samples = [r.sample(_SAMPLES) for r in history.rounds] if history.has_generator else []
+    samples = [r.sample(SAMPLES) for r in history.rounds] if history.has_generator else []
     sections = (
         _queries(study, trials),
         _best(study, space, best),
         _sources(study, trials),
-        *_scores(study, history),
-        _surrogate(study, history),
-        _generator(history, space, isinstance(study.sampler, AGNetSampler), samples),
+        *scores_sections(study, history),
+        surrogate_section(study, history),
+        generator_section(history, space, isinstance(study.sampler, AGNetSampler), samples),
         _duplicates(trials, space, history, samples),
         _time(trials),
     )
@@ -183,105 +183,6 @@ def _sources(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
     )
 
 
-def _scores(study: optuna.Study, history: SearchHistory) -> list[Section]:
-    """What came of the scores that cost no trial; nothing for a study without them."""
-    space, observations = history.space, history.observations
-    stored = scores_of(study, space)
-    table = stored.only(stored.telling)
-    if not len(table):
-        return []
-    process = GaussianProcess(space, scores=table.interpolated(space))
-    process.fit(observations.x, observations.outcomes, history.search.ranks(observations))
-    said, weights = process.score_means(observations.x), process.score_weights()
-    rows, objectives = [], range(len(study.directions))
-    for s, name in enumerate(table.names):
-        row = [name, f"{int((~np.isnan(table.values[:, s])).sum())} of {len(table.x)}"]
-        for k in objectives:
-            known = ~np.isnan(observations.y[:, k])
-            tau = kendall_tau(said[known, s], observations.y[known, k])
-            row += [_tau(tau), f"{weights[k, s]:+.2f}"]
-        rows.append(tuple(row))
-    names = [value_name(study, k) for k in objectives]
-    header = [text for name in names for text in (f"Kendall tau, {name}", f"weight, {name}")]
-    note = (
-        "Kendall's rank correlation of what a score says, interpolated, with how good the results are. Weight: how far"
-        " the search follows it, in standard deviations; 0 is not at all, negative says that less is better."
-    )
-    if lost := sorted({*stored.names} - {*table.names}):
-        note += f" Of no use: {', '.join(lost)}."
-    return [Section("Scores", ("score", "architectures scored", *header), tuple(rows), note)]
-
-
-def _surrogate(study: optuna.Study, history: SearchHistory) -> Section:
-    title, objectives = "Surrogate", range(len(study.directions))
-    judged = [history.judgements(objective) for objective in objectives]
-    if not judged[0]:
-        return Section(title, note="No result came after its first fit.")
-    rows = [
-        (
-            str(j.observations),
-            str(len(j.mean)),
-            *(_tau(by_objective[k].tau) for by_objective in judged),
-        )
-        for k, j in enumerate(judged[0])
-    ]
-    count = sum(len(j.mean) for j in judged[0])
-    rows.append(("all rounds", str(count), *(_tau(_mean_tau(by)) for by in judged)))
-    note = (
-        "Kendall's rank correlation of predictions and results that were not known yet. Most of those were proposed"
-        " because the surrogate liked them; among such close ones it is lower than among random architectures."
-    )
-    used = history.search.config.surrogate
-    if used != "gp":
-        note += f" Judged by the default Gaussian process; the search used the surrogate '{used}'."
-    taus = [f"Kendall tau, {value_name(study, k)}" for k in objectives]
-    return Section(title, ("results known", "next results", *taus), tuple(rows), note)
-
-
-def _mean_tau(judged: Sequence[OutOfSamplePredictions]) -> float:
-    """Over the rounds, each weighted by its results."""
-    known = [j for j in judged if not np.isnan(j.tau)]
-    if not known:
-        return float("nan")
-    return float(np.average([j.tau for j in known], weights=[len(j.mean) for j in known]))
-
-
-def _tau(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:+.2f}"
-
-
-def _generator(
-    history: SearchHistory,
-    space: SearchSpace,
-    known: bool,
-    samples: Sequence[tuple[IntArray, float]],
-) -> Section:
-    if not history.has_generator:
-        return Section("Generator", note="None took part: the space has many decisions.")
-    rows = []
-    for r, (x, valid) in zip(history.rounds, samples, strict=True):
-        keys = space.keys(x)
-        evaluated = (
-            space.keys(history.observations.x[: r.observations]) if r.observations else keys[:0]
-        )
-        rows.append(
-            (
-                f"after {r.observations} results" if r.observations else "pretrained",
-                f"{valid:.1%}",
-                f"{len(np.unique(keys)) / max(1, len(keys)):.1%}",
-                f"{float(np.isin(keys, evaluated).mean()) if len(keys) else 0:.1%}",
-            )
-        )
-    note = (
-        f"{_SAMPLES} samples of z ~ N(0, 1) a round. Samples that were evaluated before are filtered out unless"
-        f" duplicates are allowed. The rounds were trained again on the study's results, with seed"
-        f" {history.search.seed}"
-    )
-    note += "." if known else "; a storage does not keep the search's own seed and config."
-    header = ("generator", "valid", "different graphs", "evaluated before")
-    return Section("Generator", header, tuple(rows), note)
-
-
 def _duplicates(
     trials: Sequence[FrozenTrial],
     space: SearchSpace,
@@ -290,8 +191,8 @@ def _duplicates(
 ) -> Section:
     """What was evaluated twice, and what would have been if nothing known were filtered out."""
     finished = [trial for trial in trials if trial.state.is_finished()]
-    x = np.array([space.params_to_row(t.params) for t in finished], dtype=np.int64)
-    x = space.repair(x.reshape(-1, len(space.decisions)))
+    x, _ = space.params_to_rows(trial.params for trial in finished)
+    x = space.repair(x)
     keys = space.keys(x)
     rows = [
         ("finished trials", str(len(x))),

@@ -140,15 +140,17 @@ def search(
     study.optimize(found.objective, trials, show_progress_bar=sys.stderr.isatty())
     _say(study, found)
     if storage:
-        options: dict[str, object] = {
-            "study": study.study_name,
-            "space": space,
-            "seed": seed,
-            "generator": generator_file,
-        }
-        given = [text for key, x in options.items() if x for text in (f"--{key}", f"{x}")]
-        words = shlex.join([storage, *given, *(["--paper"] if paper else [])])
-        click.echo(f"\nNext: optuna-agnet report {words} -o report.html")
+        same = {"space": space, "seed": seed, "generator": generator_file, "paper": paper}
+        _say_next(storage, {"study": study.study_name, **same})
+
+
+def _say_next(storage: str, options: Mapping[str, object]) -> None:
+    """The command that makes a report of the search; options of the search that are set go with it."""
+    words = [storage]
+    for name, value in options.items():
+        if value:
+            words += [f"--{name}"] if value is True else [f"--{name}", f"{value}"]
+    click.echo(f"\nNext: optuna-agnet report {shlex.join(words)} -o report.html")
 
 
 def _study(
@@ -205,7 +207,7 @@ def _database(storage: str) -> optuna.storages.BaseStorage:
 
 
 def _say(study: optuna.Study, problem: _Problem) -> None:
-    from optuna_agnet.analysis.figures.trials import value_name
+    from optuna_agnet.analysis.figures.values import value_name
     from optuna_agnet.study.trials import best_trials
 
     best = best_trials(study)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -152,14 +153,7 @@ def export(
     (.pt2). Networks are built in the benchmark's skeleton, or by --build, and carry PyTorch's initial weights where no
     --weights are given. Give the sizes of the training as well, such as --channels.
     """
-    if (storage is None) == (architecture is None):
-        raise click.UsageError("give either STORAGE or --architecture")
-    if architecture is not None:
-        if space is None:
-            raise click.UsageError("--architecture needs --space")
-        arch = space.parse(architecture)
-    else:
-        space, arch = _from_study(str(storage), name, trial, space)
+    space, arch = _chosen(storage, name, trial, architecture, space)
     if form == "genotype":
         if weights or ops or build:
             raise click.UsageError("--weights, --ops and --build go with --to pytorch or onnx")
@@ -167,28 +161,46 @@ def export(
         return
     if output is None:
         raise click.UsageError(f"--to {form} needs --output")
-    from optuna_agnet import build_model
     from optuna_agnet.modules.export import export_onnx, export_pytorch, load_weights
 
-    given: dict[str, object] = {
-        "num_classes": classes,
-        "channels": channels,
-        "cells_per_stage": cells,
-        "stages": stages,
-        "ops": ops,
-    }
-    if build is None:
-        model = build_model(space, arch, in_channels=image[0], **given)  # type: ignore[arg-type]
-    elif any(value is not None for value in given.values()):
-        raise click.UsageError(
-            "--build makes the whole network: leave out --ops, --classes and sizes"
-        )
-    else:
-        model = _own_network(build, arch)
+    sizes = {"channels": channels, "cells_per_stage": cells, "stages": stages}
+    model = _network(space, arch, build, image[0], {"num_classes": classes, "ops": ops, **sizes})
     if weights is not None:
         load_weights(model, weights)
     (export_onnx if form == "onnx" else export_pytorch)(model, output, image)
     click.echo(f"{arch}\nwritten to {output}")
+
+
+def _chosen(
+    storage: str | None,
+    name: str | None,
+    trial: int | None,
+    architecture: str | None,
+    space: SearchSpace | None,
+) -> tuple[SearchSpace, Architecture]:
+    """The architecture that the options name, and its space."""
+    if (storage is None) == (architecture is None):
+        raise click.UsageError("give either STORAGE or --architecture")
+    if architecture is None:
+        return _from_study(str(storage), name, trial, space)
+    if space is None:
+        raise click.UsageError("--architecture needs --space")
+    return space, space.parse(architecture)
+
+
+def _network(
+    space: SearchSpace, arch: Architecture, build: object, channels: int, given: Mapping[str, Any]
+) -> torch.nn.Module:
+    """The user's own network, or one in the skeleton of the space with what is given of its sizes and operations."""
+    if build is None:
+        from optuna_agnet import build_model
+
+        return build_model(space, arch, in_channels=channels, **given)
+    if any(value is not None for value in given.values()):
+        raise click.UsageError(
+            "--build makes the whole network: leave out --ops, --classes and sizes"
+        )
+    return _own_network(build, arch)
 
 
 def _own_network(build: object, arch: Architecture) -> torch.nn.Module:

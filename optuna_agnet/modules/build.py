@@ -237,26 +237,12 @@ def build_model(
         >>> len(model.cells)
         14
     """
+    given = {
+        k: v for k, v in locals().items() if k not in ("space", "arch", "ops") and v is not None
+    }
     check_architecture(arch)
     skeleton = skeleton_of(space)
-    chosen = {
-        "num_classes": num_classes,
-        "in_channels": in_channels,
-        "channels": channels,
-        "cells_per_stage": cells_per_stage,
-        "stages": stages,
-        "stem": stem,
-        "auxiliary": auxiliary,
-        "drop_path": drop_path,
-        "vocabulary": vocabulary,
-        "embedding": embedding,
-        "hidden": hidden,
-        "layers": layers,
-        "dropout": dropout,
-        "image_size": image_size,
-        "patch_size": patch_size,
-    }
-    size = _sized(space, skeleton, {k: value for k, value in chosen.items() if value is not None})
+    size = _sized(space, skeleton, given)
     builders = operation_builders(
         space.ops if skeleton.ops is None else skeleton.ops, ops, skeleton.built_in
     )

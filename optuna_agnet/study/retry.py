@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
-import optuna
-from optuna.study import Study
-from optuna.trial import FrozenTrial
-
-from optuna_agnet.study.trials import CONSTRAINTS
+if TYPE_CHECKING:  # at run time when a storage is made: the import alone costs nothing
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
 
 class RetryCallback:
@@ -23,6 +22,8 @@ class RetryCallback:
     """
 
     def __init__(self, max_retry: int | None = None) -> None:
+        import optuna
+
         name = "RetryHeartbeatStaleTrialCallback"
         storages = optuna.storages
         kind = getattr(storages, name if hasattr(storages, name) else "RetryFailedTrialCallback")
@@ -30,6 +31,8 @@ class RetryCallback:
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
         """Enqueue the dead trial again."""
+        from optuna_agnet.study.trials import CONSTRAINTS
+
         again = copy.copy(trial)
         again.system_attrs = {
             key: value

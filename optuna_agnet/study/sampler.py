@@ -120,6 +120,8 @@ class AGNetSampler(BaseSampler):
         True
     """
 
+    _of_study: StudySearch | None = None
+
     @accepts_old_names(companion="independent_sampler")
     def __init__(
         self,
@@ -141,8 +143,7 @@ class AGNetSampler(BaseSampler):
         scores: Mapping[str, Score] | None = None,
         score_time_limit_s: float = SCORE_TIME_LIMIT_S,
     ) -> None:
-        self._space = NoArchitecture() if space is None else space
-        check_type("space", self._space, SearchSpace, "spaces.nas_bench_201()")
+        self._space = _check_space(space)
         self.seed = secrets.randbits(32) if seed is None else check_seed(seed)
         self._factory = SearchFactory(
             space=self._space,
@@ -162,9 +163,7 @@ class AGNetSampler(BaseSampler):
         self._warn, self._lock, self._since = WarnOnce(), threading.RLock(), datetime.now()
         self._constraints = Constraints.of(constraints_func, self._warn)
         self._independent_sampler = _check_sampler(independent_sampler, self.seed)
-        self._max_failures = _check_max_failures(max_failures)
-        self._stale_after = _check_stale_after(stale_after)
-        self._of_study: StudySearch | None = None
+        self._failures = _check_failures(max_failures, stale_after)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -320,8 +319,7 @@ class AGNetSampler(BaseSampler):
         state = StudyState(
             self._space,
             study,
-            self._max_failures,
-            self._stale_after,
+            *self._failures,
             self._factory.config,
             since=self._since,
         )
@@ -335,18 +333,21 @@ class AGNetSampler(BaseSampler):
         return search
 
 
-def _check_max_failures(max_failures: int) -> int:
+def _check_space(space: SearchSpace | None) -> SearchSpace:
+    if space is None:
+        return NoArchitecture()
+    check_type("space", space, SearchSpace, "spaces.nas_bench_201()")
+    return space
+
+
+def _check_failures(max_failures: int, stale_after: float | None) -> tuple[int, float | None]:
     if max_failures < 1:
         raise ValueError(f"max_failures={max_failures} must be at least 1")
-    return max_failures
-
-
-def _check_stale_after(stale_after: float | None) -> float | None:
     if stale_after is not None and not 0 <= stale_after < math.inf:
         raise ValueError(
             f"stale_after={stale_after} must be a number of seconds, at least 0, or None for never"
         )
-    return stale_after
+    return max_failures, stale_after
 
 
 def _check_sampler(sampler: BaseSampler | None, seed: int) -> BaseSampler:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from optuna.trial import TrialState
 
 from optuna_agnet.analysis.figures.style import ACCENT, GREY, SOURCES, plotly, titled
-from optuna_agnet.analysis.figures.trials import value_name
+from optuna_agnet.analysis.figures.values import value_name
 from optuna_agnet.study.attributes import StoppedBecause, stopped_because
 
 if TYPE_CHECKING:

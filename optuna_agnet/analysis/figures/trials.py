@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optuna_agnet.analysis.figures.style import ACCENT, GREY, SOURCES, plotly, titled
+from optuna_agnet.analysis.figures.values import (
+    complete_trials,
+    is_maximized,
+    source_of,
+    value_name,
+    worth_showing,
+)
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.study.attributes import SOURCE
 from optuna_agnet.study.trials import constraint_names, constraints_of, is_feasible
 
 if TYPE_CHECKING:
@@ -20,9 +26,6 @@ if TYPE_CHECKING:
     from optuna_agnet.analysis.history import SearchHistory
     from optuna_agnet.core.arrays import FloatArray
     from optuna_agnet.spaces.base import SearchSpace
-
-_FARTHEST = 1e300  # of the value axis: the difference of any two such values is a float
-_SPREAD = 2.5  # interquartile ranges below the quartile that a figure shows
 
 
 def plot_search_progress(study: optuna.Study, *, objective: int = 0) -> go.Figure:
@@ -64,6 +67,12 @@ def plot_search_progress(study: optuna.Study, *, objective: int = 0) -> go.Figur
         title=value_name(study, objective), range=worth_showing(study, values, objective)
     )
     return titled(figure, "Search progress")
+
+
+def _violations(trial: FrozenTrial, names: Sequence[str]) -> str:
+    found = constraints_of(trial)
+    broken = [f"{name}: {value:+.4g}" for name, value in found.items() if value > 0]
+    return ", ".join([*broken, *(f"{name}: unknown" for name in names if name not in found)])
 
 
 def _by_source(
@@ -351,58 +360,3 @@ def _share_trace(x: Sequence[int], share: Sequence[float], name: str, color: str
 
 
 # -- what a trial says -------------------------------------------------------------------------------------------------
-
-
-def complete_trials(study: optuna.Study, objective: int = 0) -> list[FrozenTrial]:
-    """Complete trials, in the order of their numbers.
-
-    Raises:
-        ValueError: There is none, or the study has no such objective.
-    """
-    from optuna.trial import TrialState
-
-    if not 0 <= objective < len(study.directions):
-        raise ValueError(
-            f"objective={objective}: the study has {len(study.directions)}, counted from 0"
-        )
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not trials:
-        raise ValueError(f"the study '{study.study_name}' has no complete trial yet")
-    return trials
-
-
-def _violations(trial: FrozenTrial, names: Sequence[str]) -> str:
-    found = constraints_of(trial)
-    broken = [f"{name}: {value:+.4g}" for name, value in found.items() if value > 0]
-    return ", ".join([*broken, *(f"{name}: unknown" for name in names if name not in found)])
-
-
-def source_of(trial: FrozenTrial) -> str:
-    """Where a trial's architecture came from, one of `style.SOURCES`."""
-    source = trial.system_attrs.get(SOURCE)
-    return source if source in SOURCES else "other"
-
-
-def is_maximized(study: optuna.Study, objective: int = 0) -> bool:
-    """Whether larger values of an objective are better."""
-    return study.directions[objective].name == "MAXIMIZE"
-
-
-def value_name(study: optuna.Study, objective: int = 0) -> str:
-    """An objective's name: the study's metric name, or Optuna's default."""
-    names = study.metric_names
-    if names:
-        return names[objective]
-    return "Objective Value" if len(study.directions) == 1 else f"Objective {objective}"
-
-
-def worth_showing(study: optuna.Study, values: FloatArray, objective: int) -> list[float]:
-    """Ends of the value axis: from the worst value that is not hopeless to the best one."""
-    sign = 1.0 if is_maximized(study, objective) else -1.0
-    good = np.clip(sign * values[np.isfinite(values)], -_FARTHEST, _FARTHEST)
-    if not len(good):
-        return [0.0, 1.0]
-    low, high = np.quantile(good, [0.25, 0.75])
-    bottom = max(good.min(), low - _SPREAD * max(high - low, 1e-9))
-    room = 0.06 * (good.max() - bottom) or 1.0
-    return sorted([sign * (bottom - room), sign * (good.max() + room)])
