@@ -20,6 +20,7 @@ from optuna_agnet.search.observations import Observations
 from optuna_agnet.search.prior_observations import check_prior_observations
 from optuna_agnet.search.scores import ScoreTable
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.checks import check_decides
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.torch_settings import check_device
@@ -77,6 +78,7 @@ class SearchParts:
 
     def __post_init__(self) -> None:
         check_type("space", self.space, SearchSpace, "spaces.nas_bench_201()")
+        check_decides(self.space)
         check_type("config", self.config, AGNetConfig, "AGNetConfig(n_startup=8)")
         check_device(self.config.device)
         object.__setattr__(self, "seed", check_seed(self.seed))

@@ -12,6 +12,8 @@ from optuna_agnet.spaces.decision import Decision
 if TYPE_CHECKING:
     import optuna
 
+    from optuna_agnet.spaces.rows import Rows
+
 
 def check_architecture(architecture: object) -> None:
     """Refuse what is no architecture, with a TypeError that says how to make one."""
@@ -62,3 +64,16 @@ def _given_params(trial: optuna.Trial) -> Mapping[str, object]:
             found: Mapping[str, object] = frozen.system_attrs.get("fixed_params", {})
             return found
     return {}
+
+
+def check_decides(space: Rows) -> None:
+    """Refuse a space in which nothing is decided, as a `Network()` is that got no parts by mistake.
+
+    Raises:
+        ValueError: The space has no decisions.
+    """
+    if not space.decisions:
+        raise ValueError(
+            f"the space {space!r} leaves nothing to choose: give it parts, such as Network(width=(16, 32)); for"
+            " hyperparameters alone, leave the space out: AGNetSampler()"
+        )

@@ -28,6 +28,7 @@ from optuna_agnet.search import Acquisition, AGNetConfig, CandidateSource, Propo
 from optuna_agnet.search.known_constraints import KnownConstraint
 from optuna_agnet.search.scores import SCORE_TIME_LIMIT_S, Score, check_scores, check_time_limit
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.checks import check_decides
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study.attributes import is_unused_claim
@@ -95,7 +96,8 @@ class AGNetSampler(BaseSampler):
         score_time_limit_s: Seconds for that, in each worker; what is not computed by then stays unknown.
 
     Raises:
-        ValueError: An argument is out of range, the generator is another space's, or a source study does not fit.
+        ValueError: An argument is out of range, the space has nothing to choose, the generator is another space's, or
+            a source study does not fit.
         TypeError: A known constraint or ``constraints_func`` is no function, a source no study, or ``artifact_store``
             no store.
 
@@ -337,6 +339,7 @@ def _check_space(space: SearchSpace | None) -> SearchSpace:
     if space is None:
         return NoArchitecture()
     check_type("space", space, SearchSpace, "spaces.nas_bench_201()")
+    check_decides(space)
     return space
 
 

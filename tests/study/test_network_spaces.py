@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import PartialFixedSampler
 from optuna.trial import create_trial
 
-from optuna_agnet import AGNetConfig, AGNetSampler, best_trials, pretrain, report
+from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, best_trials, pretrain, report
 from optuna_agnet.generator import Generator
 from optuna_agnet.spaces import Network, OneOf, Repeat, ordered
 
@@ -155,3 +155,11 @@ def test_a_trial_that_lacks_what_exists_is_none_of_the_space(generator: Generato
 def test_a_report_shows_networks(generator: Generator) -> None:
     page = report(study(generator, 16), SPACE)
     assert "blocks" in page.markdown
+
+
+def test_a_network_without_parts_is_refused_at_the_door() -> None:
+    for search in (AGNet, AGNetSampler):
+        with pytest.raises(
+            ValueError, match=r"Network\(\) leaves nothing to choose.*AGNetSampler\(\)"
+        ):
+            search(Network())

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from optuna_agnet import spaces
-from optuna_agnet.analysis.figures import layout
-from optuna_agnet.analysis.figures.layout import cells_of, draw, places_of
+from optuna_agnet.analysis.figures import placement
+from optuna_agnet.analysis.figures.layout import cells_of, draw
+from optuna_agnet.analysis.figures.placement import places_of
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.visualization import architecture_svg, plot_architecture
 
@@ -45,8 +46,8 @@ def test_the_cost_of_a_move_is_the_change_of_the_whole_cost() -> None:
         places = places_of(cell.nodes, cell.edges)
         node = int(rng.choice(list(places)))
         moved = {**places, node: (places[node][0], places[node][1] + 0.75)}
-        change = layout._cost(moved, cell.edges) - layout._cost(places, cell.edges)
-        own = [layout._cost_of(node, where, cell.edges) for where in (moved, places)]
+        change = placement._cost(moved, cell.edges) - placement._cost(places, cell.edges)
+        own = [placement._cost_of(node, where, cell.edges) for where in (moved, places)]
         assert own[0] - own[1] == pytest.approx(change)
 
 
