@@ -33,6 +33,7 @@ USES = {  # what a room of the ladder imports from those beside it
 ALLOWED = {room: {*LADDER[:i], *USES.get(room, ())} for i, room in enumerate(LADDER)} | BESIDE
 WITH_OPTUNA = {"study", "analysis", "cli", "retry", "visualization", "dashboard"}
 WITHOUT_TORCH = {"core", "spaces", "retry"}
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 350, 40
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or "__" not in p.name)
 
 
@@ -59,6 +60,29 @@ def _on_import(body: list[ast.stmt]) -> Iterator[str]:
             yield from _on_import(node.body)
 
 
+def _docstring_lines(node: ast.AST) -> int:
+    """Lines of the docstring of a module, class or function."""
+    if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        return 0
+    if ast.get_docstring(node, clean=False) is None:
+        return 0
+    first = node.body[0]
+    return first.end_lineno - first.lineno + 1  # type: ignore[operator]
+
+
+def too_long(source: str) -> list[str]:
+    """The file, and functions in it, that have more lines than the house allows; docstrings are not counted."""
+    tree = ast.parse(source)
+    lines = len(source.splitlines()) - sum(map(_docstring_lines, ast.walk(tree)))
+    found = [f"file: {lines} lines"] if lines > MOST_LINES else []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            size = node.end_lineno - node.lineno + 1 - _docstring_lines(node)  # type: ignore[operator]
+            if size > MOST_LINES_OF_A_FUNCTION:
+                found.append(f"{node.name}: {size} lines")
+    return found
+
+
 def forbidden(room: str, source: str) -> list[str]:
     """Imports in a module of the room that the house forbids.
 
@@ -82,6 +106,19 @@ def test_optuna_and_torch_stay_in_their_rooms(path: Path) -> None:
         assert "optuna" not in found
     if room in WITHOUT_TORCH:
         assert "torch" not in found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_are_small(path: Path) -> None:
+    assert too_long(path.read_text()) == []
+    assert path.stem not in ("utils", "helpers", "common")
+
+
+def test_what_is_too_long_is_noticed_and_docstrings_are_not_counted() -> None:
+    documented = 'def f(a: int) -> None:\n    """\n' + "    text\n" * 400 + '    """\n'
+    assert too_long(documented + "    print()\n" * 39) == []
+    assert too_long(documented + "    print()\n" * 40) == ["f: 41 lines"]
+    assert too_long("x = 1\n" * 351) == ["file: 351 lines"]
 
 
 def test_a_forbidden_import_is_noticed() -> None:

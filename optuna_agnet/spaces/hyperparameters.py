@@ -230,10 +230,15 @@ class Hyperparameters:
     def __len__(self) -> int:
         return len(self.parameters)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Of the columns."""
         return tuple(p.name for p in self.parameters)
+
+    @cached_property
+    def free(self) -> FloatArray:
+        """(H,): NaN, a row in which nothing is fixed."""
+        return np.full(len(self.parameters), np.nan)
 
     @cached_property
     def unordered(self) -> BoolArray:

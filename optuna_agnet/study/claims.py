@@ -21,14 +21,7 @@ from optuna_agnet.search.observations import Pairs
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.study.attributes import CLAIM, CLAIMED_HYPERPARAMETERS
-
-_FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
-
-
-def settled(trial: FrozenTrial) -> dict[str, object]:
-    """Parameters that a trial has, or that it was enqueued with."""
-    fixed = trial.system_attrs.get(_FIXED)
-    return {**(fixed if isinstance(fixed, dict) else {}), **trial.params}
+from optuna_agnet.study.fixed_parameters import settled
 
 
 def write_claim(
@@ -78,7 +71,7 @@ class Claims:
         """Those of the trials whose architecture and hyperparameters are both settled, and these pairs."""
         if not trials:
             nothing = np.empty((0, len(self._space.decisions)), dtype=np.int64)
-            return [], Pairs(nothing, np.empty((0, len(hyperparameters))))
+            return [], Pairs(nothing, hyperparameters.free[None][:0])
         params = [settled(trial) for trial in trials]
         x, missing = self._space.params_to_rows(params)
         x = np.array(self._space.repair(x))
@@ -90,8 +83,10 @@ class Claims:
             else:
                 x[number] = claim
         z = hyperparameters.rows(
-            {**_claimed_hyperparameters(trial), **given}
-            for trial, given in zip(trials, params, strict=True)
+            [
+                {**_claimed_hyperparameters(trial), **given}
+                for trial, given in zip(trials, params, strict=True)
+            ]
         )
         known = set(np.flatnonzero(~np.isnan(z).any(1)).tolist()) - unknown
         rows = np.array(sorted(known), dtype=np.int64)
@@ -99,9 +94,7 @@ class Claims:
 
     def choosing(self, trials: Sequence[FrozenTrial]) -> list[int]:
         """Numbers of trials whose parameters don't make an architecture yet."""
-        if not trials:
-            return []
-        _, missing = self._space.params_to_rows(settled(trial) for trial in trials)
+        _, missing = self._space.params_to_rows([settled(trial) for trial in trials])
         return [trials[k].number for k in np.flatnonzero(missing.any(1)).tolist()]
 
     def _claim_of(self, trial: FrozenTrial) -> IntArray | None:

@@ -38,6 +38,7 @@ class FinishedTrials:
         trials: Those that say something, by number, in the order in which they were learned.
         observations: Of these, those that have a value or break a constraint.
         failed: Numbers of all failed trials.
+        excluded: Architectures (F, D) that were pruned, or failed too often, with whatever hyperparameters.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class FinishedTrials:
         self._max_failures = max_failures
         self.failed: list[int] = []
         self._failures: Counter[bytes] = Counter()
-        self._excluded: dict[bytes, IntArray] = {}
+        self.excluded, self._excluded = self._stack([]), set[bytes]()
         self._forget()
 
     def _forget(self) -> None:
@@ -70,10 +71,8 @@ class FinishedTrials:
         Raises:
             ValueError: Recorded parameters don't fit the space; the list stays as it is.
         """
-        if not news:
-            return
         news.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
-        x, missing = self._space.params_to_rows(trial.params for trial in news)
+        x, missing = self._space.params_to_rows([trial.params for trial in news])
         self._checks.check_trials(news, missing)
         self.failed += [trial.number for trial in news if trial.state == TrialState.FAIL]
         whole = [k for k in np.flatnonzero(~missing.any(1)).tolist() if not _is_nan(news[k])]
@@ -106,7 +105,9 @@ class FinishedTrials:
         key = row.tobytes()
         self._failures[key] += state == TrialState.FAIL
         if state == TrialState.PRUNED or self._failures[key] >= self._max_failures:
-            self._excluded[key] = row
+            if key not in self._excluded:
+                self.excluded = np.concatenate([self.excluded, row[None]])
+            self._excluded.add(key)
 
     def _joined(self, results: list[Result]) -> Observations:
         """The observations with more results behind them; costs no more for a long study."""
@@ -148,10 +149,6 @@ class FinishedTrials:
         x = self._stack([row for row, _, _ in self._results[known:]])
         return Pairs(x, self._known_z(hyperparameters)[known:])
 
-    def excluded(self) -> IntArray:
-        """Architectures (F, D) that were pruned, or failed too often, with whatever hyperparameters."""
-        return self._stack(list(self._excluded.values()))
-
     def would_exclude(self, params: Mapping[str, object], state: TrialState) -> IntArray:
         """The architecture (1, D) of a trial that is about to end so, unless it may be proposed again; else (0, D)."""
         x, missing = self._space.params_to_rows([params])
@@ -172,10 +169,12 @@ class FinishedTrials:
 
     def _known_z(self, hyperparameters: Hyperparameters) -> FloatArray:
         """Hyperparameters (N, H) of all results; the middle of the range where a trial ended before it asked."""
+        if not hyperparameters.parameters:
+            return np.empty((len(self.trials), 0))
         if hyperparameters != self._z_of:
             self._z, self._z_of = {}, hyperparameters
         new = [number for number in self.trials if number not in self._z]
-        rows = hyperparameters.rows(self.trials[number].params for number in new)
+        rows = hyperparameters.rows([self.trials[number].params for number in new])
         self._z.update(zip(new, np.nan_to_num(rows, nan=0.5), strict=True))
         known = [self._z[number] for number in self.trials]
         return np.array(known).reshape(len(known), len(hyperparameters))

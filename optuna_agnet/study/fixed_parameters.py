@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial
 from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
-from optuna_agnet.study.claims import settled
+
+_FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class Fixed:
         decisions: By name.
         hyperparameters: (H,), NaN where they are free.
         by_sampler: Whether decisions are fixed for all trials alike: then a used up space ends the study.
+        everything: All parameters of the trial by name, where nothing is left to choose; None where something is.
     """
 
     decisions: Mapping[str, Choice]
     hyperparameters: FloatArray
     by_sampler: bool
+    everything: Mapping[str, Any] | None = None
 
     @classmethod
     def of(
@@ -37,24 +40,22 @@ class Fixed:
     ) -> Fixed:
         """What `PartialFixedSampler` fixes, and before that what `enqueue_trial` or an earlier attempt did."""
         of_all, of_trial = partially_fixed(study), settled(trial)
-        params = {**of_all, **of_trial}
-        if not params:
-            return cls({}, np.full(len(hyperparameters), np.nan), True)
+        z = hyperparameters.free
+        if not of_all and not of_trial and any(len(d.choices) > 1 for d in space.decisions):
+            return cls({}, z, True)
         by_sampler, by_trial = space.known_choices(of_all), space.known_choices(of_trial)
-        decisions = {**by_sampler, **by_trial}
-        return cls(decisions, hyperparameters.rows([params])[0], decisions == by_sampler)
-
-    def all_params(
-        self, space: SearchSpace, hyperparameters: Hyperparameters
-    ) -> dict[str, Any] | None:
-        """All parameters of the trial by name, where nothing is left to choose; None where something is."""
+        decisions, z = {**by_sampler, **by_trial}, hyperparameters.rows([{**of_all, **of_trial}])[0]
         single = {d.name: d.choices[0] for d in space.decisions if len(d.choices) == 1}
-        decisions = {**single, **self.decisions}
-        if len(decisions) < len(space.decisions) and not self.decisions:
-            return None
-        if np.isnan(self.hyperparameters).any() or not space.is_complete(decisions):
-            return None
-        return {**decisions, **hyperparameters.values(self.hyperparameters)}
+        everything = None
+        if not np.isnan(z).any() and space.is_complete({**single, **decisions}):
+            everything = {**single, **decisions, **hyperparameters.values(z)}
+        return cls(decisions, z, decisions == by_sampler, everything)
+
+
+def settled(trial: FrozenTrial) -> dict[str, object]:
+    """Parameters that a trial has, or that it was enqueued with."""
+    fixed = trial.system_attrs.get(_FIXED)
+    return {**(fixed if isinstance(fixed, dict) else {}), **trial.params}
 
 
 def decisions_fixed_for_all(study: Study, space: SearchSpace) -> dict[str, Choice]:

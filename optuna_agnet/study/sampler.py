@@ -6,6 +6,7 @@ import math
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -122,7 +124,7 @@ class AGNetSampler(BaseSampler):
         True
     """
 
-    _of_study: StudySearch | None = None
+    _of_study: tuple[weakref.ref[BaseStorage], int, StudySearch] | None = None
 
     @accepts_old_names(companion="independent_sampler")
     def __init__(
@@ -184,8 +186,8 @@ class AGNetSampler(BaseSampler):
         return self._space
 
     @cached_property
-    def _decisions(self) -> frozenset[str]:
-        return frozenset(d.name for d in self._space.decisions)
+    def _distributions(self) -> Mapping[str, BaseDistribution]:
+        return self._space.distributions()
 
     def _repr_html_(self) -> str:
         independent = ("independent sampler", type(self._independent_sampler).__name__)
@@ -203,16 +205,15 @@ class AGNetSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """The space's decisions, parameters beside them that all trials have, and what else is sampled jointly."""
         others = self._independent_sampler.infer_relative_search_space(study, trial)
-        own = self._space.distributions()
-        found: dict[str, BaseDistribution] = {n: d for n, d in own.items() if not d.single()}
-        found.update({n: d for n, d in others.items() if n not in own})
-        found.update(self._joint_parameters(study))
-        return found
+        others = {n: d for n, d in others.items() if n not in self._distributions}
+        own = {n: d for n, d in self._distributions.items() if not d.single()}
+        return {**own, **others, **self._joint_parameters(study)}
 
     def _joint_parameters(self, study: Study) -> Mapping[str, BaseDistribution]:
         """Parameters beside the architecture that the model takes account of."""
         with self._lock:
-            return self._search_of(study).joint_parameters(study)
+            joint = self._search_of(study).joint
+            return {} if joint is None else joint.update(study)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -225,16 +226,12 @@ class AGNetSampler(BaseSampler):
             TrialPruned: Nothing new is left; `optimize` stops. An ask-and-tell loop gets architectures again.
             InvalidConstraint: A known constraint returned something else than a number (a TypeError).
         """
-        start, params = time.perf_counter(), dict[str, Any]()
+        start = time.perf_counter()
         with self._lock:
             search = self._search_of(study)
-            own = self._decisions.union(search.hyperparameters.names)
-            if not own.isdisjoint(search_space):
-                chosen = search.params_for(study, trial, start)
-                params.update({name: chosen[name] for name in search_space if name in chosen})
-        others = {name: d for name, d in search_space.items() if name not in own}
-        params.update(self._sample_others(study, trial, others))
-        return params
+            params, left = search.params_for(study, trial, search_space.keys(), start)
+        others = {name: d for name, d in search_space.items() if name in left}
+        return {**params, **self._sample_others(study, trial, others)}
 
     def sample_independent(
         self,
@@ -244,7 +241,7 @@ class AGNetSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Any other parameter, from the independent sampler."""
-        if param_name in self._decisions:
+        if param_name in self._distributions:
             self._warn(
                 f"independent {param_name}",
                 f"the architecture's parameter '{param_name}' is sampled independently by"
@@ -312,10 +309,13 @@ class AGNetSampler(BaseSampler):
 
     def _search_of(self, study: Study) -> StudySearch:
         """The search of this study; there is a new one where the last one was another's."""
-        found = self._of_study
-        if found is None or not found.state.belongs_to(study):
-            self._of_study = found = self._begin(study)
-        return found
+        if self._of_study is not None:
+            storage, study_id, search = self._of_study
+            if storage() is study._storage and study_id == study._study_id:
+                return search
+        search = self._begin(study)
+        self._of_study = weakref.ref(study._storage), study._study_id, search
+        return search
 
     def _begin(self, study: Study) -> StudySearch:
         state = StudyState(
@@ -330,9 +330,9 @@ class AGNetSampler(BaseSampler):
             first = None  # another study has scores of its own
         joint = JointParameters(self._space) if self._factory.reads_hyperparameters else None
         new_search = partial(self.new_search, directions)
-        search = StudySearch(self._space, state, joint, new_search, self._warn, first)
-        search.joint_parameters(study)
-        return search
+        if joint is not None:
+            joint.update(study)
+        return StudySearch(self._space, state, joint, new_search, self._warn, first)
 
 
 def _check_space(space: SearchSpace | None) -> SearchSpace:

@@ -9,7 +9,6 @@ Letters as in `spaces.base`: D decisions; P pending and F excluded architectures
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -23,8 +22,9 @@ from optuna_agnet.search import AGNetConfig
 from optuna_agnet.search.observations import Pairs, Snapshot
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
-from optuna_agnet.study.claims import Claims, settled
+from optuna_agnet.study.claims import Claims
 from optuna_agnet.study.finished_trials import FinishedTrials
+from optuna_agnet.study.fixed_parameters import settled
 from optuna_agnet.study.known_trials import KnownTrials, Unfinished
 from optuna_agnet.study.space_checks import SpaceChecks
 from optuna_agnet.study.training_order import TrainingOrder
@@ -66,7 +66,6 @@ class StudyState:
         since: datetime | None = None,
     ) -> None:
         writes, warn = writes and config is not None, WarnOnce(stacklevel=2)
-        self._storage, self._study_id = weakref.ref(study._storage), study._study_id
         self._trials = KnownTrials(stale_after)
         self._since = since if stale_after is None else None
         self._checks = SpaceChecks(space, warn, writes)
@@ -74,10 +73,6 @@ class StudyState:
         self._claims = Claims(space, warn)
         self._order = None if config is None else TrainingOrder(space, config, writes, warn)
         self._checks.check_study(study)
-
-    def belongs_to(self, study: Study) -> bool:
-        """Whether it was made for this study."""
-        return self._storage() is study._storage and self._study_id == study._study_id
 
     def read(self, study: Study, number: int, hyperparameters: Hyperparameters = NONE) -> Snapshot:
         """The study as the trial ``number`` sees it: all other trials, Hyperband's brackets together.
@@ -103,7 +98,7 @@ class StudyState:
         position = max(number - lost, 0)
         if not hyperparameters.parameters:
             finished = self.finished
-            return Snapshot(finished.observations, pending.x, finished.excluded(), position)
+            return Snapshot(finished.observations, pending.x, finished.excluded, position)
         observations, given_up, excluded = self.finished.with_hyperparameters(hyperparameters)
         return Snapshot(observations, pending.x, excluded, position, pending.z, given_up)
 
@@ -137,10 +132,10 @@ class StudyState:
         known = len(self.finished.trials)
         for _ in range(_LOOKS):
             others = self._look_closely(study, number)
+            if not others.alive and len(self.finished.trials) == known:
+                return True  # nobody else is there
             news = self.finished.since(known, hyperparameters)
             trials, held = self._claims.held(others.alive, hyperparameters)
-            if not len(news.x) and not trials:
-                return True
             key, *theirs = keys(_joined(pair, news, held))
             if key in theirs[: len(news.x)]:
                 return False
@@ -155,18 +150,22 @@ class StudyState:
 
     def _look(self, study: Study, number: int) -> Unfinished:
         """Learn of finished trials; what has not ended besides the trial ``number``."""
-        unfinished = self._trials.update(study)
-        self.finished.learn(self._trials.news)
-        return _without(unfinished, number)
+        unfinished = _without(self._trials.update(study), number)
+        self._learn()
+        return unfinished
 
     def _look_closely(self, study: Study, number: int) -> Unfinished:
         """Look again, and ask for each trial that has no architecture yet: a list may be older than its claim."""
         unfinished = _without(self._trials.update(study, beyond=True), number)
-        choosing = self._claims.choosing(unfinished.alive)
-        if choosing:
+        if unfinished.alive:
+            choosing = self._claims.choosing(unfinished.alive)
             unfinished = _without(self._trials.look_up(study, choosing), number)
-        self.finished.learn(self._trials.news)
+        self._learn()
         return unfinished
+
+    def _learn(self) -> None:
+        if self._trials.news:
+            self.finished.learn(self._trials.news)
 
 
 def _without(unfinished: Unfinished, number: int) -> Unfinished:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -56,26 +55,24 @@ class StudySearch:
         warn: WarnOnce,
         search: Proposer | None = None,
     ) -> None:
-        self.state, self._joint, self._search = state, joint, search
+        self.state, self.joint, self._search = state, joint, search
+        self._decisions = frozenset(d.name for d in space.decisions)
         self._space, self._new_search, self._warn = space, new_search, warn
         self._used_up = UsedUp(warn)
 
-    def joint_parameters(self, study: Study) -> Mapping[str, BaseDistribution]:
-        """Parameters beside the architecture that the model takes account of, as they are now."""
-        return {} if self._joint is None else self._joint.update(study)
-
-    @property
-    def hyperparameters(self) -> Hyperparameters:
-        """The same as `joint_parameters` found when it was last asked."""
-        return NONE if self._joint is None else self._joint.hyperparameters
-
-    def params_for(self, study: Study, trial: FrozenTrial, start: float) -> dict[str, Any]:
-        """Parameters of an architecture, and hyperparameters, that no other trial has together.
+    def params_for(
+        self, study: Study, trial: FrozenTrial, names: Collection[str], start: float
+    ) -> tuple[dict[str, Any], set[str]]:
+        """Parameters of an architecture, and hyperparameters, that no other trial has together; and what is left.
 
         Args:
             study: The study.
             trial: Which asks for them.
+            names: Of the parameters that it asks for.
             start: When it did, on this process's own clock.
+
+        Returns:
+            Parameters by name, those asked for that the architecture has; and names that the search does not know.
 
         Raises:
             ValueError: The study's recorded parameters don't fit the space.
@@ -83,11 +80,25 @@ class StudySearch:
             TrialPruned: Nothing new is left, and `optimize` stops.
             InvalidConstraint: A known constraint returned something else than a number (a TypeError).
         """
-        hyperparameters = self.hyperparameters
+        hyperparameters = NONE if self.joint is None else self.joint.hyperparameters
+        left = set(names) - self._decisions - set(hyperparameters.names)
+        if len(left) == len(names):
+            return {}, left
         fixed = Fixed.of(study, trial, self._space, hyperparameters)
-        params = fixed.all_params(self._space, hyperparameters)
-        if params is not None:
-            return params
+        params = fixed.everything
+        if params is None:
+            params = self._new_params(study, trial, hyperparameters, fixed, start)
+        return {name: params[name] for name in names if name in params}, left
+
+    def _new_params(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        hyperparameters: Hyperparameters,
+        fixed: Fixed,
+        start: float,
+    ) -> Mapping[str, Any]:
+        """Parameters that agree with the fixed ones and that no other trial has together."""
         try:
             search = self._search_with(study, hyperparameters)
             picked, values = self._claimed(study, trial, search, fixed)
@@ -150,7 +161,7 @@ class StudySearch:
     def stop_if_used_up(self, study: Study, trial: FrozenTrial, state: TrialState) -> None:
         """End `optimize` with the last architecture, rather than with a trial that gets none."""
         search = self._search
-        if search is None or len(search.hyperparameters) or self._space.num_combinations == 1:
+        if search is None or search.hyperparameters.parameters or self._space.num_combinations == 1:
             return  # whether pairs are used up shows when one is asked for
         if not search.config.allow_duplicates:
             self._used_up.stop_after(study, trial, state, search, self.state)

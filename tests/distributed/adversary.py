@@ -35,7 +35,7 @@ from optuna_agnet.search import Proposal, Proposer, Snapshot, SpaceExhausted
 from optuna_agnet.search.candidates import Filter
 from optuna_agnet.study import storage_view
 from optuna_agnet.study.attributes import CLAIM, REPEAT, SOURCE
-from optuna_agnet.study.claims import settled
+from optuna_agnet.study.fixed_parameters import settled
 from optuna_agnet.study.storage_view import StudyState
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("none", "skip", "conv", "pool"))  # 64 combinations
@@ -320,7 +320,7 @@ class World:
         for sampler in self.samplers:
             if sampler._of_study is None:
                 continue
-            state = sampler._of_study.state
+            state = sampler._of_study[-1].state
             state.read(study, -1)
             learned = Counter(self._numbers(state))
             found["result lost"] += len(whole - learned.keys())
