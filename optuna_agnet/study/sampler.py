@@ -28,9 +28,9 @@ from optuna_agnet.generator.checkpoints import ArtifactStore, Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.search import Acquisition, AGNetConfig, CandidateSource, Proposer, Surrogate
 from optuna_agnet.search.known_constraints import KnownConstraint
-from optuna_agnet.search.scores import SCORE_TIME_LIMIT_S, Score, check_scores, check_time_limit
+from optuna_agnet.search.parts import SearchParts, config_or_default
+from optuna_agnet.search.scores import SCORE_TIME_LIMIT_S, Score, check_scores
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.spaces.checks import check_decides
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study.attributes import is_unused_claim
@@ -149,20 +149,19 @@ class AGNetSampler(BaseSampler):
     ) -> None:
         self._space = _check_space(space)
         self.seed = secrets.randbits(32) if seed is None else check_seed(seed)
-        self._factory = SearchFactory(
-            space=self._space,
+        parts = SearchParts(
+            self._space,
             seed=self.seed,
-            config=AGNetConfig() if config is None else config,
+            config=config_or_default(config),
             generator=generator,
             known_constraints=known_constraints,
             surrogate=surrogate,
             candidate_sources=candidate_sources,
             acquisition=acquisition,
-            sources=read_sources(source_studies, self._space),
             checkpoints=None if artifact_store is None else Checkpoints(artifact_store),
-            scores=check_scores(scores),
-            score_time_limit_s=check_time_limit(score_time_limit_s),
         )
+        sources = read_sources(source_studies, self._space)
+        self._factory = SearchFactory(parts, sources, check_scores(scores), score_time_limit_s)
         self._search: Proposer | None = self._factory.first_search()  # errors at the door
         self._warn, self._lock, self._since = WarnOnce(), threading.RLock(), datetime.now()
         self._constraints = Constraints.of(constraints_func, self._warn)
@@ -322,13 +321,13 @@ class AGNetSampler(BaseSampler):
             self._space,
             study,
             *self._failures,
-            self._factory.config,
+            self._factory.parts.config,
             since=self._since,
         )
         directions, first = directions_of(study), self._search
         if first is not None and (first.directions != directions or self._factory.scores):
             first = None  # another study has scores of its own
-        joint = JointParameters(self._space) if self._factory.reads_hyperparameters else None
+        joint = JointParameters(self._space) if self._factory.parts.reads_hyperparameters else None
         new_search = partial(self.new_search, directions)
         if joint is not None:
             joint.update(study)
@@ -339,7 +338,6 @@ def _check_space(space: SearchSpace | None) -> SearchSpace:
     if space is None:
         return NoArchitecture()
     check_type("space", space, SearchSpace, "spaces.nas_bench_201()")
-    check_decides(space)
     return space
 
 
