@@ -94,7 +94,8 @@ class FinishedTrials:
     def _values(self, trial: FrozenTrial) -> tuple[float, ...] | None:
         """Its objectives; an estimate for a pruned one, from the trials learned before it, so that it never changes."""
         if trial.state == TrialState.COMPLETE:
-            self._finals.add(trial.intermediate_values, trial.values[0])
+            if trial.intermediate_values:
+                self._finals.add(trial.intermediate_values, trial.values[0])
             return tuple(trial.values)
         if trial.state == TrialState.PRUNED and len(self._directions) == 1:
             estimate = self._finals.estimate(trial.intermediate_values)
