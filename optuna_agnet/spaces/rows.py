@@ -96,13 +96,13 @@ class Rows:
         decisions that don't exist. Which decisions exist below a missing one follows from its first choice.
         """
         found = np.array(
-            [[self._choice_of(k, given) for k in range(len(self.decisions))] for given in params],
+            [[self._choice_index(k, given) for k in range(len(self.decisions))] for given in params],
             dtype=np.int64,
         ).reshape(-1, len(self.decisions))
         exists = self.active(np.maximum(found, 0))
         return np.where(exists, np.maximum(found, 0), 0), exists & (found < 0)
 
-    def _choice_of(self, column: int, params: Mapping[str, object]) -> int:
+    def _choice_index(self, column: int, params: Mapping[str, object]) -> int:
         """Which choice of a decision parameters take; -1 for none."""
         decision = self.decisions[column]
         if decision.name not in params:
@@ -148,7 +148,7 @@ class Rows:
 
     def known_choices(self, params: Mapping[str, object]) -> dict[str, Choice]:
         """Those of the parameters that are decisions of this space with a value that can be chosen, by name."""
-        places = ((d, self._choice_of(k, params)) for k, d in enumerate(self.decisions))
+        places = ((d, self._choice_index(k, params)) for k, d in enumerate(self.decisions))
         return {d.name: d.choices[k] for d, k in places if k >= 0}
 
     def _decide(self, choose: Callable[[Decision], int]) -> IntArray:
