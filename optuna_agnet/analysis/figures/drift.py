@@ -29,8 +29,8 @@ def plot_operation_drift(
 ) -> go.Figure:
     """How the generator's operation and edge probabilities moved from round to round.
 
-    Left the share of each operation among all of a cell's operations; right the probability of each choice. Both are
-    counted on valid samples.
+    Left the share of each operation among all of a cell's operations, where the space has cells; right the probability
+    of each choice, among the samples in which it can be made. Both are counted on valid samples.
 
     Args:
         study: The study.
@@ -49,26 +49,31 @@ def plot_operation_drift(
     observations = [r.observations for r in history.rounds]
     chances = np.stack([_choice_chances(r.sample(samples)[0], space) for r in history.rounds])
     names, moved = _most_moved(chances, space, most_choices)
-    panels = ("operations", "choices") if names else ("",)
+    shares = _operation_shares(chances, space)
+    panels = [*["operations"] * bool(shares), *["choices"] * bool(names)]
     room = 0.06 + 0.01 * max(map(len, names), default=0)  # for the choices' names
     figure = package.subplots.make_subplots(
-        1, len(panels), horizontal_spacing=min(0.4, room), subplot_titles=panels
+        1,
+        max(1, len(panels)),
+        horizontal_spacing=min(0.4, room),
+        subplot_titles=panels if len(panels) > 1 else None,
     )
     colors = colors_of(space.ops)
-    for op, share in _operation_shares(chances, space).items():
+    for op, share in shares.items():
         figure.add_trace(_share_line(observations, share, op, colors.get(op, GREY)), row=1, col=1)
     figure.update_xaxes(title="results that the generator was trained on")
-    figure.update_yaxes(title="share", tickformat=".0%", rangemode="tozero", row=1, col=1)
+    if shares:
+        figure.update_yaxes(title="share", tickformat=".0%", rangemode="tozero", row=1, col=1)
     titled(figure, "What the generator makes")
     if names:
-        _add_choices(figure, observations, names, moved)
+        _add_choices(figure, observations, names, moved, len(panels))
     return figure
 
 
 def _add_choices(
-    figure: go.Figure, observations: list[int], names: list[str], chances: FloatArray
+    figure: go.Figure, observations: list[int], names: list[str], chances: FloatArray, panel: int
 ) -> None:
-    """A heat map of choices (K, R) as the second panel, the legend of the first one below it."""
+    """A heat map of choices (K, R) as the last panel, the legend of the first one below it."""
     heat = plotly("plot_operation_drift").graph_objects.Heatmap(
         x=[str(size) for size in observations],
         y=names,
@@ -79,9 +84,9 @@ def _add_choices(
         colorbar={"title": "chance", "tickformat": ".0%", "thickness": 14},
         hovertemplate="%{y}: %{z:.0%} after %{x} results<extra></extra>",
     )
-    figure.add_trace(heat, row=1, col=2)
-    figure.update_xaxes(type="category", row=1, col=2)
-    figure.update_yaxes(autorange="reversed", tickfont={"size": 10}, dtick=1, row=1, col=2)
+    figure.add_trace(heat, row=1, col=panel)
+    figure.update_xaxes(type="category", row=1, col=panel)
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 10}, dtick=1, row=1, col=panel)
     figure.update_layout(
         legend={"y": -0.12, "yanchor": "top"},
         margin={"b": 90},
@@ -90,11 +95,11 @@ def _add_choices(
 
 
 def _choice_chances(x: IntArray, space: SearchSpace) -> FloatArray:
-    """(sum of choices,): how often each choice of each decision is taken in rows (B, D)."""
-    parts = [
-        np.bincount(x[:, k], minlength=len(d.choices)) / max(1, len(x))
-        for k, d in enumerate(space.decisions)
-    ]
+    """(sum of choices,): how often each choice is taken in those of the rows (B, D) that have its decision."""
+    parts = []
+    for taken, exists, decision in zip(x.T, space.active(x).T, space.decisions, strict=True):
+        counts = np.bincount(taken[exists], minlength=len(decision.choices))
+        parts.append(counts / max(1, counts.sum()))
     return np.concatenate(parts)
 
 
@@ -107,12 +112,15 @@ def _operation_shares(chances: FloatArray, space: SearchSpace) -> dict[str, Floa
     choices = [choice for _, choice in _choices(space)]
     ops = dict.fromkeys(split_label(op)[1] for op in space.ops)
     every = [k for k, choice in enumerate(choices) if choice in ops]
+    total = chances[:, every].sum(1)
+    total = np.where(total > 0, total, 1)  # no sample has a cell
     found: dict[str, FloatArray] = {}
     for op in ops:
         columns = [k for k in every if choices[k] == op]
         if columns:
-            found[op] = chances[:, columns].sum(1) / chances[:, every].sum(1)
-    edges = [k for k, choice in enumerate(choices) if choice is True]
+            found[op] = chances[:, columns].sum(1) / total
+    flags = [name.rpartition(".")[2].startswith("edge_") for name, _ in _choices(space)]
+    edges = [k for k, choice in enumerate(choices) if choice is True and flags[k]]
     if edges:
         found[_EDGES] = chances[:, edges].mean(1)
     return found

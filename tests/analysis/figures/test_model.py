@@ -14,6 +14,7 @@ from optuna_agnet.analysis.figures.model import _coverage
 from optuna_agnet.analysis.history import SearchHistory, search_history
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.generator.network import Generator
+from optuna_agnet.spaces import Network, Repeat
 from optuna_agnet.visualization import (
     plot_feasibility,
     plot_latent_space,
@@ -98,6 +99,22 @@ def test_stacks_share_the_operations_of_their_cells() -> None:
     lines = {trace.name: np.array(trace.y) for trace in figure.data if trace.type == "scatter"}
     assert set(lines) == {"conv", "pool"}
     assert np.allclose(lines["conv"] + lines["pool"], 1)
+
+
+def test_choices_of_a_network_are_counted_where_they_exist() -> None:
+    space = Network(wide=(True, False), blocks=Repeat(("conv", "pool"), 1, 3))
+    study = run(space, 9)
+    history = search_history(study, space)
+    figure = plot_operation_drift(study, space, samples=200, history=history)
+    assert [trace.type for trace in figure.data] == ["heatmap"]  # no cell, so no operations
+    shown = dict(zip(figure.data[0].y, np.array(figure.data[0].z), strict=True))
+    x, _ = history.rounds[-1].sample(200)
+    found = [space.row_to_params(row) for row in x]
+    third = [params["blocks.2"] for params in found if "blocks.2" in params]
+    assert 0 < len(third) < len(found)
+    assert shown["blocks.2 pool"][-1] == pytest.approx(third.count("pool") / len(third))
+    assert shown["blocks.2 conv"][-1] == pytest.approx(third.count("conv") / len(third))
+    assert shown["wide"][-1] == pytest.approx(np.mean([params["wide"] for params in found]))
 
 
 def test_many_choices_are_cut_to_those_that_moved_most() -> None:
