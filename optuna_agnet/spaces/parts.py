@@ -225,7 +225,7 @@ class Product(Part):
 
     def write(self, value: object, row: IntArray, where: str) -> None:
         if not isinstance(value, Mapping) or set(value) != set(self.parts):
-            raise ValueError(f"{where} is {value!r}; it must be a dict of {list(self.parts)}")
+            raise ValueError(f"{_at(where)} is {value!r}; it must be a dict of {list(self.parts)}")
         for name, part, columns in self._split:
             part.write(value[name], row[columns], joined(where, name))
 
@@ -267,7 +267,7 @@ class Sum(Part):
     def write(self, value: object, row: IntArray, where: str) -> None:
         if not isinstance(value, Mapping) or len(value) != 1 or not set(value) <= set(self.parts):
             raise ValueError(
-                f"{where} is {value!r}; it must be a dict of one of {list(self.parts)}"
+                f"{_at(where)} is {value!r}; it must be a dict of one of {list(self.parts)}"
             )
         for k, (name, part, columns) in enumerate(self._split):
             if name in value:
@@ -321,7 +321,7 @@ class Series(Part):
         sequence = isinstance(value, Sequence) and not isinstance(value, str)
         if not sequence or not self.least <= len(value) <= self.most:  # type: ignore[arg-type]
             raise ValueError(
-                f"{where} is {value!r}; it must be a list of {self.least} to {self.most} blocks"
+                f"{_at(where)} is {value!r}; it must be a list of {self.least} to {self.most} blocks"
             )
         assert isinstance(value, Sequence)
         row[0] = len(value) - self.least
@@ -337,6 +337,11 @@ class Series(Part):
                 new = (block == OPEN).all(1)
                 block[new] = x[new, self._blocks[j - 1]]
             self.part.fill(block, variant)
+
+
+def _at(where: str) -> str:
+    """What messages call a place; the whole has no name."""
+    return where or "the value"
 
 
 def _named(parts: Mapping[str, Part]) -> str:

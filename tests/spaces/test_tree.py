@@ -352,7 +352,7 @@ SPACE = Network(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"width": 16}, r"it must be a dict of \['width', 'blocks'\]"),
+        ({"width": 16}, r"^the value is .*; it must be a dict of \['width', 'blocks'\]"),
         (
             {"width": 17, "blocks": [{"op": {"skip": {}}}]},
             r"^width is 17; it can be \[16, 32\]",
