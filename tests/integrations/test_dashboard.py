@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.dashboard import Dashboard
 from optuna_agnet.generator.network import Generator
+from optuna_agnet.spaces import Network, OneOf, Repeat, ordered
 from optuna_agnet.study.trials import best_trials
 
 optuna_dashboard = pytest.importorskip("optuna_dashboard", reason="needs optuna-dashboard")
@@ -111,6 +112,29 @@ def test_the_note_names_the_best_feasible_trial_and_shows_its_cell(published: Pu
     assert f"/artifacts/{study._study_id}/{best._trial_id}/{meta.artifact_id})" in note
     unlimited = max((t for t in study.trials if t.value is not None), key=lambda t: t.value)
     assert unlimited.number != best.number  # the dashboard's own "Best Trial"
+
+
+def test_whole_networks_are_shown(tmp_path: Path) -> None:
+    block = Network(mixer=OneOf(attention=ordered(2, 4), conv=ordered(3, 5)), ratio=ordered(2, 3))
+    space = Network(width=ordered(16, 32, 64), blocks=Repeat(block, 1, 4))
+    sampler = AGNetSampler(space, seed=0, config=QUICK, generator=Generator(space))
+    study = optuna.create_study(
+        storage=f"sqlite:///{tmp_path}/study.db", direction="maximize", sampler=sampler
+    )
+
+    def blocks(trial: optuna.Trial) -> float:
+        values = space.values(space.suggest(trial))
+        return len(values["blocks"]) - values["width"] / 64
+
+    dashboard = Dashboard(space, tmp_path / "artifacts", every=9)
+    study.optimize(dashboard.objective(blocks), 9, callbacks=[dashboard])
+    for trial in study.trials:
+        (meta,) = get_all_artifact_meta(trial, storage=study._storage)
+        assert "blocks.mixer" in (tmp_path / "artifacts" / meta.artifact_id).read_text()
+    note = optuna_dashboard.get_note(study)
+    assert str(space.from_params(study.best_params)) in note
+    plots = {k.split(":")[2] for k in study_attrs(study) if k.startswith("dashboard:plot_data:")}
+    assert len(plots) >= 4
 
 
 def test_names_in_the_note_are_text(tmp_path: Path) -> None:
