@@ -1,5 +1,8 @@
 """Pretrained generators are kept on disk: once per machine, whole or not at all, and never needed."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +14,7 @@ from optuna_agnet import spaces
 from optuna_agnet.generator import cache, pretraining
 from optuna_agnet.generator.network import Generator, GeneratorConfig
 
+ROOT = Path(__file__).parents[2]
 SPACE = spaces.EdgeCell(nodes=3, ops=("conv", "pool"))
 CONFIG = GeneratorConfig()
 
@@ -70,6 +74,48 @@ def test_workers_that_start_together_train_once(folder):
         worker.join()
     assert len(made) == 1
     assert len(found) == 8
+    assert [p.suffix for p in folder.iterdir() if p.suffix != ".lock"] == [".safetensors"]
+
+
+WORKER = """
+import sys
+from optuna_agnet.generator import pretraining
+from optuna_agnet.generator.network import GeneratorConfig
+from optuna_agnet.spaces import Network, Repeat, ordered
+
+train = pretraining.pretrain
+
+def told(*args, **more):
+    print("trained", flush=True)
+    return train(*args, **more)
+
+pretraining.pretrain = told
+space = Network(width=ordered(1, 2), blocks=Repeat(Network(kernel=ordered(3, 5, 7)), 2, 38))
+assert len(space.decisions) == 40
+print("ready", flush=True)
+sys.stdin.readline()
+generator = pretraining.pretrained(space, GeneratorConfig(), steps=10)
+print(float(sum(weight.double().sum() for weight in generator.state_dict().values())), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_train_once(folder: Path) -> None:
+    """Eight workers of a space of forty decisions, told to begin when all are ready."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    workers = [
+        subprocess.Popen([sys.executable, "-c", WORKER], env=environment, **pipes) for _ in range(8)
+    ]
+    assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 8
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    said = [worker.communicate()[0].split() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 8
+    assert sum("trained" in words for words in said) == 1
+    assert len({words[-1] for words in said}) == 1
     assert [p.suffix for p in folder.iterdir() if p.suffix != ".lock"] == [".safetensors"]
 
 

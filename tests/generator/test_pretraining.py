@@ -12,7 +12,8 @@ from optuna_agnet import load_generator, pretrain, spaces
 from optuna_agnet.core.progress import LOGGER
 from optuna_agnet.generator import GeneratorConfig, generator_report, pretraining, save_generator
 from optuna_agnet.generator.files import WEIGHTS, Provenance
-from optuna_agnet.generator.pretraining import pretrained
+from optuna_agnet.generator.pretraining import first_use_steps, pretrained
+from optuna_agnet.spaces import Network, Repeat, ordered
 
 SMALL = spaces.NodeCell(max_nodes=5, max_edges=6, ops=("a", "b"))
 NB101, NB201 = spaces.nas_bench_101(), spaces.nas_bench_201()
@@ -168,6 +169,30 @@ def test_pretraining_takes_less_than_two_minutes(space, validity):
     generator = pretrain(space, seed=1, progress=False)
     assert time.process_time() - start < 120
     assert generator_report(generator, 10_000).validity >= validity
+
+
+def network_of(blocks):
+    """A network of 1 + 3 * ``blocks`` decisions."""
+    block = Network(kernel=ordered(3, 5, 7), ratio=ordered(3, 4, 6), act=("relu", "gelu"))
+    return Network(blocks=Repeat(block, 2, blocks))
+
+
+def test_the_larger_a_network_the_fewer_steps_its_first_use_takes():
+    nodes = [network_of(blocks).num_nodes for blocks in (3, 13, 30)]
+    steps = [first_use_steps(network_of(blocks)) for blocks in (3, 13, 30)]
+    assert steps[0] == 600 > steps[1] > steps[2] > 50
+    assert all(n * k <= 12_000 for n, k in zip(nodes, steps, strict=True))
+
+
+@pytest.mark.slow
+def test_the_first_use_of_forty_decisions_takes_less_than_half_a_minute(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPTUNA_AGNET_CACHE", str(tmp_path))
+    space = network_of(13)
+    assert len(space.decisions) == 40
+    start = time.process_time()  # CPU seconds: other work on the machine must not fail it
+    generator = pretrained(space, GeneratorConfig())
+    assert time.process_time() - start < 30
+    assert generator_report(generator, 1000).validity == 1
 
 
 @pytest.mark.parametrize(
