@@ -165,3 +165,48 @@ def test_what_a_new_worker_costs() -> None:
     says(f"| results so far | {' | '.join(columns['n'])} |", "docs/workers.md")
     says(f"| first ask, s | {' | '.join(columns['new'])} |", "docs/workers.md")
     says(f"| each one after that, ms | {' | '.join(columns['with'])} |", "docs/workers.md")
+
+
+def test_where_there_are_few_seeds() -> None:
+    def seeds(problem: str, *methods: str) -> set[int]:
+        return {len(runs(problem, method)) for method in methods}
+
+    (turns,) = seeds("nb301", "agnet-paper-xgb-turns", "agnet-paper-xgb-ranking-turns")
+    (recurrent,) = seeds("nbnlp", "agnet-paper")
+    (both,) = seeds("nb301", "agnet-paper")
+    (joint,) = {
+        count
+        for path in records.RESULTS.glob("*.jsonl")
+        if path.stem.startswith("pareto-") or path.stem.endswith("-joint")
+        for count in seeds(path.stem, "agnet")
+    }
+    says(
+        f"XGBoost's variants in turns have {turns} seeds, `agnet-paper` on `nbnlp` {recurrent} and"
+        f" with both DARTS cells {both}, Joint=1 and the fronts {joint}"
+    )
+    (few,) = seeds("nbnlp", "dngo", "weaknas", "nsga2")
+    says(f"`dngo`, `weaknas`, `nsga2` on `nbnlp` {few}.")
+    (found,) = curves.load("nbnlp")
+    assert "agnet-paper-xgb-ranking" not in found.methods  # "Not run"
+
+
+def test_on_how_many_of_the_fcnet_tables_the_default_is_first() -> None:
+    """By the ranks of the table that is written from the committed lines; ties count."""
+    lines = (ROOT / "benchmarks/README.md").read_text().split("#### fcnet: median rank")[1]
+    rows = [line.strip("| ").split(" | ") for line in lines.splitlines() if line.startswith("|")]
+    head, found = rows[0], [row for row in rows[2:26] if "no order" not in row[1]]
+    first = {}
+    for queries in (32, 64, 96):
+        column = head.index(f"@{queries}")
+        ranks = {(row[0], row[1]): int(row[column].split()[0]) for row in found}
+        data = {name for name, _ in ranks}
+        first[queries] = sum(
+            ranks[name, "agnet"] == min(rank for key, rank in ranks.items() if key[0] == name)
+            for name in data
+        )
+        assert len(data) == 4
+    names = {1: "one", 2: "two", 3: "three", 4: "all"}
+    says(
+        f"It is first on {names[first[32]]} of the four tables at 32 queries, on"
+        f" {names[first[64]]} at 64, on {names[first[96]]} at 96"
+    )
