@@ -21,7 +21,7 @@ from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.observations import Observations, Pairs
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.search.scores import ScoreTable
-from optuna_agnet.search.source_schedule import many_decisions
+from optuna_agnet.search.source_schedule import many_decisions, unlike_decisions
 from optuna_agnet.spaces.graphs import num_edges
 from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
@@ -144,6 +144,7 @@ class Model:
                 hyperparameters=self.parts.hyperparameters,
                 priors=priors,
                 scores=self._scores,
+                weigh_decisions=unlike_decisions(self.space),
             )
         if self.config.surrogate == "xgboost":
             return XGBoostSurrogate(self.space)

@@ -16,6 +16,8 @@ from optuna_agnet.search.candidates import (
 from optuna_agnet.search.config import AGNetConfig, Source
 from optuna_agnet.search.mutants import MutantSource
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.chain import Chain
+from optuna_agnet.spaces.tree_graph import TreeGraph
 
 MANY_DECISIONS = 32
 """With more than so many that make a difference in a random architecture, results are too few to train a generator."""
@@ -37,6 +39,22 @@ def many_decisions(space: SearchSpace) -> bool:
         return False
     x = space.sample(_SAMPLES, np.random.default_rng(0))
     return bool(space._matters(x).sum(1).mean() > MANY_DECISIONS)
+
+
+def unlike_decisions(space: SearchSpace) -> bool:
+    """Whether results may say that some decisions count more than others: among the parts of a network, not in a cell.
+
+    In cells, where all edges or nodes choose among the same operations, it changed nothing that could be measured.
+
+    Example:
+        >>> from optuna_agnet import spaces
+        >>> (
+        ...     unlike_decisions(spaces.nas_bench_201()),
+        ...     unlike_decisions(spaces.Chain([("conv", "skip")] * 9)),
+        ... )
+        (False, True)
+    """
+    return isinstance(space, Chain | TreeGraph) or many_decisions(space)
 
 
 def sources_of(config: AGNetConfig, space: SearchSpace) -> tuple[CandidateSource, ...]:

@@ -69,11 +69,23 @@ class Rows:
         Gower's (1971) distances: 0 or 1 without an order, else the difference of positions; 1 where a decision exists
         on one side only, and 0 where it exists on neither. So ``1 - product / D`` is their mean, in one matrix product.
         """
-        if not self._conditions and not any(d.ordered for d in self.decisions):
+        if self._are_plain:
             return self.one_hot(x)
         row = np.where(self.active(x), x, self.num_choices)
         tables = [d.features for d in self.decisions]
         return np.concatenate([table[k] for table, k in zip(tables, row.T, strict=True)], 1)
+
+    @property
+    def feature_decisions(self) -> IntArray:
+        """(F,): which decision each column of `features` belongs to."""
+        plain = self._are_plain
+        widths = self.num_choices if plain else [d.features.shape[1] for d in self.decisions]
+        return np.repeat(np.arange(len(self.decisions)), widths)
+
+    @property
+    def _are_plain(self) -> bool:
+        """Whether all decisions always exist and none has an order."""
+        return not self._conditions and not any(d.ordered for d in self.decisions)
 
     def one_hot(self, x: IntArray) -> npt.NDArray[np.float32]:
         """Decisions (B, D) as 0 and 1, one column a choice of a decision; all 0 where it does not exist."""

@@ -31,15 +31,14 @@ from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Candidates, most_telling
-from optuna_agnet.surrogate.hyperparameters import GUESSES, STUDIES, best_kernels
-from optuna_agnet.surrogate.kernel import BufferPool, Features, KernelParams, featurize
+from optuna_agnet.surrogate.hyperparameters import DOUBT, GUESSES, STUDIES, best_kernels
+from optuna_agnet.surrogate.kernel import BufferPool, Features, KernelParams, Similarities, featurize
 from optuna_agnet.surrogate.posterior import Posterior
 from optuna_agnet.surrogate.reaches import default_kernel, fitted_kernels
+from optuna_agnet.surrogate.relevance import fitted_relevance
 from optuna_agnet.surrogate.targets import RANKS, Target, log_slope
 
 _TUNING_POINTS = 200
-_DOUBT = 3.0
-"""Log odds against targets other than the first: those that it takes until the first is left."""
 _WARY = 24
 """Results after each of which it is asked anew whether scores are worth following."""
 
@@ -58,6 +57,8 @@ class GaussianProcess:
         tune_every: Hyperparameters are those of the first so many points, a multiple of this; so they depend on the
             data alone and not on how often it was fitted.
         max_points: Bound of the training set: the better half, and an even spread of the others.
+        weigh_decisions: Whether decisions may count differently (`relevance`), where that explains the results better by
+            odds of 20 to 1; with one outcome, and without hyperparameters.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -86,7 +87,10 @@ class GaussianProcess:
         tune_every: int = 8,
         max_points: int = 400,
         columns: Sequence[int] | None = None,
+        weigh_decisions: bool = False,
     ) -> None:
+        self.weigh_decisions = weigh_decisions and not len(hyperparameters)
+        self.relevance: FloatArray | None = None  # (D,), of mean 1; None: all decisions count alike
         self.hyperparameters = hyperparameters
         self.columns = list(range(len(hyperparameters)) if columns is None else columns)
         self.space, self.targets = space, tuple(targets)
@@ -109,7 +113,7 @@ class GaussianProcess:
         self._tune(x, z, y)
         kept = most_telling(rank, self.max_points)
         self._features = self._featurize(x[kept], z[kept], "counts")
-        distances = self._features.distances(self._features, self._buffers)
+        distances = self._distances(self._features)
         prior, lean = self._prior(self._features, y.shape[1]), self._lean(y.shape[1])
         self.feasibility_threshold, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
         for column, kernel in enumerate(self.kernels):
@@ -148,7 +152,7 @@ class GaussianProcess:
         prior = self._prior(more, len(self.kernels))
         means = self._means(more, prior)
         self._features = self._features.with_more(more)
-        distances = self._features.distances(self._features, self._buffers)
+        distances = self._distances(self._features)
         pending = torch.arange(old, old + len(x))
         for column, posterior in enumerate(self._posteriors):
             rows = torch.cat([posterior.rows, pending])
@@ -170,16 +174,24 @@ class GaussianProcess:
         z = np.empty((len(candidates.x), 0)) if candidates.z is None else candidates.z
         features = self._featurize(candidates.x, z, "more counts")
         prior = self._prior(features, len(self.kernels))
-        distances = self._features.distances(features, self._buffers)
+        distances = self._distances(features)
         known = zip(self._posteriors, prior.unbind(1), strict=True)
         means, stds = zip(*(posterior.predict(distances, p) for posterior, p in known), strict=True)
         return torch.stack(means, 1).numpy(), torch.stack(stds, 1).numpy()
 
     def _means(self, features: Features, prior: Tensor) -> Tensor:
         """Posterior means (P, K), given what prior studies predict."""
-        distances = self._features.distances(features, self._buffers)
+        distances = self._distances(features)
         known = zip(self._posteriors, prior.unbind(1), strict=True)
         return torch.stack([posterior.mean(distances, p) for posterior, p in known], 1)
+
+    def _distances(self, features: Features) -> Similarities:
+        """From the training set (N, P)."""
+        weights = None
+        if self.relevance is not None:
+            columns = self.space.feature_decisions
+            weights = torch.from_numpy(self.relevance[columns].astype(np.float32))
+        return self._features.distances(features, self._buffers, weights)
 
     def _prior(self, features: Features, outcomes: int) -> Tensor:
         """What the sources predict (P, K, S)."""
@@ -232,6 +244,7 @@ class GaussianProcess:
         default = default_kernel(len(self.hyperparameters))
         self.kernels, self._tuned_on = [default] * y.shape[1], data
         self.chosen = [self.targets[0]] * y.shape[1]
+        self.relevance = None
         if self.priors and not self.scores and size < self.tune_every:
             return
         columns = defaultdict(list)  # those known for the same architectures share the costly part
@@ -258,9 +271,28 @@ class GaussianProcess:
         for number, column in enumerate(columns):
             evidence = [
                 found[i * len(columns) + number][1]
-                + (log_slope(of_target[number], scores[0][number]) - _DOUBT if i else 0.0)
+                + (log_slope(of_target[number], scores[0][number]) - DOUBT if i else 0.0)
                 for i, of_target in enumerate(scores)
             ]
             best = int(np.argmax(evidence))
             self.chosen[column] = self.targets[best]
             self.kernels[column] = found[best * len(columns) + number][0]
+<<<<<<< HEAD
+=======
+            if self.weigh_decisions and y.shape[1] == 1:  # outcomes share one distance
+                at = best * len(columns) + number
+                given = targets[:, at], prior[:, at], lean[at]
+                self.kernels[0], self.relevance = fitted_relevance(
+                    features, distances, *given, self.kernels[0], self.space.feature_decisions
+                )
+
+
+def _subset(rank: FloatArray, most: int) -> npt.NDArray[np.int64]:
+    """Row numbers of at most ``most`` points in their order: the better half, and an even spread of the others."""
+    if len(rank) <= most:
+        return np.arange(len(rank))
+    order = np.argsort(rank, kind="stable")
+    top, others = order[: most // 2], order[most // 2 :]
+    spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]
+    return np.sort(np.concatenate([top, spread]))
+>>>>>>> 751a395 (Networks and chains: each decision counts as much in the kernel as results say; cells stay as they were)

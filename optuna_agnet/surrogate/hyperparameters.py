@@ -31,6 +31,10 @@ GUESSES = ((0.5, 0.1), (0.0, 0.3), (0.0, 0.0))
 GUESSED = 4
 """Results that a signal's variance of 1 counts for where sources stand in for the first results."""
 
+DOUBT = 3.0
+"""Log odds against what is not believed at first: those that it takes until targets are other than the first ones, or
+decisions count differently."""
+
 
 def best_kernels(
     distances: Similarities,

@@ -1,8 +1,8 @@
 """The covariance of the Gaussian process: what two architectures have in common.
 
 w exp(-Hamming / l) + (1 - w) Tanimoto. Hamming is the share of decisions that differ, where ordered ones differ by as
-much as their positions do (Gower 1971; `SearchSpace.features`); Tanimoto compares the counts of Weisfeiler-Lehman
-labels of both graphs, dead nodes left out.
+much as their positions do (Gower 1971; `SearchSpace.features`). In networks and chains some may count more than others
+(`relevance`). Tanimoto compares the counts of Weisfeiler-Lehman labels of both graphs, dead nodes left out.
 
 Hyperparameters beside the architecture are a factor each, so what one architecture says of another counts less the more
 they differ: a Matern kernel of smoothness 5/2 over |z - z'| / reach, a reach of its own for every hyperparameter.
@@ -102,12 +102,15 @@ class Features:
         """Numbers of the labels that any of them has."""
         return self.counts.sum(0).nonzero()[:, 0]
 
-    def distances(self, other: Features, buffers: BufferPool | None = None) -> Similarities:
-        """Between all pairs."""
+    def distances(
+        self, other: Features, buffers: BufferPool | None = None, weights: Tensor | None = None
+    ) -> Similarities:
+        """Between all pairs; ``weights`` (F,) say how much each column counts, None: all alike."""
         buffers = buffers or BufferPool()
         shape = len(self.one_hot), len(other.one_hot)
         single = [buffers(name, *shape, dtype=torch.float32) for name in ("same", "either")]
-        same = torch.mm(self.one_hot, other.one_hot.T, out=single[0])
+        weighted = self.one_hot if weights is None else self.one_hot * weights
+        same = torch.mm(weighted, other.one_hot.T, out=single[0])
         hamming = buffers("hamming", *shape).copy_(same.div_(-self.num_decisions).add_(1))
         counts, others = (
             torch.index_select(

@@ -9,6 +9,7 @@ Letters: N results, K outcomes, S prior studies, H hyperparameters beside the ar
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -62,21 +63,34 @@ def _fitted(
 ) -> tuple[KernelParams, float]:
     offset = prior - prior.mean(0)
     trusts = trusts if prior.shape[1] else trusts[:1]
-    found = [_climb(_Posterior(distances, target, offset, lean, *trust)) for trust in trusts]
+    count = len(distances.gaps)
+    middle = [math.log(_REACH)] * count + [0.0] * (count + 1)
+    posteriors = [_WithReaches(distances, target, offset, lean, *t, middle) for t in trusts]
+    found = [climb(posterior, posterior.middle) for posterior in posteriors]
     likeliest = min(range(len(found)), key=lambda number: found[number][0])
     loss, (length, mix, noise, *others) = found[likeliest]
-    count = len(distances.gaps)
-    numbers = (math.exp(length), _sigmoid(mix), math.exp(noise), *trusts[likeliest])
-    reaches, shares = map(math.exp, others[:count]), map(_sigmoid, others[count:])
+    numbers = (math.exp(length), sigmoid(mix), math.exp(noise), *trusts[likeliest])
+    reaches, shares = map(math.exp, others[:count]), map(sigmoid, others[count:])
     return KernelParams(*numbers, tuple(reaches), tuple(shares)), -loss
 
 
-def _sigmoid(logit: float) -> float:
+def sigmoid(logit: float) -> float:
+    """Between 0 and 1."""
     return 1 / (1 + math.exp(-logit))
 
 
-class _Posterior:
-    """The negative log posterior of a kernel's numbers, up to a constant."""
+class KernelPosterior(ABC):
+    """The negative log posterior of a kernel's numbers, up to a constant.
+
+    Args:
+        distances: Of the N results.
+        target: (N,).
+        offset: What prior studies and scores predict, less its mean (N, S).
+        lean: Their weights (S,) where they are right.
+        trust: In these weights.
+        slack: How far the true ones may be from them, a variance.
+        others: Middle of the prior of all numbers but log l, logit w and log noise; the prior's deviation is 1.
+    """
 
     def __init__(
         self,
@@ -86,22 +100,25 @@ class _Posterior:
         lean: Tensor,
         trust: float,
         slack: float,
+        others: Sequence[float],
     ) -> None:
-        self.distances, size = distances, len(target)
-        priors, count = offset.shape[1], len(distances.gaps)
+        self.distances = distances
+        priors = offset.shape[1]
         self.residual = target - target.mean() - trust * (offset * lean).sum(1)
         self.linear = slack * offset @ offset.T if priors else None
         self.guessed = GUESSED if priors else 0
-        self.eye = torch.eye(size, dtype=torch.float64)
-        others = [math.log(_REACH)] * count + [0.0] * (count + 1)
+        self.eye = torch.eye(len(target), dtype=torch.float64)
         self.middle = torch.tensor([*_MIDDLE, *others], dtype=torch.float64)
         self.spread = torch.tensor([*_SPREAD, *[1.0] * len(others)], dtype=torch.float64)
         self.least = torch.tensor([*_LEAST, *[-7.0] * len(others)], dtype=torch.float64)
 
     def __call__(self, numbers: Tensor) -> Tensor:
-        """Of log l, logit w, log noise and the logarithms of the reaches."""
-        inside = numbers.clamp(self.least, torch.full_like(self.least, _MOST))
-        factor = torch.linalg.cholesky(self._covariance(inside))
+        """Of log l, logit w, log noise and the others."""
+        inside = self.inside(numbers)
+        covariance = self.near(inside)
+        if self.linear is not None:
+            covariance = covariance + self.linear
+        factor = torch.linalg.cholesky(covariance + (inside[2].exp() + 1e-8) * self.eye)
         white = torch.linalg.solve_triangular(factor, self.residual[:, None], upper=False)
         size = len(self.residual) + self.guessed
         variance = ((white**2).sum() + self.guessed) / size  # of the signal, in closed form
@@ -109,8 +126,19 @@ class _Posterior:
         loss: Tensor = likelihood + 0.5 * (((numbers - self.middle) / self.spread) ** 2).sum()
         return loss
 
-    def _covariance(self, numbers: Tensor) -> Tensor:
-        """As `kernel.covariance` with noise, but in a form that has gradients."""
+    def inside(self, numbers: Tensor) -> Tensor:
+        """The numbers, none beyond its range."""
+        return numbers.clamp(self.least, torch.full_like(self.least, _MOST))
+
+    @abstractmethod
+    def near(self, numbers: Tensor) -> Tensor:
+        """The covariance (N, N) without noise and sources, as `kernel.covariance`, but in a form that has gradients."""
+
+
+class _WithReaches(KernelPosterior):
+    """The others are the logarithms of the reaches and logits of the shares."""
+
+    def near(self, numbers: Tensor) -> Tensor:
         mix, near = numbers[1].sigmoid(), torch.exp(-self.distances.hamming / numbers[0].exp())
         covariance = mix * near + (1 - mix) * self.distances.tanimoto
         gaps, count = self.distances.gaps, len(self.distances.gaps)
@@ -118,14 +146,12 @@ class _Posterior:
         covariance = 1 - shares[0] + shares[0] * covariance
         for gap, reach, share in zip(gaps, reaches, shares[1:], strict=True):
             covariance = covariance * (1 - share + share * matern(gap, reach))
-        if self.linear is not None:
-            covariance = covariance + self.linear
-        return covariance + (numbers[2].exp() + 1e-8) * self.eye
+        return covariance
 
 
-def _climb(posterior: _Posterior) -> tuple[float, list[float]]:
+def climb(posterior: KernelPosterior, start: Tensor) -> tuple[float, list[float]]:
     """The least negative log posterior found, and where."""
-    numbers = posterior.middle.clone().requires_grad_(True)
+    numbers = start.clone().requires_grad_(True)
     steps = torch.optim.LBFGS(
         [numbers], max_iter=_STEPS, history_size=8, line_search_fn="strong_wolfe"
     )
@@ -140,6 +166,6 @@ def _climb(posterior: _Posterior) -> tuple[float, list[float]]:
         steps.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         if not bool(numbers.isfinite().all()):
-            numbers = posterior.middle
-        found = numbers.clamp(posterior.least, torch.full_like(posterior.least, _MOST))
+            numbers = start
+        found = posterior.inside(numbers)
         return float(posterior(found)), found.tolist()
