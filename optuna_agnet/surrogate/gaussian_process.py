@@ -32,7 +32,13 @@ from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Candidates, most_telling
 from optuna_agnet.surrogate.hyperparameters import DOUBT, GUESSES, STUDIES, best_kernels
-from optuna_agnet.surrogate.kernel import BufferPool, Features, KernelParams, Similarities, featurize
+from optuna_agnet.surrogate.kernel import (
+    BufferPool,
+    Features,
+    KernelParams,
+    Similarities,
+    featurize,
+)
 from optuna_agnet.surrogate.posterior import Posterior
 from optuna_agnet.surrogate.reaches import default_kernel, fitted_kernels
 from optuna_agnet.surrogate.relevance import fitted_relevance
@@ -57,7 +63,7 @@ class GaussianProcess:
         tune_every: Hyperparameters are those of the first so many points, a multiple of this; so they depend on the
             data alone and not on how often it was fitted.
         max_points: Bound of the training set: the better half, and an even spread of the others.
-        weigh_decisions: Whether decisions may count differently (`relevance`), where that explains the results better by
+        weigh_decisions: Whether decisions may count differently (`relevance`), where that explains results better by
             odds of 20 to 1; with one outcome, and without hyperparameters.
 
     Example:
@@ -277,22 +283,9 @@ class GaussianProcess:
             best = int(np.argmax(evidence))
             self.chosen[column] = self.targets[best]
             self.kernels[column] = found[best * len(columns) + number][0]
-<<<<<<< HEAD
-=======
             if self.weigh_decisions and y.shape[1] == 1:  # outcomes share one distance
                 at = best * len(columns) + number
                 given = targets[:, at], prior[:, at], lean[at]
                 self.kernels[0], self.relevance = fitted_relevance(
                     features, distances, *given, self.kernels[0], self.space.feature_decisions
                 )
-
-
-def _subset(rank: FloatArray, most: int) -> npt.NDArray[np.int64]:
-    """Row numbers of at most ``most`` points in their order: the better half, and an even spread of the others."""
-    if len(rank) <= most:
-        return np.arange(len(rank))
-    order = np.argsort(rank, kind="stable")
-    top, others = order[: most // 2], order[most // 2 :]
-    spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]
-    return np.sort(np.concatenate([top, spread]))
->>>>>>> 751a395 (Networks and chains: each decision counts as much in the kernel as results say; cells stay as they were)
