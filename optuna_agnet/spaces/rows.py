@@ -108,7 +108,10 @@ class Rows:
         decisions that don't exist. Which decisions exist below a missing one follows from its first choice.
         """
         found = np.array(
-            [[self._choice_index(k, given) for k in range(len(self.decisions))] for given in params],
+            [
+                [self._choice_index(k, given) for k in range(len(self.decisions))]
+                for given in params
+            ],
             dtype=np.int64,
         ).reshape(-1, len(self.decisions))
         exists = self.active(np.maximum(found, 0))
