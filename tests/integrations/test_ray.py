@@ -90,7 +90,7 @@ def test_architectures_hyperparameters_and_limits() -> None:
         accuracy, latency = measured(config)
         search.on_trial_complete(str(number), {"accuracy": accuracy, "latency_ms": latency})
     trials = search.study.trials
-    assert len({str(SPACE.from_params(t.params)) for t in trials}) == 12
+    assert len({(str(SPACE.from_params(t.params)), t.params["lr"]) for t in trials}) == 12
     assert [constraints_of(t)["latency_ms"] for t in trials] == [
         measured(t.params)[1] - 2 for t in trials
     ]
