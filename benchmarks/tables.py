@@ -191,23 +191,28 @@ def parts() -> Iterator[str]:
 
 
 def surrogates() -> Iterator[str]:
-    """The default search with each surrogate: best so far on the seeds that all of them have, and seconds an ask."""
+    """The default search with each surrogate: best so far on the seeds that all have, and seconds an ask."""
     rows = []
     for results in (r for name in IN_README for r in curves.load(name)):
-        if "agnet-gnn" not in results.methods:
-            continue
-        for method, surrogate in SURROGATES.items():
-            runs = [r for r in results.methods.get(method, []) if r.seed in SURROGATE_SEEDS]
-            if not runs:
-                continue
-            row = [results.problem, surrogate, str(len(runs))]
+        runs_of = {method: of_seeds(results, method) for method in SURROGATES}
+        runs_of = {method: runs for method, runs in runs_of.items() if runs}
+        shared = set.intersection(*(set(runs) for runs in runs_of.values())) if runs_of else set()
+        for method, by_seed in runs_of.items() if "agnet-gnn" in runs_of else ():
+            runs = [by_seed[seed] for seed in sorted(shared)]
+            row = [results.problem, SURROGATES[method], str(len(runs))]
             row += [spread(at(runs, n, value), len(runs)) for n in SURROGATES_AT]
-            seconds = np.mean([np.mean(run.seconds[: SURROGATES_AT[-1]]) for run in runs])
-            rows.append([*row, f"{seconds:.2f}"])
+            seconds = [np.mean(run.seconds[: SURROGATES_AT[-1]]) for run in runs]
+            rows.append([*row, f"{np.mean(seconds):.2f}" if seconds else ""])
     if rows:
         yield from ("#### Surrogates: the default search with each, the same seeds", "")
         head = ["problem", "surrogate", "seeds", *(f"@{n}" for n in SURROGATES_AT), "s an ask"]
         yield from markdown(head, rows)
+
+
+def of_seeds(results: Results, method: str) -> dict[int, Record]:
+    """A method's runs by seed, those that surrogates are compared on."""
+    runs = results.methods.get(method, [])
+    return {run.seed: run for run in runs if run.seed in SURROGATE_SEEDS}
 
 
 def scores() -> Iterator[str]:
