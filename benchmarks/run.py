@@ -49,6 +49,11 @@ class SamplerSearch:
     """An Optuna sampler as an ask/tell object: a study in memory."""
 
     def __init__(self, problem: Problem, sampler: optuna.samplers.BaseSampler) -> None:
+        if problem.constraint_names and not hasattr(optuna.Trial, "set_constraint"):
+            raise RuntimeError(
+                f"samplers are told the constraints of {problem.name} by trial.set_constraint, which"
+                f" Optuna {optuna.__version__} lacks: pip install 'optuna>=5'"
+            )
         self._space: SearchSpace = problem.space
         self._study = optuna.create_study(directions=list(problem.directions), sampler=sampler)
         self._trial: optuna.Trial

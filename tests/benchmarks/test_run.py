@@ -88,6 +88,12 @@ def test_without_constraints_none_are_told():
     assert method.observations == [[6.0, 2.0]]
 
 
+needs_optuna_5 = pytest.mark.skipif(
+    not hasattr(optuna.Trial, "set_constraint"), reason="constraints of a trial need Optuna 5"
+)
+
+
+@needs_optuna_5
 def test_a_sampler_sees_values_constraints_and_failures():
     search = run.SamplerSearch(TOY, optuna.samplers.RandomSampler(seed=0))
     observations = [([1.0, 2.0], {"latency": 0.5}), (None, None)]
@@ -98,6 +104,7 @@ def test_a_sampler_sees_values_constraints_and_failures():
     assert failed.state == optuna.trial.TrialState.FAIL
 
 
+@needs_optuna_5
 @pytest.mark.parametrize("name", ["agnet", "agnet-known", "random", "tpe", "nsga2", "gp"])
 def test_every_method_of_the_package_and_of_optuna_runs_under_constraints(name):
     method = methods.METHODS[name](TOY, 0)
