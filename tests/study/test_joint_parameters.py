@@ -112,12 +112,14 @@ def test_threads_repeat_no_pair() -> None:
 
 
 def test_several_objectives_and_constraints_work() -> None:
-    study = new_study(direction=None, directions=["maximize", "minimize"])
+    sampler = AGNetSampler(
+        SPACE, seed=0, config=CONFIG, constraints_func=lambda trial: (trial.params["lr"] - 0.1,)
+    )
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
 
     def two(trial: optuna.Trial) -> tuple[float, float]:
         architecture = SPACE.suggest(trial)
         lr = trial.suggest_float("lr", 1e-4, 1.0, log=True)
-        trial.set_constraint("lr", lr - 0.1)
         return str(architecture).count("conv"), abs(np.log10(lr) + 2)
 
     study.optimize(two, n_trials=20)
