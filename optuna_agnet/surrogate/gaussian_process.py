@@ -1,6 +1,6 @@
 """The default surrogate: an exact Gaussian process on true encodings, with targets that it may choose.
 
-`kernel` has the covariance, and `kernel_choice` the most probable hyperparameters.
+`kernel` has the covariance, `hyperparameters` the most probable numbers in it, `posterior` what then follows.
 
 Other studies' results are a prior: each source has a GaussianProcess of its own, and what these predict are regressors
 of the mean. Their weights are normal around equal shares of one; the grid also says how far they may be from that, and
