@@ -54,6 +54,16 @@ def paired(differences: FloatArray) -> str:
     return f"{differences.mean():+.2f} ± {error:.2f}"
 
 
+def difference(pairs: Sequence[tuple[Record, Record]], queries: int) -> str:
+    """Mean and standard error of what the first of each pair has more than the second."""
+    found = [
+        value(one, queries) - value(other, queries)
+        for one, other in pairs
+        if min(one.budget, other.budget) >= queries
+    ]
+    return paired(np.array(found)) if len(found) > 1 else ""
+
+
 def write(text: str, path: Path, command: str) -> None:
     """Put the text between the markers of a command in a Markdown file.
 

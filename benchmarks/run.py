@@ -29,11 +29,10 @@ from tqdm import tqdm
 
 from benchmarks import curves, methods, problems, records
 from benchmarks.methods import AskTell
+from benchmarks.methods.base import SamplerSearch
 from benchmarks.problems import Problem
 from benchmarks.records import Record
-from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import FloatArray
-from optuna_agnet.spaces.base import SearchSpace
 
 PACKAGES = ("optuna-agnet", "optuna", "torch", "numpy")
 
@@ -43,37 +42,6 @@ class Job(NamedTuple):
     method: str
     seed: int
     budget: int
-
-
-class SamplerSearch:
-    """An Optuna sampler as an ask/tell object: a study in memory."""
-
-    def __init__(self, problem: Problem, sampler: optuna.samplers.BaseSampler) -> None:
-        if problem.constraint_names and not hasattr(optuna.Trial, "set_constraint"):
-            raise RuntimeError(
-                f"samplers are told the constraints of {problem.name} by trial.set_constraint, which"
-                f" Optuna {optuna.__version__} lacks: pip install 'optuna>=5'"
-            )
-        self._space: SearchSpace = problem.space
-        self._study = optuna.create_study(directions=list(problem.directions), sampler=sampler)
-        self._trial: optuna.Trial
-
-    def ask(self) -> Architecture:
-        self._trial = self._study.ask()
-        return self._space.suggest(self._trial)
-
-    def tell(
-        self,
-        architecture: Architecture,
-        values: Sequence[float] | None,
-        constraints: Mapping[str, float] | None = None,
-    ) -> None:
-        if values is None:
-            self._study.tell(self._trial, state=optuna.trial.TrialState.FAIL)
-            return
-        for name, value in (constraints or {}).items():
-            self._trial.set_constraint(name, value)
-        self._study.tell(self._trial, values)
 
 
 def numbers(values: FloatArray) -> list[float | None]:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import curves, problems, rank_table
+from benchmarks import at_once_table, curves, problems, rank_table
 from benchmarks.curves import Results
-from benchmarks.markdown import at, feasible_share, markdown, paired, spread, value, write
+from benchmarks.markdown import at, difference, feasible_share, markdown, spread, value, write
 from benchmarks.methods import ablations
 from benchmarks.paper_tables import beside_paper, table5, table5_counts
 from benchmarks.problems import chains, nb301
@@ -239,16 +239,6 @@ def best_and_gain(runs: Sequence[Record], default: Mapping[int, Record]) -> list
     return cells
 
 
-def difference(pairs: Sequence[tuple[Record, Record]], queries: int) -> str:
-    """Mean and standard error of what the first of each pair has more than the second."""
-    found = [
-        value(one, queries) - value(other, queries)
-        for one, other in pairs
-        if min(one.budget, other.budget) >= queries
-    ]
-    return paired(np.array(found)) if len(found) > 1 else ""
-
-
 def summary() -> Iterator[str]:
     """Searches in short."""
     queries = (48, 96, 192)
@@ -280,6 +270,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "parts": parts,
     "surrogates": surrogates,
     "scores": scores,
+    "at-once": at_once_table.at_once,
     "limits": partial(searches, names("nb201-c100-lat"), search_table),
     "table5": table5,
     "many-decisions": partial(searches, tuple(chains.PROBLEMS), missing_table),

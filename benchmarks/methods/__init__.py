@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.methods import (
     ablations,
     agnet,
+    at_once,
     bananas,
     bayesian_optimization,
     latent_space,
@@ -31,6 +32,7 @@ METHODS: dict[str, Factory] = {
     **weaknas.METHODS,
     **warm.METHODS,
     **scores.METHODS,
+    **at_once.METHODS,
 }
 
 __all__ = ["METHODS", "AskTell", "Factory"]

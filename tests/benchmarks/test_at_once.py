@@ -1,0 +1,94 @@
+"""Several at once: what is told when, and that a sampler may repeat what is running."""
+
+from dataclasses import replace
+
+import numpy as np
+import optuna
+
+from benchmarks import curves, records
+from benchmarks.at_once_table import at_once
+from benchmarks.methods import METHODS
+from benchmarks.methods.at_once import SAMPLERS, SIZES, AtOnce
+from benchmarks.methods.base import SamplerSearch
+from benchmarks.problems.base import Problem, unconstrained
+from benchmarks.run import search
+from optuna_agnet import AGNet, AGNetConfig, spaces
+
+SPACE = spaces.nas_bench_201()
+PROBLEM = Problem("made up", SPACE, lambda x: unconstrained((x == 3).sum(1) * 1.0), data="none")
+
+
+class Numbers:
+    """Asks for 0, 1, 2 and so on, and keeps in which order it is asked and told."""
+
+    def __init__(self):
+        self.calls = []
+
+    def ask(self):
+        self.calls.append("ask")
+        return self.calls.count("ask") - 1
+
+    def tell(self, *result):
+        self.calls.append(result)
+
+
+def test_results_are_told_when_all_are_known_and_in_their_order():
+    numbers = Numbers()
+    method = AtOnce(numbers, 2)
+    asked = []
+    for _ in range(5):
+        asked.append(method.ask())
+        method.tell(asked[-1], [1.0])
+    assert asked == [0, 1, 2, 3, 4]
+    told = [(k, [1.0]) for k in range(4)]
+    assert numbers.calls == ["ask", "ask", *told[:2], "ask", "ask", *told[2:], "ask", "ask"]
+
+
+def test_the_default_at_once_proposes_what_ask_n_does():
+    config = AGNetConfig(dedup="encoding")
+    own, values = AGNet(SPACE, seed=3, config=config), []
+    for _ in range(3):
+        batch = own.ask(8)
+        rows = SPACE.choices(batch)
+        for arch, value in zip(batch, (rows == 3).sum(1).tolist(), strict=True):
+            own.tell(arch, value)
+        values += [str(arch) for arch in batch]
+    method = METHODS["agnet-ask8"](PROBLEM, 3)
+    assert [str(arch) for arch in search(PROBLEM, method, 24)["architectures"]] == values
+
+
+def test_every_method_runs_at_once():
+    assert set(METHODS) >= {f"{name}-ask{size}" for name in SAMPLERS for size in SIZES}
+    for name in SAMPLERS:
+        found = search(PROBLEM, METHODS[f"{name}-ask8"](PROBLEM, 0), 20)
+        assert np.array(found["values"]).shape == (1, 20)
+
+
+def test_a_sampler_may_propose_again_what_is_running():
+    fixed = {d.name: d.choices[1] for d in SPACE.decisions}
+    sampler = optuna.samplers.PartialFixedSampler(fixed, optuna.samplers.RandomSampler())
+    method = SamplerSearch(PROBLEM, sampler)
+    first, second = method.ask(), method.ask()
+    assert first == second
+    method.tell(first, [1.0])
+    method.tell(second, [2.0])
+    assert [trial.value for trial in method._study.trials] == [1.0, 2.0]
+
+
+def test_the_table_compares_on_equal_seeds(tmp_path, monkeypatch, long_record):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    for method, seed, best in (
+        ("agnet", 0, 50.0),
+        ("agnet", 1, 60.0),
+        ("agnet", 2, 99.0),
+        ("agnet-ask8", 0, 49.0),
+        ("agnet-ask8", 1, 57.0),
+    ):
+        run = long_record(seed, queries=64, values=[[1.0] * 40 + [best] * 24], test=[1.0] * 64)
+        records.append(tmp_path / f"{run.problem}.jsonl", replace(run, method=method))
+    lines = list(at_once())
+    assert curves.load("nb201-c100")
+    (row,) = [line for line in lines if "| 8 | agnet |" in line]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:4] == ["nb201-c100", "8", "agnet", "2"]
+    assert cells[4:] == ["1.00 ± 0.00 (+0.00 ± 0.00)", *["53.00 ± 4.00 (-2.00 ± 1.00)"] * 2]
