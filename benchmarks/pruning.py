@@ -39,13 +39,14 @@ from benchmarks import records
 from benchmarks.markdown import markdown, paired
 from benchmarks.problems import nb201, nb301
 from benchmarks.run import seeds
-from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, spaces
+from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, continued_from, spaces
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.pruned_trials import FinalValues
 
 RUNG, WHOLE = 12, 200  # epochs of NAS-Bench-201
 IGNORING = "agnet-ignoring"
+CONTINUING = "agnet-continuing"
 DARTS = "darts"
 DATASETS = (*nb201.DATASETS, DARTS)
 
@@ -99,11 +100,13 @@ PRUNERS: dict[
     "hyperband": lambda _, first, last: HyperbandPruner(min_resource=first, max_resource=last),
     "halving": lambda _, first, last: SuccessiveHalvingPruner(min_resource=first),
     "agnet": lambda space, *_: AGNetPruner(space),
+    CONTINUING: lambda space, *_: AGNetPruner(space),
 }
 COMPARED = (
     (("agnet", "agnet"), ("agnet", "none")),
     (("agnet", "agnet"), ("agnet", "median")),
     (("agnet", "agnet"), ("agnet", "hyperband")),
+    (("agnet", CONTINUING), ("agnet", "agnet")),
     (("tpe", "agnet"), ("tpe", "median")),
     (("agnet", "median"), ("agnet", "none")),
     (("agnet", "median"), (IGNORING, "median")),
@@ -130,43 +133,56 @@ def search(job: Job) -> dict[str, Any]:
     """A study until its epochs are spent; the best whole training whenever it improves, by epochs spent.
 
     ``stopped_best`` counts pruned trials that would have been among the best percent, and ``seen_best`` all of those;
-    ``lost`` counts pruned trials that would have been the best so far.
+    ``lost`` counts pruned trials that would have been the best so far. Trials that another one went on with don't
+    count as pruned; their epochs are spent once.
     """
     problem = trainings(job.dataset)
-    first = problem.reports(problem.space.sample(1, np.random.default_rng(0))[0])[0][0][0]
-    study = optuna.create_study(
-        study_name=f"pruning-{job.seed}",  # Hyperband draws brackets by it
-        direction="maximize",
-        sampler=SAMPLERS[job.sampler](problem.space, job.seed),
-        pruner=PRUNERS[job.pruner](problem.space, first, problem.whole),
-    )
-    spent, best = 0, [(0, -np.inf)]
-    counts = dict.fromkeys(("stopped_best", "seen_best", "lost"), 0)
+    study = _study(job, problem)
+    spent, best, seen, continued = 0, [(0, -np.inf)], 0, 0
+    stopped: dict[int, tuple[bool, bool]] = {}  # by number: of the best percent, would have led
     while spent < job.trainings * problem.whole:
+        if job.pruner == CONTINUING:
+            study.pruner.continue_stopped(study)
         trial = study.ask()
         row = problem.space.choices([problem.space.suggest(trial)])[0]
         reports, final = problem.reports(row)
-        stopped = _watch(trial, reports)
-        counts["seen_best"] += final >= problem.best_percent
-        if stopped:
-            spent += max(stopped, job.charge)
+        start = continued_from(trial)
+        if start is None:
+            seen += final >= problem.best_percent
+        else:
+            reports = [(epoch, value) for epoch, value in reports if epoch > start.step]
+            spent -= max(start.step, job.charge)
+            continued += stopped.pop(start.number) is not None
+        epoch = _watch(trial, reports)
+        if epoch:
+            spent += max(epoch, job.charge)
             study.tell(trial, state=TrialState.PRUNED)
-            counts["stopped_best"] += final >= problem.best_percent
-            counts["lost"] += final > best[-1][1]
+            stopped[trial.number] = final >= problem.best_percent, final > best[-1][1]
             continue
         spent += problem.whole
         study.tell(trial, final)
         if final > best[-1][1]:
             best.append((spent, round(final, 4)))
-    pruned = len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
-    counted = {name: int(count) for name, count in counts.items()}
     return {
         **job._asdict(),
-        "trials": len(study.trials),
-        "pruned": pruned,
+        "trials": len(study.trials) - continued,
+        "pruned": len(stopped),
         "best": best[1:],
-        **counted,
+        "stopped_best": sum(good for good, _ in stopped.values()),
+        "seen_best": int(seen),
+        "lost": sum(led for _, led in stopped.values()),
+        "continued": continued,
     }
+
+
+def _study(job: Job, problem: Trainings) -> optuna.Study:
+    first = problem.reports(problem.space.sample(1, np.random.default_rng(0))[0])[0][0][0]
+    return optuna.create_study(
+        study_name=f"pruning-{job.seed}",  # Hyperband draws brackets by it
+        direction="maximize",
+        sampler=SAMPLERS[job.sampler](problem.space, job.seed),
+        pruner=PRUNERS[job.pruner](problem.space, first, problem.whole),
+    )
 
 
 def _watch(trial: optuna.Trial, reports: Sequence[tuple[int, float]]) -> int:

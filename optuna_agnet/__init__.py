@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optuna_agnet.generator import load_generator, pretrain
     from optuna_agnet.modules import build_model
     from optuna_agnet.search import AGNet, AGNetConfig
+    from optuna_agnet.study.continuations import continued_from
     from optuna_agnet.study.pruner import AGNetPruner
     from optuna_agnet.study.sampler import AGNetSampler
     from optuna_agnet.study.trials import best_trials
@@ -29,6 +30,7 @@ _LAZY = {
     "Architecture": "optuna_agnet.core.architecture",
     "best_trials": "optuna_agnet.study.trials",
     "build_model": "optuna_agnet.modules",
+    "continued_from": "optuna_agnet.study.continuations",
     "hardware": "",
     "load_generator": "optuna_agnet.generator",
     "pretrain": "optuna_agnet.generator",
@@ -57,6 +59,7 @@ __all__ = [
     "Architecture",
     "best_trials",
     "build_model",
+    "continued_from",
     "hardware",
     "load_generator",
     "pretrain",

@@ -38,6 +38,7 @@ from optuna_agnet.analysis.report_page import Report, Section
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.attributes import SECONDS, SOURCE, VERSION, stopped_because
+from optuna_agnet.study.continuations import superseded
 from optuna_agnet.study.sampler import AGNetSampler
 from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
 
@@ -122,8 +123,9 @@ def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
 
 
 def _stopped(trials: Sequence[FrozenTrial]) -> list[tuple[str, str]]:
-    """Steps that pruning saved: what pruned trials had left of a median whole training's."""
-    reported = [trial for trial in trials if trial.intermediate_values]
+    """Steps that pruning saved: what pruned trials had left of a median whole training's, unless another went on."""
+    gone_on = superseded(trials)
+    reported = [t for t in trials if t.intermediate_values and t.number not in gone_on]
     whole = [max(t.intermediate_values) for t in reported if t.state == TrialState.COMPLETE]
     stopped = [max(t.intermediate_values) for t in reported if t.state == TrialState.PRUNED]
     if not whole or not stopped:

@@ -20,6 +20,7 @@ from optuna_agnet.search import Observations
 from optuna_agnet.search.observations import Pairs, Result, hopeless, is_observed
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
+from optuna_agnet.study.continuations import superseded
 from optuna_agnet.study.pruned_trials import FinalValues
 from optuna_agnet.study.space_checks import SpaceChecks
 from optuna_agnet.study.trials import constraints_of
@@ -60,6 +61,7 @@ class FinishedTrials:
         self._results: list[Result] = []  # one a trial
         self.observations = self._observations_of([])
         self._finals = FinalValues(self._directions[0])
+        self._superseded = set[int]()  # stopped trials that another one has gone on with
         self._z: dict[int, FloatArray] = {}  # hyperparameters of the trials, by number ...
         self._z_of = NONE  # ... and which these are
 
@@ -83,6 +85,7 @@ class FinishedTrials:
         news.clear()
 
     def _append(self, trials: Sequence[FrozenTrial], x: IntArray) -> None:
+        self._supersede(superseded(trials))
         results: list[Result] = [
             (row, self._values(trial), constraints_of(trial))
             for row, trial in zip(x, trials, strict=True)
@@ -91,12 +94,28 @@ class FinishedTrials:
         self.trials.update({trial.number: trial for trial in trials})
         self.observations = self._joined(results)
 
+    def _supersede(self, numbers: set[int]) -> None:
+        """Of trials that others have gone on with only the constraints count: a training is one observation."""
+        self._superseded |= numbers
+        known = [
+            k
+            for k, trial in enumerate(self.trials.values())
+            if trial.number in numbers and trial.state == TrialState.PRUNED
+        ]
+        for k in known:
+            row, _, constraints = self._results[k]
+            self._results[k] = row, None, constraints
+        if known:
+            self.observations = self._observations_of(self._results)
+
     def _values(self, trial: FrozenTrial) -> tuple[float, ...] | None:
         """Its objectives; an estimate for a pruned one, from the trials learned before it, so that it never changes."""
         if trial.state == TrialState.COMPLETE:
             if trial.intermediate_values:
                 self._finals.add(trial.intermediate_values, trial.values[0])
             return tuple(trial.values)
+        if trial.number in self._superseded:
+            return None
         if trial.state == TrialState.PRUNED and len(self._directions) == 1:
             estimate = self._finals.estimate(trial.intermediate_values)
             return None if estimate is None else (estimate,)

@@ -308,20 +308,20 @@ def test_workers_may_share_one():
 
 
 def test_a_long_study_is_learned_from_in_part(monkeypatch):
-    monkeypatch.setattr("optuna_agnet.study.pruner._MOST", 15)
+    monkeypatch.setattr("optuna_agnet.study.study_curves._MOST", 15)
     study = study_of(30)
     for params in cells(30, seed=5):
         study.add_trial(trial(params, {1: 0.5}))
     _, worst = best_and_worst()
     watch(study, worst, curve(worst))
-    assert study.pruner._learned[1].size == 15 + 15
+    assert len(study.pruner._curves.learn(study).shown) == 15 + 15
 
 
 def test_a_model_that_fails_stops_nothing(monkeypatch):
     def fail(*_):
         raise np.linalg.LinAlgError("no convergence")
 
-    monkeypatch.setattr("optuna_agnet.study.pruner.CurveModel", fail)
+    monkeypatch.setattr("optuna_agnet.study.study_curves.CurveModel", fail)
     _, worst = best_and_worst()
     with pytest.warns(UserWarning, match="no convergence") as caught:
         assert watch(study_of(12), worst, curve(worst)) == 0

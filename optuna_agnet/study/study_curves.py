@@ -1,0 +1,204 @@
+"""What the finished trials of a study teach about where others will end: `surrogate.curves` on Optuna's trials."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.core.ranking import signs
+from optuna_agnet.core.warn_once import WarnOnce
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
+from optuna_agnet.spaces.no_architecture import NoArchitecture
+from optuna_agnet.study.continuations import superseded
+from optuna_agnet.study.joint_parameters import JointParameters
+from optuna_agnet.study.trials import directions_of, is_feasible
+from optuna_agnet.surrogate.curves import CurveModel, Forecast, read, rungs
+from optuna_agnet.surrogate.kernel import KernelParams, covariance, featurize
+
+_MOST = 150  # whole trials and as many stopped ones are learned from, the latest; bounds memory and time
+_REACH = 0.5  # of each hyperparameter, on its range from 0 to 1
+
+
+class LearnedCurves(NamedTuple):
+    """What one state of a study teaches."""
+
+    model: CurveModel
+    steps: IntArray  # (G,): rungs
+    sign: float
+    finals: FloatArray  # (F,): of feasible whole trainings, larger is better, the best first
+    done: Sequence[
+        FrozenTrial
+    ]  # finished trials by number, without those that another one went on with
+    shown: Sequence[FrozenTrial]  # the N trainings of the model ...
+    near: FloatArray  # (N, N): ... and what they have in common
+    known: IntArray  # those of which is known what was trained ...
+    settings: Sequence[tuple[IntArray, FloatArray]]  # ... and that
+    hyperparameters: Hyperparameters
+
+    def reaches_rung(self, reported: dict[int, float]) -> bool:
+        """Whether the last report is the first one at or behind a rung."""
+        *_, before, last = (-1, *sorted(reported))
+        return bool(((self.steps > before) & (self.steps <= last)).any())
+
+    def num_passed(self, trial: FrozenTrial) -> int:
+        """How many rungs a trial has passed."""
+        return int(np.searchsorted(self.steps, max(trial.intermediate_values), side="right"))
+
+    def levels(self, trial: FrozenTrial) -> FloatArray | None:
+        """Values (L,) at the rungs that a trial has passed; None where it began later than others."""
+        values = read(trial.intermediate_values, self.steps, self.sign)[: self.num_passed(trial)]
+        return None if np.isnan(values).any() else values
+
+
+class StudyCurves:
+    """Learns from the finished trials of a study; kept until another one is finished.
+
+    Args:
+        space: Of the architectures.
+        least: Whole trainings, at least, before anything is learned.
+    """
+
+    def __init__(self, space: SearchSpace, least: int) -> None:
+        self._space, self._least = space, least
+        self._reset()
+
+    def _reset(self) -> None:
+        self._storage: weakref.ref[Any] | None = None
+        self._learned: tuple[tuple[int, tuple[int, ...]], LearnedCurves | None] | None = None
+        self._warn = WarnOnce()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_space": self._space, "_least": self._least}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
+    def learn(self, study: Study) -> LearnedCurves | None:
+        """What finished trials teach; None while there is too little. Kept until another one is finished."""
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        done = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        gone = superseded(done)
+        done = sorted((t for t in done if t.number not in gone), key=lambda t: t.number)
+        key = study._study_id, tuple(t.number for t in done)
+        kept = self._storage is not None and self._storage() is study._storage
+        if not kept or self._learned is None or self._learned[0] != key:
+            joint = JointParameters(self._space)
+            joint.update(study)
+            sign = float(signs(directions_of(study))[0])
+            self._learned = key, self._fit(done, sign, joint.hyperparameters)
+            self._storage = weakref.ref(study._storage)
+        return self._learned[1]
+
+    def _fit(
+        self, done: Sequence[FrozenTrial], sign: float, hyperparameters: Hyperparameters
+    ) -> LearnedCurves | None:
+        complete = [t for t in done if t.state == TrialState.COMPLETE]
+        finals = np.array([sign * t.values[0] for t in complete if is_feasible(t)])
+        finals = np.sort(finals[np.isfinite(finals)])[::-1]
+        whole = [t for t in complete if t.intermediate_values]
+        if min(len(whole), len(finals)) < self._least:
+            return None
+        steps = rungs([t.intermediate_values for t in whole])
+        stopped = [t for t in done if t.state == TrialState.PRUNED and t.intermediate_values]
+        shown = [*whole[-_MOST:], *stopped[-_MOST:]]
+        values = np.stack([_levels(t, steps, sign) for t in shown])
+        ends = np.flatnonzero(~np.isnan(values[:, -2:]).any(1))
+        if len(ends) < self._least:
+            return None
+        if (values[ends, -2] == values[ends, -1]).all():  # the last report is the objective
+            steps, values = steps[:-1], np.delete(values, -2, 1)
+        trained = [self._trained(trial, hyperparameters) for trial in shown]
+        known = [k for k, settings in enumerate(trained) if settings is not None]
+        settings = [s for s in trained if s is not None]
+        near = np.eye(len(shown))
+        if known:
+            near[np.ix_(known, known)] = self._similarity(settings, settings, hyperparameters)
+        return LearnedCurves(
+            CurveModel(values, near),
+            steps,
+            sign,
+            finals,
+            done,
+            shown,
+            near,
+            np.array(known, dtype=np.int64),
+            settings,
+            hyperparameters,
+        )
+
+    def forecast(self, learned: LearnedCurves, trial: FrozenTrial) -> Forecast | None:
+        """Where a trial with reports will end; None where its first one came later than others'."""
+        values = learned.levels(trial)
+        if values is None:
+            return None
+        cross, hyperparameters = np.zeros(len(learned.shown)), learned.hyperparameters
+        own = self._trained(trial, hyperparameters)
+        if own is not None and len(learned.known):
+            cross[learned.known] = self._similarity(learned.settings, [own], hyperparameters)[:, 0]
+        return learned.model.forecast(values, cross)
+
+    def forecasts_of_stopped(self, learned: LearnedCurves) -> dict[int, Forecast]:
+        """Where stopped trials would end by number, as far as they are learned from."""
+        found = {}
+        for k, trial in enumerate(learned.shown):
+            values = learned.levels(trial) if trial.state == TrialState.PRUNED else None
+            if values is not None:
+                found[trial.number] = learned.model.forecast(values, learned.near[k])
+        return found
+
+    def _trained(
+        self, trial: FrozenTrial, hyperparameters: Hyperparameters
+    ) -> tuple[IntArray, FloatArray] | None:
+        """A trial's architecture (D,) and hyperparameters (H,); None where it has none that the pruner knows."""
+        if isinstance(self._space, NoArchitecture) and not len(hyperparameters):
+            return None
+        try:
+            row = self._space.params_to_row(trial.params)
+        except ValueError:
+            if trial.params:
+                self._warn(
+                    "space",
+                    f"trial {trial.number} has no architecture of {self._space!r}: it is judged by its curve alone, and"
+                    " so are others like it. Suggest architectures with space.suggest(trial)",
+                )
+            return None
+        z = hyperparameters.rows([trial.params])[0]
+        return None if np.isnan(z).any() else (self._space.repair(row[None])[0], z)
+
+    def _similarity(
+        self,
+        some: Sequence[tuple[IntArray, FloatArray]],
+        others: Sequence[tuple[IntArray, FloatArray]],
+        hyperparameters: Hyperparameters,
+    ) -> FloatArray:
+        """Prior correlations (N, P) of what was trained: a factor for the architecture and one a hyperparameter."""
+        features = [
+            featurize(
+                self._space,
+                np.array([row for row, _ in each], dtype=np.int64),
+                z=np.array([z for _, z in each]),
+                unordered=hyperparameters.unordered,
+            )
+            for each in (some, others)
+        ]
+        size = len(hyperparameters)
+        kernel = replace(KernelParams(), reaches=(_REACH,) * size, shares=(1.0,) * (size + 1))
+        found: FloatArray = covariance(features[0].distances(features[1]), kernel).numpy()
+        return found
+
+
+def _levels(trial: FrozenTrial, steps: IntArray, sign: float) -> FloatArray:
+    """A finished trial's values at the rungs, and its objective where it came to one."""
+    whole = trial.state == TrialState.COMPLETE and not math.isnan(trial.values[0])
+    final = sign * trial.values[0] if whole else math.nan
+    return np.append(read(trial.intermediate_values, steps, sign), final)
