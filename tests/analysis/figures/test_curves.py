@@ -67,3 +67,18 @@ def test_the_report_counts_saved_steps(study: optuna.Study) -> None:
     page = report(study, SPACE)
     assert "| steps saved by pruning | 12 of 40 (30%) |" in page.markdown
     assert "| stopped by AGNetPruner | 1 |" in page.markdown
+
+
+def test_what_another_trial_went_on_with_is_one_training(study: optuna.Study) -> None:
+    """The one that was stopped at 5 goes on to 8, so two whole trainings, and two that were stopped, at 8 and 3."""
+    again = study.trials[2]
+    study.add_trial(
+        create_trial(
+            state=TrialState.PRUNED,
+            params=again.params,
+            distributions=again.distributions,
+            intermediate_values={step: step / 10 for step in range(1, 9)},
+            user_attrs={"agnet:continues": {"number": 2, "step": 5}},
+        )
+    )
+    assert "| steps saved by pruning | 9 of 40 (22%) |" in report(study, SPACE).markdown
