@@ -28,8 +28,8 @@ class JointParameters:
         self.hyperparameters: Hyperparameters = NONE
 
     def update(self, study: Study) -> Mapping[str, BaseDistribution]:
-        """Look at the study again; parameters of a single value are left out."""
-        common = self._intersection.calculate(study)
+        """Look at the study as a trial first saw it; parameters of a single value are left out."""
+        common = self._intersection.calculate(study, use_cache=True)  # of the list that others read
         found = {n: d for n, d in common.items() if n not in self._own and not d.single()}
         if found != self._distributions:
             self._distributions, self.hyperparameters = found, Hyperparameters.of(found)

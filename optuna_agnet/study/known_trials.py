@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -53,14 +53,18 @@ class KnownTrials:
         self._first_seen: dict[int, float] = {}  # on this process's own clock
         self._largest = -1
 
-    def update(self, study: Study, *, beyond: bool = False) -> Unfinished:
+    def update(
+        self, study: Study, *, beyond: bool = False, listed: Sequence[FrozenTrial] | None = None
+    ) -> Unfinished:
         """Look at the study again; costs one list, however long the study is.
 
         Args:
             study: The study.
             beyond: Whether to ask for trials that the list may lack at its end; costs one more query.
+            listed: A list that somebody has just read; None reads one.
         """
-        listed = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        if listed is None:
+            listed = study._storage.get_all_trials(study._study_id, deepcopy=False)
         unknown = [trial for trial in listed if trial.number not in self._finished]
         self._take(unknown)
         self.look_up(study, self._absent({trial.number for trial in unknown}))

@@ -9,7 +9,7 @@ Letters as in `spaces.base`: D decisions; P pending and F excluded architectures
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -74,24 +74,31 @@ class StudyState:
         self._order = None if config is None else TrainingOrder(space, config, writes, warn)
         self._checks.check_study(study)
 
-    def read(self, study: Study, number: int, hyperparameters: Hyperparameters = NONE) -> Snapshot:
+    def read(
+        self,
+        study: Study,
+        number: int,
+        hyperparameters: Hyperparameters = NONE,
+        listed: Sequence[FrozenTrial] | None = None,
+    ) -> Snapshot:
         """The study as the trial ``number`` sees it: all other trials, Hyperband's brackets together.
 
         Args:
             study: The study.
             number: Of the trial.
             hyperparameters: Beside the architecture; with them pairs are pending and given up.
+            listed: A list of all trials that was just read; None reads one.
 
         Raises:
             ValueError: Recorded parameters don't fit the space.
         """
-        others = self._look(study, number)
+        others = self._look(study, number, listed)
         since, self._since = self._since, None
         if since is not None:
             self._checks.tell_of_running(study, self._trials, since)
         if self._order is not None and self._order.is_due(self.finished):
             self._order.sync(study, self._trials, self.finished)
-            others = self._look(study, number)
+            others = _without(self._trials.unfinished(), number)
         _, pending = self._claims.held(others.alive, hyperparameters)
         lost = sum(failed < number for failed in self.finished.failed)
         lost += sum(trial.number < number for trial in others.dead)
@@ -148,9 +155,11 @@ class StudyState:
             time.sleep(_PAUSE)
         return False
 
-    def _look(self, study: Study, number: int) -> Unfinished:
+    def _look(
+        self, study: Study, number: int, listed: Sequence[FrozenTrial] | None
+    ) -> Unfinished:
         """Learn of finished trials; what has not ended besides the trial ``number``."""
-        unfinished = _without(self._trials.update(study), number)
+        unfinished = _without(self._trials.update(study, listed=listed), number)
         self._learn()
         return unfinished
 

@@ -126,8 +126,11 @@ class StudySearch:
         state, hyperparameters = self.state, search.hyperparameters
         free = Filter(self._space, search.config.dedup, frozenset(), {})
         keys = PairFilter(hyperparameters, free, frozenset(), fixed.hyperparameters).keys
+        # the list that Optuna keeps for a trial is good enough to choose from; what decides is read behind the claim
+        listed: list[FrozenTrial] | None = study._get_trials(deepcopy=False, use_cache=True)
         for _ in range(_ATTEMPTS):
-            snapshot = state.read(study, trial.number, hyperparameters)
+            snapshot = state.read(study, trial.number, hyperparameters, listed)
+            listed = None
             try:
                 picked = self._proposed(search, snapshot, fixed)
             except SpaceExhausted as exhausted:

@@ -66,13 +66,17 @@ class TrainingOrder:
         finished: FinishedTrials,
     ) -> None:
         """Learn of all trials that the manifests name: whoever wrote them had seen them finished."""
-        trials.update(study)
-        runs = (
-            run for name in self._names(stored) for run in training_rounds.runs(stored[name]) or ()
-        )
-        unknown = (n for n in itertools.chain.from_iterable(runs) if n not in finished.trials)
-        trials.look_up(study, itertools.islice(unknown, _UNKNOWN))
-        finished.learn(trials.news)
+        unknown = list(itertools.islice(self._unknown(stored, finished), _UNKNOWN))
+        if unknown:
+            trials.update(study)
+            trials.look_up(study, unknown)
+            finished.learn(trials.news)
+
+    def _unknown(self, stored: Mapping[str, object], finished: FinishedTrials) -> Iterator[int]:
+        """Numbers that manifests name, of trials that are not known to be finished."""
+        for name in self._names(stored):
+            for run in training_rounds.runs(stored[name]) or ():
+                yield from (number for number in run if number not in finished.trials)
 
     def _apply(self, stored: Mapping[str, object], finished: FinishedTrials) -> dict[str, str]:
         """Take over what is agreed on; manifests by name for the rounds that are left."""

