@@ -104,7 +104,7 @@ def counts(url: str, others: int, results: int) -> dict[str, Any]:
         study.tell(*ask())
     writes = sum(n for name, n in found.items() if name.startswith(("set_", "create_")))
     return {
-        "running": len(running),
+        "others": len(running),
         "round": results == RESULTS[0],
         "lists": found[LISTS],
         "single": sum(found[name] for name in SINGLE),
@@ -147,9 +147,7 @@ def crew(url: str, workers: int) -> dict[str, Any]:
     name, load = f"crew-{workers}-{time.time_ns()}", os.getloadavg()[0]
     study = optuna.create_study(storage=url, study_name=name, direction="maximize")
     start = PROCESSES.Barrier(workers + 1)
-    crew = [
-        PROCESSES.Process(target=work, args=(url, name, TRIALS, start)) for _ in range(workers)
-    ]
+    crew = [PROCESSES.Process(target=work, args=(url, name, TRIALS, start)) for _ in range(workers)]
     for process in crew:
         process.start()
     start.wait()
@@ -165,6 +163,7 @@ def crew(url: str, workers: int) -> dict[str, Any]:
         "trials": len(done),
         "architectures": len({tuple(sorted(t.params.items())) for t in done}),
         "seconds": round(seconds, 1),
+        "rate": round(len(done) / seconds, 2),
         "share": round(wall / whole, 4),
         "cpu_share": round(cpu / whole, 4),
         "cpu_ms": round(1000 * cpu / TRIALS, 1),
@@ -177,37 +176,103 @@ def crew(url: str, workers: int) -> dict[str, Any]:
 
 # -- the page --------------------------------------------------------------------------------------------------------
 
+COUNTS = {
+    "lists": "lists of all trials",
+    "single": "single trials",
+    "attributes": "attributes of the study",
+    "writes": "writes",
+    "sql": "SQL statements",
+    "looks": "looks at the study",
+    "keys": "times canonical keys are made",
+}
+TIMES = {
+    "seconds": "seconds",
+    "rate": "trials a second",
+    "cpu_ms": "CPU a trial, ms",
+    "median_cpu_ms": "median trial, CPU ms",
+    "first_cpu_ms": "first trial of a worker, CPU ms",
+    "cpu_share": "share of processor time",
+    "share": "share of time",
+    "load": "load before",
+}
 
-def page(rows: list[Mapping[str, Any]]) -> str:
-    counted_rows = [row for row in rows if "sql" in row]
-    measured = [row for row in rows if "workers" in row]
-    keys = ("running", "lists", "single", "attributes", "writes", "sql", "looks", "keys")
-    head = ["state", "others", "lists of trials", "single trials", "attributes of the study"]
-    head += ["writes", "SQL statements", "looks at the study", "canonical keys"]
-    states = sorted({row["state"] for row in rows})
+
+def page(rows: list[dict[str, Any]]) -> str:
+    states = list(dict.fromkeys(row["state"] for row in rows))
     lines = [
         "# What a sampler costs its workers",
         "",
+        f"Made by `python -m benchmarks.throughput` with Optuna {optuna.__version__}: NAS-Bench-201 with made-up values"
+        " on PostgreSQL, on two cores.",
+        "",
+        "One trial, from `study.ask()` to the end of `study.tell()`, Optuna's own part included; after 40 results, when"
+        " a round of training is due, and after 41. Counts are exact.",
+        "",
+        *markdown(
+            ["", "others that train", "round", *COUNTS.values()],
+            [
+                [state, str(row["others"]), "due" if row["round"] else "", *text(row, COUNTS)]
+                for state in states
+                for row in rows
+                if row["state"] == state and "sql" in row
+            ],
+        ),
+        f"Processes whose objective waits for {WAIT:g} s, {TRIALS} trials each. Shares are of a worker's whole time."
+        " Other work ran on the machine, so times of the wall say little (load before: the number of processes that"
+        " wanted a core), and processor times are larger than on a machine of one's own.",
+        "",
+        *markdown(
+            ["", "workers", *TIMES.values()],
+            [
+                [state, str(row["workers"]), *text(row, TIMES)]
+                for state in states
+                for row in rows
+                if row["state"] == state and "workers" in row
+            ],
+        ),
     ]
     return "\n".join(lines)
+
+
+def text(row: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    return [f"{row[n]:.1%}" if "share" in n else str(row[n]) for n in names]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workers", default=",".join(map(str, WORKERS)))
+    parser.add_argument(
+        "--workers", default=",".join(map(str, WORKERS)), help="default: %(default)s"
+    )
+    parser.add_argument("--state", default="now", help="name of the lines (%(default)s)")
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    PROCESSES.set_forkserver_preload(["benchmarks.throughput", "sqlalchemy.orm", "psycopg"])
+    PROCESSES.set_forkserver_preload(["benchmarks.growth", "sqlalchemy.orm", "psycopg"])
+    path = records.RESULTS / "throughput.jsonl"
+    rows = records.rows(path, arguments.again)
+    mine = [row for row in rows if row["state"] == arguments.state]
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        os.environ["OPTUNA_AGNET_CACHE"] = f"{folder}/cache"  # nothing of earlier runs
         with storage("postgresql", Path(folder)) as url:
-            for others in OTHERS:
-                for results in RESULTS:
-                    print(counts(url, others, results))
-            for workers in map(int, arguments.workers.split(",")):
-                print(crew(url, workers))
+            for row in missing(url, mine, [int(n) for n in arguments.workers.split(",") if n]):
+                rows.append({"state": arguments.state, **row})
+                records.append_row(path, rows[-1])
+    (records.RESULTS / "throughput.md").write_text(page(rows))
+    print(page(rows))
+
+
+def missing(url: str, done: list[dict[str, Any]], workers: list[int]) -> Iterator[dict[str, Any]]:
+    """What there is to measure that is not among the lines that are done."""
+    if not any("sql" in row for row in done):
+        for others in OTHERS:
+            for results in RESULTS:
+                yield counts(url, others, results)
+    for number in workers:
+        if number not in [row.get("workers") for row in done]:
+            print(f"{number} workers", file=sys.stderr)
+            yield crew(url, number)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,23 @@
-"""Trained generators that the workers of a study share through an artifact store of Optuna's."""
+"""Trained generators that workers of a study share: on one machine by themselves, else through an artifact store."""
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from optuna_agnet.core.warn_once import WarnOnce
+from optuna_agnet.generator.cache import cache_folder
 from optuna_agnet.generator.files import checksum, read_tensors, shapes_in
 
 _HEADER = 100_000  # bytes that a file may have beyond its tensors
@@ -24,6 +29,68 @@ class ArtifactStore(Protocol):
     def open_reader(self, artifact_id: str) -> BinaryIO: ...  # noqa: D102
     def write(self, artifact_id: str, content_body: BinaryIO) -> None: ...  # noqa: D102
     def remove(self, artifact_id: str) -> None: ...  # noqa: D102
+
+
+class MachineStore:
+    """A folder of the user's cache, where all workers of this machine find what one of them has trained.
+
+    Nobody has asked for it, so it never complains: where the folder can't be used, each worker trains its own. Part of
+    a file's name is what decides the last bits of a training: torch's version and vector instructions.
+
+    Args:
+        most_bytes: Of all files together; the oldest ones make room for new ones.
+    """
+
+    def __init__(self, most_bytes: int = 64 * 2**20) -> None:
+        self._most_bytes = most_bytes
+        self._kind = f"{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}"
+
+    @property
+    def folder(self) -> Path:
+        """Beside the generators that were pretrained on first use."""
+        return cache_folder() / "rounds"
+
+    def _path(self, artifact_id: str) -> Path:
+        return self.folder / f"{artifact_id}-{self._kind}"
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """Raises `FileNotFoundError` for whatever can't be read."""
+        try:
+            return self._path(artifact_id).open("rb")
+        except OSError as error:
+            raise FileNotFoundError(artifact_id) from error
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        """Whole, or not at all."""
+        path = self._path(artifact_id)
+        part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+        with suppress(OSError):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.write_bytes(content_body.read())
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+            self._make_room()
+
+    def remove(self, artifact_id: str) -> None:
+        """Does nothing where there is none."""
+        with suppress(OSError):
+            self._path(artifact_id).unlink()
+
+    def _make_room(self) -> None:
+        held = 0
+        for _, size, file in sorted(self._files(), reverse=True):
+            held += size
+            if held > self._most_bytes:
+                file.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        """Time, bytes and path of each."""
+        for file in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # removed by another worker
+                about = file.stat()
+                yield about.st_mtime, about.st_size, file
 
 
 class Checkpoints:
@@ -123,7 +190,7 @@ def _is_missing(error: Exception) -> bool:
     """Whether a store has no artifact of a name."""
     from optuna.artifacts.exceptions import ArtifactNotFound  # the search itself knows no Optuna
 
-    return isinstance(error, ArtifactNotFound)
+    return isinstance(error, (ArtifactNotFound, FileNotFoundError))
 
 
 def _read(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import warnings
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -209,10 +210,11 @@ class Model:
         if self.version > len(sizes) or not same or renamed:
             self._start(outcomes, observations.names)
         self._catch_up(observations, sizes)
-        for size in sizes[self.version :]:
+        due = sizes[self.version :]
+        for size in due:
             self._round(observations.head(size))
-            if self._checkpoints is not None and self._trainer is not None:
-                self._checkpoints.save(self._name(self.digest), self._trainer.optimizer.state)
+        if due and self._checkpoints is not None and self._trainer is not None:
+            self._checkpoints.save(self._name(self.digest), self._trainer.optimizer.state)
 
     def _catch_up(self, observations: Observations, sizes: list[int]) -> None:
         """Take over the last of the rounds of these sizes that somebody else has trained."""
@@ -230,9 +232,13 @@ class Model:
     def _name(self, digest: bytes) -> str:
         """Of the state after a round on results with this digest: a digest of everything that it follows from."""
         about = (VERSION, self.space.fingerprint, self.config.to_dict(), self.seed)
+        about_all = json.dumps([*about, self._constraints, self._pretrained_checksum])
+        return _digest(about_all.encode() + digest).hex()
+
+    @cached_property
+    def _pretrained_checksum(self) -> str:
         assert self._pretrained is not None
-        start = checksum({name: t.cpu() for name, t in self._pretrained.state_dict().items()})
-        return _digest(json.dumps([*about, self._constraints, start]).encode() + digest).hex()
+        return checksum({name: t.cpu() for name, t in self._pretrained.state_dict().items()})
 
     def _round(self, observations: Observations) -> None:
         version = self.version

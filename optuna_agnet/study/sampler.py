@@ -83,9 +83,9 @@ class AGNetSampler(BaseSampler):
             of the study itself overrule it, so an unrelated source costs some trials and no more. Constraints are
             matched by name. All workers should get the same ones, and so should a study that is resumed. Needs the
             default surrogate, ``config.surrogate="gp"``.
-        artifact_store: Where workers share trained generators, one of `optuna.artifacts` that all of them reach: one
-            worker trains a round, and who joins or resumes takes over the last one instead of training all again.
-            Proposals are the same without it.
+        artifact_store: Where workers of several machines share trained generators, one of `optuna.artifacts` that all
+            of them reach: one worker trains a round, and who joins or resumes takes over the last one instead of
+            training all again. Workers of one machine share them in the user's cache folder. Proposals are the same.
         surrogate: One of your own, instead of the one that ``config.surrogate`` names: a `Surrogate`.
         candidate_sources: Sources of candidates that take turns, instead of those that ``config.candidate_sources``
             names: `CandidateSource`.
@@ -162,7 +162,7 @@ class AGNetSampler(BaseSampler):
         )
         sources = read_sources(source_studies, self._space)
         self._factory = SearchFactory(parts, sources, check_scores(scores), score_time_limit_s)
-        self._search: Proposer | None = self._factory.first_search()  # errors at the door
+        self._factory.check()
         self._warn, self._lock, self._since = WarnOnce(), threading.RLock(), datetime.now()
         self._constraints = Constraints.of(constraints_func, self._warn)
         self._independent_sampler = _check_sampler(independent_sampler, self.seed)
@@ -171,7 +171,7 @@ class AGNetSampler(BaseSampler):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_lock"]
-        state.update(_search=None, _of_study=None)  # are built again from the study
+        state["_of_study"] = None  # is built again from the study
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -324,14 +324,11 @@ class AGNetSampler(BaseSampler):
             self._factory.parts.config,
             since=self._since,
         )
-        directions, first = directions_of(study), self._search
-        if first is not None and (first.directions != directions or self._factory.scores):
-            first = None  # another study has scores of its own
         joint = JointParameters(self._space) if self._factory.parts.reads_hyperparameters else None
-        new_search = partial(self.new_search, directions)
+        new_search = partial(self.new_search, directions_of(study))
         if joint is not None:
             joint.update(study)
-        return StudySearch(self._space, state, joint, new_search, self._warn, first)
+        return StudySearch(self._space, state, joint, new_search, self._warn)
 
 
 def _check_space(space: SearchSpace | None) -> SearchSpace:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
+from optuna.storages import InMemoryStorage
 from optuna.study import Study
 
+from optuna_agnet.generator.checkpoints import Checkpoints, MachineStore
 from optuna_agnet.search import AGNetConfig, Proposer
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.search.scores import PIECES, Score, ScoreTable, check_time_limit, evaluate
@@ -58,8 +60,16 @@ class SearchFactory:
             prior_observations=[s.with_hyperparameters(hyperparameters) for s in self.sources],
             scores=partial(self._table, study) if self.scores else None,
             hyperparameters=hyperparameters,
+            checkpoints=self._checkpoints(study),
         )
         return Proposer.of(parts)
+
+    def _checkpoints(self, study: Study | None) -> Checkpoints | None:
+        """Where workers share trained generators: as they were told to, else, if there may be some, on this machine."""
+        alone = study is None or isinstance(study._storage, InMemoryStorage)
+        if self.parts.checkpoints is not None or alone:
+            return self.parts.checkpoints
+        return Checkpoints(MachineStore())
 
     def _table(self, study: Study | None) -> ScoreTable:
         """What the scores say, from the study as far as it is known there; nothing without a study."""
@@ -74,9 +84,9 @@ class SearchFactory:
             first_piece=secrets.randbelow(PIECES),
         )
 
-    def first_search(self) -> Proposer:
-        """One that is made before there is a study, so that errors show at the door."""
-        return self.new_search(self.sources[0].directions if self.sources else ("maximize",))
+    def check(self) -> None:
+        """Make one before there is a study, so that errors show at the door."""
+        self.new_search(self.sources[0].directions if self.sources else ("maximize",))
 
     def described(self) -> list[tuple[str, str]]:
         """What there is to show of it, by name."""

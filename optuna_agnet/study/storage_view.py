@@ -155,9 +155,7 @@ class StudyState:
             time.sleep(_PAUSE)
         return False
 
-    def _look(
-        self, study: Study, number: int, listed: Sequence[FrozenTrial] | None
-    ) -> Unfinished:
+    def _look(self, study: Study, number: int, listed: Sequence[FrozenTrial] | None) -> Unfinished:
         """Learn of finished trials; what has not ended besides the trial ``number``."""
         unfinished = _without(self._trials.update(study, listed=listed), number)
         self._learn()

@@ -43,7 +43,6 @@ class StudySearch:
         joint: Finds the parameters that are searched together with the architecture; None where there are none.
         new_search: Makes a search.
         warn: Tells of what is no error.
-        search: One that is there already, of a study with the same directions.
     """
 
     def __init__(
@@ -53,9 +52,9 @@ class StudySearch:
         joint: JointParameters | None,
         new_search: NewSearch,
         warn: WarnOnce,
-        search: Proposer | None = None,
     ) -> None:
-        self.state, self.joint, self._search = state, joint, search
+        self.state, self.joint = state, joint
+        self._search: Proposer | None = None
         self._decisions = frozenset(d.name for d in space.decisions)
         self._space, self._new_search, self._warn = space, new_search, warn
         self._used_up = UsedUp(warn)

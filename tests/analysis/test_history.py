@@ -40,7 +40,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def test_the_last_round_has_the_weights_that_the_search_had() -> None:
     study = run(17)
-    model = study.sampler._search.model
+    model = study.sampler._search_of(study)._search.model
     assert model.version == 4
     history = search_history(study, SPACE)
     assert history.sizes == [0, 4, 8, 12, 16]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import torch
 from optuna.artifacts import FileSystemArtifactStore
 
 from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
-from optuna_agnet.generator.checkpoints import Checkpoints
+from optuna_agnet.generator.checkpoints import Checkpoints, MachineStore
 from optuna_agnet.generator.training import Trainer
 
 SPACE = spaces.nas_bench_201()
@@ -94,7 +96,9 @@ def test_other_seeds_results_and_configs_share_nothing(tmp_path: Path, rounds: l
 
 def test_two_files_a_worker(tmp_path: Path) -> None:
     search = observations(tmp_path)
-    search.ask()
+    for _ in range(3):  # rounds of training
+        for arch in search.ask(4):
+            search.tell(arch, 1.0)
     assert len(list(tmp_path.iterdir())) == 2
     assert all(file.stat().st_size < 2**20 for file in tmp_path.iterdir())
 
@@ -165,6 +169,75 @@ def test_a_sampler_shares_through_the_store(tmp_path: Path, rounds: list[int]) -
             warnings.simplefilter("error")
             study.optimize(objective, n_trials=1)
     assert len(rounds) == 5
+
+
+# -- workers of one machine --------------------------------------------------------------------------------------------
+
+
+def objective(trial: optuna.Trial) -> float:
+    return str(SPACE.suggest(trial)).count("conv_3x3")
+
+
+def study_in(url: str | None, **arguments: object) -> optuna.Study:
+    sampler = AGNetSampler(SPACE, seed=0, **arguments)  # type: ignore[arg-type]
+    return optuna.create_study(
+        storage=url, study_name="s", load_if_exists=True, direction="maximize", sampler=sampler
+    )
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the workers of a machine share generators."""
+    monkeypatch.setenv("OPTUNA_AGNET_CACHE", str(tmp_path))
+    return tmp_path / "rounds"
+
+
+def test_workers_of_one_machine_train_a_round_once_unasked(
+    tmp_path: Path, machine: Path, rounds: list[int]
+) -> None:
+    alone = study_in(None)
+    alone.optimize(objective, n_trials=26)
+    assert len(rounds) == 3
+    assert not machine.exists()  # nobody to share with
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study_in(url).optimize(objective, n_trials=17)
+    for _ in range(9):  # each trial by a worker that has just joined
+        study_in(url).optimize(objective, n_trials=1)
+    assert len(rounds) == 2 * 3
+    assert [t.params for t in study_in(url).trials] == [t.params for t in alone.trials]
+
+
+def test_a_store_of_ones_own_comes_first(tmp_path: Path, machine: Path) -> None:
+    store = FileSystemArtifactStore(str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study_in(url, artifact_store=store).optimize(objective, n_trials=18)
+    assert list((tmp_path / "own").iterdir())
+    assert not machine.exists()
+
+
+def test_a_folder_that_cannot_be_used_is_no_reason_to_complain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("OPTUNA_AGNET_CACHE", str(tmp_path / "file"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study_in(f"sqlite:///{tmp_path / 'study.db'}").optimize(objective, n_trials=18)
+
+
+def test_the_oldest_files_make_room(machine: Path) -> None:
+    store = MachineStore(most_bytes=250)
+    for number in range(4):
+        store.write(f"{number}", io.BytesIO(bytes(100)))
+        for age, file in enumerate(sorted(machine.iterdir(), reverse=True)):
+            os.utime(file, (1000 - age, 1000 - age))
+    assert [file.name[0] for file in sorted(machine.iterdir())] == ["2", "3"]
+    assert store.open_reader("3").read() == bytes(100)
+    store.remove("3")
+    store.remove("3")
+    with pytest.raises(FileNotFoundError):
+        store.open_reader("3")
 
 
 def test_no_store() -> None:

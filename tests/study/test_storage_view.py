@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
@@ -213,6 +214,40 @@ def test_a_manifest_names_a_trial_that_a_list_lacks() -> None:
         assert not joined._order.is_due(joined.finished)
         joined._order.sync(study, joined._trials, joined.finished)
         assert joined.read(study, -1).observations.data == seen.data
+
+
+class Counting(InMemoryStorage):
+    """Counts what is read of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def get_all_trials(self, *arguments: Any, **options: Any) -> list[FrozenTrial]:
+        self.calls["lists"] += 1
+        return super().get_all_trials(*arguments, **options)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        self.calls["attributes"] += 1
+        return super().get_study_system_attrs(study_id)
+
+
+@pytest.mark.parametrize("running", [0, 3])
+def test_what_an_ask_reads(running: int) -> None:
+    """Optuna lists waiting trials; then there is one list to choose from, and one behind the claim."""
+    storage = Counting()
+    sampler = AGNetSampler(SPACE, seed=0, config=AGNetConfig(n_startup=6, retrain_every=6))
+    study = optuna.create_study(direction="maximize", storage=storage, sampler=sampler)
+    study.optimize(lambda trial: len(str(SPACE.suggest(trial))), n_trials=1)
+    for _ in range(running):
+        SPACE.suggest(study.ask())
+    for results in range(1, 13):
+        storage.calls.clear()
+        trial = study.ask()
+        value = len(str(SPACE.suggest(trial)))
+        due = results in (6, 12)
+        assert storage.calls == Counter(lists=3, attributes=2 * due)
+        study.tell(trial, value)
 
 
 def test_a_state_is_looked_at_once() -> None:
