@@ -6,7 +6,7 @@ Letters: N results, M objectives, C constraints, D decisions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -162,6 +162,9 @@ class Snapshot:
             had not been.
         pending_z: Hyperparameters (P, H) of those that are being evaluated; None where there are none.
         given_up: Pairs that are not to be proposed again and have no value.
+        revised: Objectives (N, M) of the observations as they are judged by now; None where all are as they were. What
+            a training that was stopped would have come to is judged again whenever more is known, but the generator
+            learns from what was known first: its rounds of training are not taken back.
     """
 
     observations: Observations
@@ -170,6 +173,14 @@ class Snapshot:
     position: int
     pending_z: FloatArray | None = None
     given_up: Pairs | None = None
+    revised: FloatArray | None = None
+
+    @property
+    def latest(self) -> Observations:
+        """The observations as they are judged by now."""
+        if self.revised is None:
+            return self.observations
+        return replace(self.observations, y=self.revised)
 
     @property
     def pending_pairs(self) -> Pairs:

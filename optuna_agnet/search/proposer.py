@@ -306,7 +306,7 @@ class Proposer:
         self, snapshot: Snapshot, allowed: PairFilter, rng: np.random.Generator
     ) -> tuple[Candidates, str]:
         """Candidates, the best first, and where they come from."""
-        observations = snapshot.observations
+        observations = snapshot.latest
         if self.config.paper_options.round_size > 1:
             # Alg. 1, l. 13-18: a round proposes from what was known when it began
             observations = observations.head(self.model.trained_on)

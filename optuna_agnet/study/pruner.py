@@ -20,7 +20,7 @@ from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study.attributes import StoppedBecause, explain_stop, stopped_because
 from optuna_agnet.study.continuations import Continued, enqueue_continuation, taken
 from optuna_agnet.study.sampler import AGNetSampler
-from optuna_agnet.study.study_curves import LearnedCurves, StudyCurves
+from optuna_agnet.study.study_curves import LEAST, LearnedCurves, StudyCurves
 
 _PATIENCE = 10  # stopped trials in a row, after which the most promising ones are let through
 
@@ -75,7 +75,7 @@ class AGNetPruner(BasePruner):
         self,
         sampler: BaseSampler | SearchSpace,
         *,
-        n_warmup_curves: int = 5,
+        n_warmup_curves: int = LEAST,
         n_warmup_steps: int = 0,
         top: int = 1,
         min_chance: float = 1.0,

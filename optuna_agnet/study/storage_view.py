@@ -27,6 +27,7 @@ from optuna_agnet.study.finished_trials import FinishedTrials
 from optuna_agnet.study.fixed_parameters import settled
 from optuna_agnet.study.known_trials import KnownTrials, Unfinished
 from optuna_agnet.study.space_checks import SpaceChecks
+from optuna_agnet.study.stopped_trials import StoppedTrials
 from optuna_agnet.study.training_order import TrainingOrder
 from optuna_agnet.study.trials import directions_of
 
@@ -72,6 +73,7 @@ class StudyState:
         self.finished = FinishedTrials(space, directions_of(study), max_failures, self._checks)
         self._claims = Claims(space, warn)
         self._order = None if config is None else TrainingOrder(space, config, writes, warn)
+        self._stopped = StoppedTrials(space, directions_of(study), warn)
         self._checks.check_study(study)
 
     def read(
@@ -105,9 +107,11 @@ class StudyState:
         position = max(number - lost, 0)
         if not hyperparameters.parameters:
             finished = self.finished
-            return Snapshot(finished.observations, pending.x, finished.excluded, position)
-        observations, given_up, excluded = self.finished.with_hyperparameters(hyperparameters)
-        return Snapshot(observations, pending.x, excluded, position, pending.z, given_up)
+            snapshot = Snapshot(finished.observations, pending.x, finished.excluded, position)
+        else:
+            observations, given_up, excluded = self.finished.with_hyperparameters(hyperparameters)
+            snapshot = Snapshot(observations, pending.x, excluded, position, pending.z, given_up)
+        return replace(snapshot, revised=self._stopped.revised(self.finished, hyperparameters))
 
     def read_after(self, study: Study, trial: FrozenTrial, state: TrialState) -> Snapshot:
         """The study as it will be when a trial has ended in this state, which the storage does not know yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ from optuna_agnet.study.trials import directions_of, is_feasible
 from optuna_agnet.surrogate.curves import CurveModel, Forecast, read, rungs
 from optuna_agnet.surrogate.kernel import KernelParams, covariance, featurize
 
+LEAST = 5
+"""Whole trainings before anything is foretold, unless somebody asks for another number."""
 _MOST = 150  # whole trials and as many stopped ones are learned from, the latest; bounds memory and time
 _REACH = 0.5  # of each hyperparameter, on its range from 0 to 1
 
@@ -67,13 +69,13 @@ class StudyCurves:
         least: Whole trainings, at least, before anything is learned.
     """
 
-    def __init__(self, space: SearchSpace, least: int) -> None:
+    def __init__(self, space: SearchSpace, least: int = LEAST) -> None:
         self._space, self._least = space, least
         self._reset()
 
     def _reset(self) -> None:
         self._storage: weakref.ref[Any] | None = None
-        self._learned: tuple[tuple[int, tuple[int, ...]], LearnedCurves | None] | None = None
+        self._learned: tuple[object, LearnedCurves | None] | None = None
         self._warn = WarnOnce()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -84,19 +86,26 @@ class StudyCurves:
         self._reset()
 
     def learn(self, study: Study) -> LearnedCurves | None:
-        """What finished trials teach; None while there is too little. Kept until another one is finished."""
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        done = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-        gone = superseded(done)
-        done = sorted((t for t in done if t.number not in gone), key=lambda t: t.number)
-        key = study._study_id, tuple(t.number for t in done)
-        kept = self._storage is not None and self._storage() is study._storage
-        if not kept or self._learned is None or self._learned[0] != key:
+        """What finished trials teach; None while there is too little."""
+        if self._storage is None or self._storage() is not study._storage:
+            self._storage, self._learned = weakref.ref(study._storage), None
+        done = _ended(study._storage.get_all_trials(study._study_id, deepcopy=False))
+        key = study._study_id, [trial.number for trial in done]
+        if self._learned is None or self._learned[0] != key:
             joint = JointParameters(self._space)
             joint.update(study)
             sign = float(signs(directions_of(study))[0])
             self._learned = key, self._fit(done, sign, joint.hyperparameters)
-            self._storage = weakref.ref(study._storage)
+        return self._learned[1]
+
+    def learn_from(
+        self, trials: Iterable[FrozenTrial], sign: float, hyperparameters: Hyperparameters
+    ) -> LearnedCurves | None:
+        """What these trials of one study teach, with ``sign`` 1 where larger values are better, else -1."""
+        done = _ended(trials)
+        key = hyperparameters, [trial.number for trial in done]
+        if self._learned is None or self._learned[0] != key:
+            self._learned = key, self._fit(done, sign, hyperparameters)
         return self._learned[1]
 
     def _fit(
@@ -195,6 +204,13 @@ class StudyCurves:
         kernel = replace(KernelParams(), reaches=(_REACH,) * size, shares=(1.0,) * (size + 1))
         found: FloatArray = covariance(features[0].distances(features[1]), kernel).numpy()
         return found
+
+
+def _ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Whole and stopped trials by number, without those that another one has gone on with."""
+    done = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    gone_on = superseded(done)
+    return sorted((t for t in done if t.number not in gone_on), key=lambda t: t.number)
 
 
 def _levels(trial: FrozenTrial, steps: IntArray, sign: float) -> FloatArray:
