@@ -1,4 +1,4 @@
-"""What a training that was stopped early would have come to, judged by those that ran to their end."""
+"""What a training that was stopped early would have come to, judged by its place among those that ran to their end."""
 
 from __future__ import annotations
 
