@@ -4,7 +4,8 @@ NAS-Bench-201 has two rungs: validation accuracy after 12 epochs is reported, th
 goes on to 200 epochs. DARTS cells report each of 98 epochs (`nb301.epochs`). All searches get the same number of
 epochs, worth ``--trainings`` whole trainings; only whole trainings count as found. ``--charge 60`` charges a trial that
 is pruned on NAS-Bench-201 60 epochs, as if the same report came later. A finished search is not run again unless asked
-(--again).
+(--again). How the search learns from pruned trials was chosen with other seeds, which have a file of their own:
+``--results pruning-choice --seeds 100:109 --trainings 24 --datasets c10 darts --samplers agnet agnet-places``.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, continued_from,
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.pruned_trials import FinalValues
+from optuna_agnet.study.stopped_trials import StoppedTrials
 
 RUNG, WHOLE = 12, 200  # epochs of NAS-Bench-201
-IGNORING = "agnet-ignoring"
+IGNORING, PLACES = "agnet-ignoring", "agnet-places"
 CONTINUING = "agnet-continuing"
 DARTS = "darts"
 DATASETS = (*nb201.DATASETS, DARTS)
@@ -90,6 +92,7 @@ SAMPLERS: dict[str, Callable[[SearchSpace, int], BaseSampler]] = {
     "agnet": _agnet,
     "tpe": lambda _, seed: TPESampler(multivariate=True, seed=seed),
     IGNORING: _agnet,
+    PLACES: _agnet,
 }
 PRUNERS: dict[
     str, Callable[[SearchSpace, int, int], BasePruner]
@@ -107,6 +110,10 @@ COMPARED = (
     (("agnet", "agnet"), ("agnet", "median")),
     (("agnet", "agnet"), ("agnet", "hyperband")),
     (("agnet", CONTINUING), ("agnet", "agnet")),
+    (("agnet", "agnet"), (PLACES, "agnet")),
+    (("agnet", CONTINUING), (PLACES, CONTINUING)),
+    (("agnet", "median"), (PLACES, "median")),
+    (("agnet", "agnet"), (IGNORING, "agnet")),
     (("tpe", "agnet"), ("tpe", "median")),
     (("agnet", "median"), ("agnet", "none")),
     (("agnet", "median"), (IGNORING, "median")),
@@ -195,10 +202,13 @@ def _watch(trial: optuna.Trial, reports: Sequence[tuple[int, float]]) -> int:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """One search; without estimates of the pruned trials' values where they are to be ignored."""
-    ignoring = mock.patch.object(FinalValues, "estimate", return_value=None)
+    """One search; pruned trials are ignored, or count by their places throughout, as the sampler's name says."""
+    variants = {
+        IGNORING: mock.patch.object(FinalValues, "estimate", return_value=None),
+        PLACES: mock.patch.object(StoppedTrials, "revised", return_value=None),
+    }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with ignoring if job.sampler == IGNORING else nullcontext():
+    with variants.get(job.sampler, nullcontext()):
         return search(job)
 
 
@@ -239,16 +249,18 @@ def lost(runs: Sequence[Row]) -> list[str]:
 
 
 def differences(rows: Sequence[Row]) -> list[str]:
-    """Paired by seed, at half of the epochs and at all of them."""
+    """Paired by the seeds that both have, at half of the epochs and at all of them."""
     runs_of, at = grouped(rows), checkpoints(rows)[2:]
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     lines = []
     for ours, theirs in COMPARED:
         cells = [", ".join(ours), ", ".join(theirs)]
         for dataset, n in product(datasets, at):
-            pair = runs_of.get((dataset, *ours)), runs_of.get((dataset, *theirs))
+            runs = [runs_of.get((dataset, *which), []) for which in (ours, theirs)]
+            common = set.intersection(*({run["seed"] for run in each} for each in runs))
+            pair = [[run for run in each if run["seed"] in common] for each in runs]
             cells.append(
-                paired(np.subtract(*(best_at(runs, n) for runs in pair))) if all(pair) else ""
+                paired(np.subtract(*[best_at(each, n) for each in pair])) if common else ""
             )
         if any(cells[2:]):
             lines.append(cells)
@@ -277,6 +289,8 @@ def report(rows: Sequence[Row]) -> str:
         " whole training once the epochs of n whole ones were spent, mean and standard deviation over the seeds; every"
         f" search has the epochs of {rows[0]['trainings']}."
         f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
+        f" `{PLACES}`: they count by their places when they were stopped, and curves don't judge them anew."
+        f" `{CONTINUING}`: stopped trials may go on from where they were (`AGNetPruner.continue_stopped`)."
         " Hyperband has three brackets on NAS-Bench-201, of which the first prunes after the one report and the others"
         " never do. Best percent: final values that one of a hundred random architectures reaches; how many of those"
         " that a search tried it stopped, over all seeds. Would have led: stopped trials that would have been the best"
@@ -305,10 +319,13 @@ def main() -> None:
     parser.add_argument(
         "--charge", type=int, default=RUNG, help="on NAS-Bench-201; default: %(default)s"
     )
+    parser.add_argument(
+        "--results", default="pruning", help="name of the file (default: %(default)s)"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
-    path = records.RESULTS / "pruning.jsonl"
+    path = records.RESULTS / f"{arguments.results}.jsonl"
     rows = records.rows(path, arguments.again)
     done = {Job(*(row[name] for name in Job._fields)) for row in rows}
     jobs = [
@@ -323,7 +340,7 @@ def main() -> None:
         for seed, dataset, sampler, pruner in product(
             arguments.seeds, arguments.datasets, arguments.samplers, arguments.pruners
         )
-        if (sampler, pruner) != (IGNORING, "none")
+        if not (sampler in (IGNORING, PLACES) and pruner == "none")
     ]
     jobs = [job for job in jobs if job not in done]
     with ProcessPoolExecutor(arguments.jobs) as pool:
@@ -332,7 +349,7 @@ def main() -> None:
             rows.append(future.result())
             records.append_row(path, rows[-1])
     text = report([row for row in rows if row["trainings"] == arguments.trainings])
-    (records.RESULTS / "pruning.md").write_text(text)
+    (records.RESULTS / f"{arguments.results}.md").write_text(text)
     print(text)
 
 

@@ -66,3 +66,22 @@ def test_differences_are_paired_by_seed():
     assert f"| c10 | agnet | median | 2 | 100 | 60% | {found} | 91.00 ± 1.00 |" in text
     assert pruning.best_at(rows, 45).tolist() == [92.0, 90.0, 89.0, 90.0]
     assert not np.isnan(pruning.best_at(rows, 1)).any()
+
+
+def test_seeds_that_only_one_of_two_has_are_left_out():
+    def row(pruner, seed, value):
+        job = pruning.Job("c10", "agnet", pruner, seed, 48, 12)
+        return {**job._asdict(), "trials": 100, "pruned": 60, "best": [(200, value)]}
+
+    rows = [row("median", seed, 92.0) for seed in (3, 4)]
+    rows += [row("none", seed, value) for seed, value in ((3, 91.0), (4, 91.0), (5, 10.0))]
+    assert any("| agnet, none | +1.00 ± 0.00" in line for line in pruning.differences(rows))
+
+
+def test_what_goes_on_spends_its_epochs_once(need_data):
+    """Whole and stopped trials have the epochs of the last report, however often they were stopped before."""
+    need_data("nb201/nb201_accuracy.csv.gz")
+    row = pruning.run(pruning.Job("c10", "agnet", pruning.CONTINUING, 100, 24, 12))
+    assert row["continued"] > 0
+    spent = pruning.WHOLE * (row["trials"] - row["pruned"]) + 12 * row["pruned"]
+    assert 0 <= spent - 24 * pruning.WHOLE < pruning.WHOLE
