@@ -6,8 +6,8 @@ Letters as in `network`; N graphs to learn from, M latent vectors a step.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from torch.optim.adam import adam
 
 from optuna_agnet.generator.network import Generator, Scores, log_likelihood, reconstruction_loss
 from optuna_agnet.spaces.graphs import Graphs
+
+_SMALLEST = 1e-12  # of a loss that others are divided by
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,17 @@ class TrainingConfig:
         alpha: Eq. 2, share of the surrogate's loss; 0 leaves the surrogate out of the generator's training.
         backpropagate: Whether the surrogate's loss trains the generator too; if not, it trains the surrogate alone (the
             paper's "w/o backprop", Table 6).
+        objective_share: Eq. 6, lambda: what the MLP's error in the first objective counts for. Other objectives and
+            constraints have equal parts of the rest.
+        scale_losses: Whether the terms of Eq. 2 and 6 are each divided by the largest of them, so that none is above 1
+            (appendix C.7).
+
+    Raises:
+        ValueError: ``alpha`` or ``objective_share`` is no share.
+
+    Example:
+        >>> TrainingConfig.paper().alpha, TrainingConfig.paper_hardware().alpha
+        (0.9, 0.95)
     """
 
     steps: int = 8
@@ -46,11 +59,26 @@ class TrainingConfig:
     weigh_loss: bool = False
     alpha: float = 0.0
     backpropagate: bool = True
+    objective_share: float = 0.5
+    scale_losses: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "objective_share"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name}={value!r} must be a share, from 0 to 1")
 
     @classmethod
-    def paper(cls) -> TrainingConfig:
-        """Table 14, with the 30 epochs of NAS-Bench-201."""
-        return cls(steps=0, epochs=30, betas=(0.5, 0.999), latents=0, weigh_loss=True, alpha=0.9)
+    def paper(cls, epochs: int = 30) -> TrainingConfig:
+        """Table 14: 30 epochs for NAS-Bench-201 and NLP cells, 15 for NAS-Bench-101 and DARTS cells."""
+        return cls(
+            steps=0, epochs=epochs, betas=(0.5, 0.999), latents=0, weigh_loss=True, alpha=0.9
+        )
+
+    @classmethod
+    def paper_hardware(cls) -> TrainingConfig:
+        """Table 15 and appendix C.7, of the searches on the Hardware-Aware NAS-Bench."""
+        return replace(cls.paper(), alpha=0.95, learning_rate=0.002, scale_losses=True)
 
     def num_steps(self, size: int) -> int:
         """Gradient steps of a round on ``size`` graphs."""
@@ -85,11 +113,17 @@ class TrainingData:
 
 
 class Head(nn.Module, ABC):
-    """What a surrogate adds to the generator's training: L_C of Eq. 2, and the parameters that learn from it."""
+    """What a surrogate adds to the generator's training: L_C of Eq. 2, and the parameters that learn from it.
+
+    Attributes:
+        shares: (T,), what each of its terms counts for in L_C; the sum is 1.
+    """
+
+    shares: tuple[float, ...] = (1.0,)
 
     @abstractmethod
-    def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
-        """Its loss of each of B graphs (B,), or of all of them together, without a dimension.
+    def losses(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        """Its terms for each of B graphs (T, B), or for all of them together (T, 1).
 
         Args:
             scores: Raw generator output for B latent vectors.
@@ -209,9 +243,17 @@ class Trainer:
         if self.head is not None:
             if not self.config.backpropagate:
                 scores = scores._replace(nodes=scores.nodes.detach(), edges=scores.edges.detach())
-            extra = self.head.loss(scores, data.targets[rows], rng)
-            loss = (1 - self.config.alpha) * loss + self.config.alpha * extra
+            extra = self.head.losses(scores, data.targets[rows], rng)
+            loss = self._joint(loss, extra.expand(-1, len(rows)), self.head.shares)
         return (loss * data.weights[rows]).mean() if self.config.weigh_loss else loss.mean()
+
+    def _joint(self, reconstruction: Tensor, extra: Tensor, shares: Sequence[float]) -> Tensor:
+        """Eq. 2 and 6 for each graph (B,): (1 - alpha) L_G + alpha sum_t share_t L_t."""
+        alpha = self.config.alpha
+        terms = torch.cat([reconstruction[None], extra])  # (1 + T, B)
+        if self.config.scale_losses:
+            terms = terms / terms.detach().amax(0).clamp_min(_SMALLEST)
+        return (1 - alpha) * terms[0] + alpha * (terms.new_tensor(shares) @ terms[1:])
 
     def _scores(self, types: Tensor, edges: Tensor, rng: torch.Generator) -> Scores:
         latents = self.config.latents or len(types)

@@ -155,7 +155,9 @@ class Model:
             return GNNSurrogate(self.space, seed=self.seed)
         width = self.space.num_nodes * len(self.space.node_types)
         width += num_edges(self.space.num_nodes)
-        return MLPSurrogate(width, self._outcomes, seed=self.seed).to(self.config.device)
+        share = self.config.training.objective_share
+        surrogate = MLPSurrogate(width, self._outcomes, seed=self.seed, share=share)
+        return surrogate.to(self.config.device)
 
     @property
     def _targets(self) -> tuple[Target, ...]:

@@ -24,6 +24,7 @@ class MLPSurrogate(Head):
         width: Length of the flat scores, n A + E.
         outputs: K, objectives and constraints.
         seed: Of the initial weights.
+        share: Of the first output's errors in the loss; the others have equal parts of the rest.
 
     Example:
         >>> MLPSurrogate(84, 2, seed=0)(torch.zeros(3, 84)).shape
@@ -33,9 +34,10 @@ class MLPSurrogate(Head):
     feasibility_threshold: FloatArray
     fitted: FloatArray
 
-    def __init__(self, width: int, outputs: int = 1, *, seed: int = 0) -> None:
+    def __init__(self, width: int, outputs: int = 1, *, seed: int = 0, share: float = 0.5) -> None:
         super().__init__()
-        self.outputs = outputs
+        self.outputs, others = outputs, outputs - 1
+        self.shares = (share, *[(1 - share) / others] * others) if others else (1.0,)
         with torch.device("meta"):
             hidden = [layer for _ in range(4) for layer in (nn.Linear(width, width), nn.ReLU())]
             self.layers = nn.Sequential(*hidden, nn.Linear(width, outputs))
@@ -45,9 +47,9 @@ class MLPSurrogate(Head):
         """Flat scores (B, n A + E) -> predictions (B, K)."""
         return self.layers(scores)  # type: ignore[no-any-return]
 
-    def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
-        """Squared errors, with equal shares for all outcomes (Eq. 6): (B,)."""
-        return ((self(scores.flat()) - targets) ** 2).mean(1)  # type: ignore[no-any-return]
+    def losses(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        """Squared errors, one term an outcome (Eq. 6): (K, B)."""
+        return ((self(scores.flat()) - targets) ** 2).T  # type: ignore[no-any-return]
 
     def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
         """Only take note of where 0 lies: it was trained together with the generator, on `unit_range` of ``y``."""

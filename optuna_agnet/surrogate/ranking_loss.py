@@ -85,17 +85,17 @@ class RankingHead(Head):
         super().__init__()
         self.surrogate, self.space = surrogate, space
 
-    def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
-        """One loss of all graphs sampled from ``scores``."""
+    def losses(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        """One loss of all graphs sampled from ``scores``: (1, 1)."""
         graphs = sample_graphs(scores, rng)
         x, valid = self.space.decode(graphs)
         rows = torch.from_numpy(valid).to(scores.nodes.device)
         if not valid.any():
-            return scores.nodes.new_zeros(())
+            return scores.nodes.new_zeros((1, 1))
         types = torch.from_numpy(graphs.types[valid]).to(rows.device)
         edges = torch.from_numpy(graphs.edges[valid]).to(scores.edges)
         kept = scores.take(rows)
         mean, _ = self.surrogate.predict(Candidates(x[valid], kept.flat().detach()))
         joint = torch.stack([mean_ranks(column) for column in torch.from_numpy(mean.T)]).sum(0)
         wanted = mean_ranks(-joint).to(scores.nodes)
-        return ranking_loss(-reconstruction_loss(kept, types, edges), wanted)
+        return ranking_loss(-reconstruction_loss(kept, types, edges), wanted).view(1, 1)

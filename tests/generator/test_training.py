@@ -10,7 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optuna_agnet.generator.network import Generator, GeneratorConfig, Scores, log_likelihood
+from optuna_agnet.generator.network import (
+    Generator,
+    GeneratorConfig,
+    Scores,
+    log_likelihood,
+    reconstruction_loss,
+)
 from optuna_agnet.generator.training import Adam, Head, Trainer, TrainingConfig, TrainingData
 from optuna_agnet.spaces import NodeCell
 
@@ -100,9 +106,9 @@ def test_weights_and_surrogate_enter_the_loss() -> None:
     """Eq. 2 with share alpha, times the graph's weight (sec. 3.1 of the paper)."""
 
     class Constant(Head):
-        def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        def losses(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
             assert scores.flat().shape[1] == 5 * 4 + 10  # n A + E
-            return (3.0 - targets[:, 0]) ** 2
+            return (3.0 - targets.T) ** 2
 
     known, rows = data(4, weights=torch.full((4,), 2.0), targets=torch.ones(4, 1)), torch.arange(4)
     losses = {}
@@ -115,6 +121,64 @@ def test_weights_and_surrogate_enter_the_loss() -> None:
     torch.testing.assert_close(losses[0.9, True], 2 * losses[0.9, False])
 
 
+class Terms(Head):
+    """Two terms, whatever the generator makes."""
+
+    shares = (0.75, 0.25)
+
+    def losses(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        return targets.T
+
+
+def test_terms_are_weighed_by_their_shares() -> None:
+    """Eq. 6."""
+    values = torch.tensor([[4.0, 8.0], [0.0, 2.0], [1.0, 1.0]])
+    known, rows = data(3, targets=values), torch.arange(3)
+    whole, alone = (
+        Trainer(Generator(SPACE), TrainingConfig(latents=0, alpha=alpha), Terms()).loss(
+            known, rows, torch.Generator().manual_seed(0)
+        )
+        for alpha in (0.5, 0.0)
+    )
+    expected = np.mean([0.75 * a + 0.25 * b for a, b in values.tolist()])
+    assert float(whole.detach()) == pytest.approx(0.5 * float(alone.detach()) + 0.5 * expected)
+
+
+def test_scaled_terms_are_at_most_one_and_keep_their_proportions() -> None:
+    """Appendix C.7, with a graph whose largest term is the reconstruction's and one whose largest is another."""
+    values = torch.tensor([[0.5, 0.25], [2000.0, 1000.0]])
+    known = data(2, targets=values)
+    config = TrainingConfig(latents=0, alpha=0.9, scale_losses=True)
+    trainer = Trainer(Generator(SPACE), config, Terms())
+    found = trainer.loss(known, torch.arange(2), torch.Generator().manual_seed(0))
+    scores = trainer._scores(known.types, known.edges, torch.Generator().manual_seed(0))
+    each = reconstruction_loss(scores, known.types, known.edges).tolist()
+    assert each[0] > 0.5
+    assert each[1] < 2000
+    first = 0.1 * 1 + 0.9 * (0.75 * 0.5 + 0.25 * 0.25) / each[0]
+    second = 0.1 * each[1] / 2000 + 0.9 * (0.75 + 0.25 / 2)
+    assert float(found.detach()) == pytest.approx((first + second) / 2, rel=1e-5)
+    found.backward()  # what a term is divided by is a number, not something to train
+    gradient = trainer.generator.add_node[2].weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("wrong", [{"alpha": 1.1}, {"objective_share": -0.1}])
+def test_shares_are_checked(wrong: dict[str, float]) -> None:
+    name, value = wrong.popitem()
+    with pytest.raises(ValueError, match=f"{name}={value}.*from 0 to 1"):
+        TrainingConfig(**{name: value})
+
+
+def test_settings_of_the_papers_tables() -> None:
+    table_14, table_15 = TrainingConfig.paper(), TrainingConfig.paper_hardware()
+    assert (table_14.epochs, TrainingConfig.paper(epochs=15).epochs) == (30, 15)
+    assert (table_14.alpha, table_14.learning_rate, table_14.scale_losses) == (0.9, 0.001, False)
+    assert (table_15.alpha, table_15.learning_rate, table_15.scale_losses) == (0.95, 0.002, True)
+    assert (table_15.epochs, table_15.objective_share) == (30, 0.5)
+
+
 class Linear(Head):
     """The mean of the raw output, times a weight, as prediction."""
 
@@ -122,8 +186,8 @@ class Linear(Head):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
 
-    def loss(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
-        return (self.weight * scores.flat().mean(1) - targets[:, 0]) ** 2
+    def losses(self, scores: Scores, targets: Tensor, rng: torch.Generator) -> Tensor:
+        return ((self.weight * scores.flat().mean(1) - targets[:, 0]) ** 2)[None]
 
 
 @pytest.mark.parametrize("backpropagate", [True, False])

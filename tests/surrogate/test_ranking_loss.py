@@ -37,7 +37,7 @@ def generator():
 def gradient(head, net, seed=0, size=64):
     rng = torch.Generator().manual_seed(seed)
     scores = net(net.latents(size, rng))
-    loss = head.loss(scores, torch.zeros(size, 1), rng)
+    loss = head.losses(scores, torch.zeros(size, 1), rng).sum()
     return torch.cat(
         [
             torch.zeros_like(p).flatten() if g is None else g.flatten()
@@ -114,7 +114,7 @@ def test_the_generator_follows_the_ranking():
         head, optimizer = RankingHead(Known(sign), SPACE), torch.optim.Adam(net.parameters(), 1e-3)
         for _ in range(40):
             optimizer.zero_grad()
-            head.loss(net(net.latents(32, rng)), torch.zeros(32, 1), rng).backward()
+            head.losses(net(net.latents(32, rng)), torch.zeros(32, 1), rng).sum().backward()
             optimizer.step()
         x, valid = SPACE.decode(sample_graphs(net(net.latents(1000, rng)), rng))
         assert valid.all()
@@ -144,4 +144,4 @@ def test_a_batch_without_a_valid_graph_has_nothing_to_rank():
     scores = net(net.latents(8, rng))
     nodes = torch.full_like(scores.nodes, -20.0)
     nodes[..., 1] = 20.0  # "input" everywhere
-    assert RankingHead(Known(1), SPACE).loss(scores._replace(nodes=nodes), None, rng) == 0
+    assert RankingHead(Known(1), SPACE).losses(scores._replace(nodes=nodes), None, rng) == 0
