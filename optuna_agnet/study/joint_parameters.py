@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from optuna.distributions import BaseDistribution
-from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
@@ -16,6 +16,8 @@ class JointParameters:
     """Parameters that every complete trial of a study has, with one and the same distribution (Optuna's rule).
 
     So what only some trials ask for stays with the independent sampler, and so does one that has changed its range.
+    Optuna's `IntersectionSearchSpace` finds the same; it compares the space's decisions as well, of all trials, and a
+    worker that joins a long study would wait for that.
 
     Args:
         space: Whose decisions are none of them.
@@ -23,14 +25,34 @@ class JointParameters:
 
     def __init__(self, space: SearchSpace) -> None:
         self._own = {d.name for d in space.decisions}
-        self._intersection = IntersectionSearchSpace()
+        self._seen: set[int] = set()  # numbers of complete trials
+        self._common: dict[str, BaseDistribution] | None = None
         self._distributions: dict[str, BaseDistribution] = {}
         self.hyperparameters: Hyperparameters = NONE
 
-    def update(self, study: Study) -> Mapping[str, BaseDistribution]:
-        """Look at the study as a trial first saw it; parameters of a single value are left out."""
-        common = self._intersection.calculate(study, use_cache=True)  # of the list that others read
-        found = {n: d for n, d in common.items() if n not in self._own and not d.single()}
+    def update(
+        self, study: Study, listed: Sequence[FrozenTrial] | None = None
+    ) -> Mapping[str, BaseDistribution]:
+        """Look at the study again; parameters of a single value are left out.
+
+        Args:
+            study: The study.
+            listed: A list of all trials that was just read; None reads one.
+        """
+        if listed is None:
+            listed = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        for trial in listed:
+            if trial.number not in self._seen and trial.state == TrialState.COMPLETE:
+                self._seen.add(trial.number)
+                self._learn(trial)
+        common = sorted((self._common or {}).items())
+        found = {name: d for name, d in common if not d.single()}
         if found != self._distributions:
             self._distributions, self.hyperparameters = found, Hyperparameters.of(found)
         return self._distributions
+
+    def _learn(self, trial: FrozenTrial) -> None:
+        others = {n: d for n, d in trial.distributions.items() if n not in self._own}
+        if self._common is None:
+            self._common = others
+        self._common = {n: d for n, d in self._common.items() if others.get(n) == d}

@@ -40,7 +40,7 @@ from optuna_agnet.study.known_trials import note_start
 from optuna_agnet.study.search_factory import SearchFactory
 from optuna_agnet.study.storage_view import StudyState
 from optuna_agnet.study.study_search import StudySearch
-from optuna_agnet.study.trials import directions_of
+from optuna_agnet.study.trials import directions_of, listed_for_a_trial
 from optuna_agnet.study.trialwise_tpe import TrialwiseTPE
 from optuna_agnet.study.warm_start import read_sources
 
@@ -212,7 +212,7 @@ class AGNetSampler(BaseSampler):
         """Parameters beside the architecture that the model takes account of."""
         with self._lock:
             joint = self._search_of(study).joint
-            return {} if joint is None else joint.update(study)
+            return {} if joint is None else joint.update(study, listed_for_a_trial(study))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -327,7 +327,7 @@ class AGNetSampler(BaseSampler):
         joint = JointParameters(self._space) if self._factory.parts.reads_hyperparameters else None
         new_search = partial(self.new_search, directions_of(study))
         if joint is not None:
-            joint.update(study)
+            joint.update(study, listed_for_a_trial(study))
         return StudySearch(self._space, state, joint, new_search, self._warn)
 
 

@@ -26,6 +26,7 @@ from optuna_agnet.study.claims import write_claim
 from optuna_agnet.study.fixed_parameters import Fixed
 from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.storage_view import StudyState
+from optuna_agnet.study.trials import listed_for_a_trial
 from optuna_agnet.study.used_up import UsedUp
 
 _ATTEMPTS = 50  # at an architecture that no other worker takes at the same moment
@@ -125,8 +126,8 @@ class StudySearch:
         state, hyperparameters = self.state, search.hyperparameters
         free = Filter(self._space, search.config.dedup, frozenset(), {})
         keys = PairFilter(hyperparameters, free, frozenset(), fixed.hyperparameters).keys
-        # the list that Optuna keeps for a trial is good enough to choose from; what decides is read behind the claim
-        listed: list[FrozenTrial] | None = study._get_trials(deepcopy=False, use_cache=True)
+        # good enough to choose from; what decides is read behind the claim
+        listed: list[FrozenTrial] | None = listed_for_a_trial(study)
         for _ in range(_ATTEMPTS):
             snapshot = state.read(study, trial.number, hyperparameters, listed)
             listed = None

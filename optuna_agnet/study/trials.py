@@ -21,6 +21,11 @@ def directions_of(study: Study) -> tuple[str, ...]:
     return tuple(direction.name.lower() for direction in study.directions)
 
 
+def listed_for_a_trial(study: Study) -> list[FrozenTrial]:
+    """All trials as they were when a running trial of this thread first looked; Optuna keeps this list for it."""
+    return study._get_trials(deepcopy=False, use_cache=True)
+
+
 def constraints_of(trial: FrozenTrial) -> dict[str, float]:
     """A trial's constraints by name, at most 0 where kept; those of Optuna 4's list are named "0", "1" and so on.
 

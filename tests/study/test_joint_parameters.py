@@ -8,9 +8,13 @@ import warnings
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import PartialFixedSampler
+from optuna.search_space import IntersectionSearchSpace
+from optuna.trial import TrialState
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.study.joint_parameters import JointParameters
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("skip", "conv", "pool"))
 CONFIG = AGNetConfig(n_startup=6, candidate_sources=("neighbors", "random"), pool_size=64)
@@ -40,6 +44,41 @@ def no_warnings() -> object:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         yield
+
+
+DISTRIBUTIONS = {
+    "lr": [FloatDistribution(1e-4, 1.0, log=True)] * 9 + [FloatDistribution(1e-4, 0.1, log=True)],
+    "layers": [IntDistribution(1, 8)],
+    "optimizer": [CategoricalDistribution(("sgd", "adam"))],
+    "warmup": [CategoricalDistribution((float("nan"), 5.0))],
+    "momentum": [FloatDistribution(0.9, 0.9)],
+}
+
+
+def test_they_are_what_optuna_finds() -> None:
+    """Over random histories in which a trial may lack a parameter, or have another range of it."""
+    found = set()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        joint, twin = JointParameters(SPACE), IntersectionSearchSpace()
+        for _ in range(8):
+            trial = study.ask()
+            SPACE.suggest(trial)
+            for name, choices in DISTRIBUTIONS.items():
+                if rng.random() < 0.9:
+                    trial._suggest(name, choices[rng.integers(len(choices))])
+            if rng.random() < 0.9:
+                state = TrialState.FAIL if rng.random() < 0.2 else None
+                study.tell(trial, None if state else 0.0, state=state)
+            own = SPACE.distributions()
+            theirs = {
+                n: d for n, d in twin.calculate(study).items() if n not in own and not d.single()
+            }
+            assert joint.update(study) == theirs
+            assert list(joint.update(study)) == list(theirs)
+            found.add(tuple(theirs))
+    assert len(found) > 8
 
 
 def test_a_study_of_both_repeats_no_pair_and_finds_the_best() -> None:
