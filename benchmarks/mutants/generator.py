@@ -15,7 +15,7 @@ GENERATOR = (
     ),
     Mutant(
         "an edge counts for later nodes from a probability of a half",
-        "generator/network.py",
+        "generator/growth.py",
         "_EDGE_THRESHOLD = 0.5",
         "_EDGE_THRESHOLD = 0.0",
         _NETWORK,

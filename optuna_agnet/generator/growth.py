@@ -1,4 +1,4 @@
-"""What the nodes of a growing graph know of each other: both forms of the generator's update (Alg. 3).
+"""How graphs grow, node by node (Alg. 3, l. 1-19), and what their nodes know of each other: both forms of the update.
 
 Letters as in `network`; i nodes so far, s of them as sources of edges, m width of a message, r = 2 read-outs.
 
@@ -11,12 +11,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+CERTAIN = 20.0
+"""Logit of fixed nodes and edges; the probability of the contrary is 2e-9."""
+_EDGE_THRESHOLD = 0.5
+"""An edge exists for the following steps when its logit, not its probability, exceeds this.
+
+As released (docs/released_code.md, sec. 2).
+"""
 
 
 class Growth(ABC):
@@ -208,3 +217,121 @@ class _Resting(Growth):
             )
         message = F.linear(received, self._cell.weight_ih, self._cell.bias_ih)
         self._join(_gru(message, own, new))
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """What all graphs of a space have in common, which is given instead of generated.
+
+    Args:
+        settled: Of each node, whether it can have one type only.
+        given: Sources of the edges to each node that all graphs have ...
+        free: ... and of those that are generated.
+        wired: Nodes whose generated edges are drawn together, so that their scores are log probabilities.
+    """
+
+    settled: Sequence[bool]
+    given: Sequence[Sequence[int]]
+    free: Sequence[Sequence[int]]
+    wired: frozenset[int]
+
+    def taken(self, node: int, edges: Tensor) -> Tensor:
+        """How much of each generated edge to a node exists for the following steps, given their scores (B, s)."""
+        return edges.exp() if node in self.wired else (edges > _EDGE_THRESHOLD).to(edges.dtype)
+
+
+class _Layers:
+    """A two-layer perceptron in one pass; the last part of its input is the same z at every node.
+
+    So z's share of the first layer is computed once.
+
+    Args:
+        mlp: Two layers.
+        z: (B, L).
+    """
+
+    def __init__(self, mlp: nn.Sequential, z: Tensor) -> None:
+        first, last = cast("tuple[nn.Linear, nn.Linear]", (mlp[0], mlp[2]))
+        weight, of_z = first.weight.tensor_split([first.in_features - z.shape[1]], 1)
+        self.weight = weight.T  # of what comes before z
+        self._of_z = F.linear(z, of_z, first.bias)
+        self._last = last.weight, last.bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The output, given what comes before z."""
+        return self.rest(self.hidden(x, self.weight))
+
+    def hidden(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The first layer of z and a part of what comes before it."""
+        return torch.addmm(self._of_z, x, weight)
+
+    def rest(self, hidden: Tensor) -> Tensor:
+        """What follows the first layer."""
+        return F.linear(F.relu(hidden), *self._last)
+
+
+def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+
+
+class GraphGrower(nn.Module):
+    """The networks of Algorithm 3, and its loop. Their weights are on no device yet.
+
+    Args:
+        types: A, of nodes.
+        latent: L.
+        width: d.
+        layers: Of the graph network; 0 for the faster form.
+    """
+
+    def __init__(self, types: int, latent: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.width = width
+        with torch.device("meta"):
+            self.embed = _mlp(types, width, width)
+            self.start = _mlp(width + latent, 2 * width, width)
+            self.add_node = _mlp(width + latent, width, types)
+            self.init_node = _mlp(2 * width + latent, 2 * width, width)
+            self.add_edge = _mlp(3 * width + latent, 2 * width, 1)
+            self.update: FullUpdate | NewNodeUpdate = (
+                FullUpdate(width, layers) if layers else NewNodeUpdate(width)
+            )
+
+    def grow(
+        self, z: Tensor, allowed: Tensor, skeleton: Skeleton
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Scores of each node's types (B, A), and of the edges to each node that are generated (B, s).
+
+        Args:
+            z: Latent vectors (B, L).
+            allowed: Types that nodes may have (n, A).
+            skeleton: What is given.
+        """
+        add_node, init_node = _Layers(self.add_node, z), _Layers(self.init_node, z)
+        add_edge = _Layers(self.add_edge, z)
+        of_source, of_others = torch.split(add_edge.weight, [self.width, 2 * self.width])
+        given = CERTAIN * F.one_hot(torch.tensor(1, device=z.device), allowed.shape[1])
+        nodes, edges = [given.to(z.dtype).expand(len(z), -1)], []
+        first = self.embed(nodes[0][:1] / CERTAIN).expand(len(z), -1)
+        growth = self.update.begin(self.start(torch.cat([first, z], 1)), of_source.T)
+        last = len(allowed) - 1
+        for i in range(1, last + 1):
+            free = skeleton.free[i]
+            if skeleton.settled[i] and not free and i < last:  # nothing of it is generated
+                scores = (CERTAIN * allowed[i : i + 1]).to(z.dtype)
+            else:
+                scores = add_node(growth.graph)
+            nodes.append(scores.expand(len(z), -1))
+            if i == last and not free:
+                break
+            known = torch.cat([self.embed(scores).expand(len(z), -1), growth.start], 1)
+            new, taken = init_node(known), z.new_zeros(len(z), 0)
+            if free:  # the first layer has a part of each source, and one for all of them
+                others = add_edge.hidden(torch.cat([new, growth.graph], 1), of_others)
+                generated = add_edge.rest(growth.asked(free) + others[:, None])[..., 0]
+                wired = i in skeleton.wired
+                edges.append(torch.log_softmax(generated, 1) if wired else generated)
+                taken = skeleton.taken(i, edges[-1])
+            if i < last:
+                growth.add(new, skeleton.given[i], free, taken)
+        return nodes, edges

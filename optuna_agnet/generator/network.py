@@ -20,18 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optuna_agnet.core.arrays import BoolArray, IntArray
-from optuna_agnet.generator.growth import FullUpdate, NewNodeUpdate
+from optuna_agnet.generator.growth import CERTAIN, GraphGrower, Skeleton
 from optuna_agnet.generator.wiring import Wiring
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.spaces.graphs import Graphs
-
-_CERTAIN = 20.0
-"""Logit of fixed nodes and edges; the probability of the contrary is 2e-9."""
-_EDGE_THRESHOLD = 0.5
-"""An edge exists for the following steps when its logit, not its probability, exceeds this.
-
-As released (docs/released_code.md, sec. 2).
-"""
+from optuna_agnet.spaces.graphs import Graphs, num_edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +68,7 @@ class Scores(NamedTuple):
         return Scores(self.nodes[rows], self.edges[rows], self.wiring)
 
 
-def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
-
-
-class _Opened:
-    """An MLP whose input ends with z, which is the same at every node: its share of the first layer is computed once.
-
-    Args:
-        mlp: Two layers.
-        z: (B, L).
-    """
-
-    def __init__(self, mlp: nn.Sequential, z: Tensor) -> None:
-        first, self._last = mlp[0], mlp[2]
-        assert isinstance(first, nn.Linear)
-        sizes = [first.in_features - z.shape[1], z.shape[1]]
-        self.weight, of_z = torch.split(first.weight, sizes, 1)  # of what comes before z
-        self._of_z = F.linear(z, of_z, first.bias)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The output, given what comes before z."""
-        return self.rest(self.hidden(x, self.weight))
-
-    def hidden(self, x: Tensor, weight: Tensor) -> Tensor:
-        """The first layer of z and a part of what comes before it."""
-        return torch.addmm(self._of_z, x, weight.T)
-
-    def rest(self, hidden: Tensor) -> Tensor:
-        """What follows the first layer."""
-        return self._last(F.relu(hidden))  # type: ignore[no-any-return]
-
-
-class Generator(nn.Module):
+class Generator(GraphGrower):
     """z -> node and edge scores -> graphs, for one space.
 
     Args:
@@ -132,31 +92,16 @@ class Generator(nn.Module):
     def __init__(
         self, space: SearchSpace, config: GeneratorConfig | None = None, *, seed: int = 0
     ) -> None:
-        super().__init__()
-        self.space, self.config = space, config or GeneratorConfig()
+        config = config or GeneratorConfig()
+        super().__init__(len(space.node_types), config.latent, config.width, config.layers)
+        self.space, self.config = space, config
         self.provenance: dict[str, float] | None = None  # how it was pretrained
         self.register_buffer("allowed", self._allowed(), persistent=False)
         self.register_buffer("fixed", self._fixed(), persistent=False)
+        self.register_buffer("free", self.fixed.isnan().nonzero()[:, 0], persistent=False)
         wiring = Wiring(space) if self.config.structured else None
         self.wiring = wiring if wiring is not None and len(wiring.places) else None
-        ends = [i * (i + 1) // 2 for i in range(space.num_nodes)]
-        into = [self.fixed[a:b] for a, b in itertools.pairwise([0, *ends])]  # of each node
-        self._given = [(fixed == 1).nonzero()[:, 0].tolist() for fixed in into]  # sources of edges
-        self._free = [fixed.isnan().nonzero()[:, 0].tolist() for fixed in into]
-        self.register_buffer("free", self.fixed.isnan().nonzero()[:, 0], persistent=False)
-        self._wired = set() if self.wiring is None else set(self.wiring.places.tolist())
-        self._settled = (self.allowed.sum(1) == 1).tolist()
-        width, latent, types = self.config.width, self.config.latent, len(space.node_types)
-        with torch.device("meta"):
-            self.embed = _mlp(types, width, width)
-            self.start = _mlp(width + latent, 2 * width, width)
-            self.add_node = _mlp(width + latent, width, types)
-            self.init_node = _mlp(2 * width + latent, 2 * width, width)
-            self.add_edge = _mlp(3 * width + latent, 2 * width, 1)
-            layers = self.config.layers
-            self.update: FullUpdate | NewNodeUpdate = (
-                FullUpdate(width, layers) if layers else NewNodeUpdate(width)
-            )
+        self._skeleton = self._shared_by_all()
         initialise(self, seed)
 
     def _allowed(self) -> Tensor:
@@ -173,44 +118,25 @@ class Generator(nn.Module):
             fixed[1:] = torch.nan  # the first edge is a constant, as released
         return fixed
 
+    def _shared_by_all(self) -> Skeleton:
+        ends = [num_edges(i + 1) for i in range(self.space.num_nodes)]
+        into = [self.fixed[a:b] for a, b in itertools.pairwise([0, *ends])]  # edges to each node
+        return Skeleton(
+            settled=(self.allowed.sum(1) == 1).tolist(),
+            given=[(fixed == 1).nonzero()[:, 0].tolist() for fixed in into],
+            free=[fixed.isnan().nonzero()[:, 0].tolist() for fixed in into],
+            wired=frozenset(() if self.wiring is None else self.wiring.places.tolist()),
+        )
+
     def forward(self, z: Tensor) -> Scores:
         """Latent vectors (B, L) as scores of nodes (B, n, A) and edges (B, E)."""
-        add_node, init_node = _Opened(self.add_node, z), _Opened(self.init_node, z)
-        add_edge, width = _Opened(self.add_edge, z), self.config.width
-        of_source, of_others = torch.split(add_edge.weight, [width, 2 * width], 1)
-        given = _CERTAIN * F.one_hot(torch.tensor(1, device=z.device), self.allowed.shape[1])
-        nodes, edges = [given.to(z.dtype).expand(len(z), -1)], []
-        first = self.embed(nodes[0][:1] / _CERTAIN).expand(len(z), -1)
-        growth = self.update.begin(self.start(torch.cat([first, z], 1)), of_source)
-        last = self.space.num_nodes - 1
-        for i in range(1, last + 1):
-            free = self._free[i]
-            if self._settled[i] and not free and i < last:  # nothing of it is generated
-                scores = (_CERTAIN * self.allowed[i : i + 1]).to(z.dtype)
-            else:
-                scores = add_node(growth.graph)
-            nodes.append(scores.expand(len(z), -1))
-            if i == last and not free:
-                break
-            known = torch.cat([self.embed(scores).expand(len(z), -1), growth.start], 1)
-            new, taken = init_node(known), z.new_zeros(len(z), 0)
-            if free:  # the first layer has a part of each source, and one for all of them
-                others = add_edge.hidden(torch.cat([new, growth.graph], 1), of_others)
-                generated = add_edge.rest(growth.asked(free) + others[:, None])[..., 0]
-                edges.append(torch.log_softmax(generated, 1) if i in self._wired else generated)
-                taken = self._taken(i, edges[-1])
-            if i < last:
-                growth.add(new, self._given[i], free, taken)
-        types = torch.where(self.allowed, torch.stack(nodes, 1), -_CERTAIN)
+        nodes, edges = self.grow(z, self.allowed, self._skeleton)
+        types = torch.where(self.allowed, torch.stack(nodes, 1), -CERTAIN)
         return Scores(types, self._all_edges(edges, z), self.wiring)
-
-    def _taken(self, i: int, edges: Tensor) -> Tensor:
-        """How much of each generated edge to a node exists for the following steps."""
-        return edges.exp() if i in self._wired else (edges > _EDGE_THRESHOLD).to(edges.dtype)
 
     def _all_edges(self, generated: list[Tensor], z: Tensor) -> Tensor:
         """(B, E), with those that are given."""
-        known = (_CERTAIN * (2 * self.fixed - 1)).to(z.dtype).expand(len(z), -1)
+        known = (CERTAIN * (2 * self.fixed - 1)).to(z.dtype).expand(len(z), -1)
         return known.index_copy(1, self.free, torch.cat(generated, 1)) if generated else known
 
     @property
