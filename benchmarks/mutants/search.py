@@ -100,8 +100,8 @@ SEARCH = (
     Mutant(
         "architectures without a value are proposed again",
         "search/proposer.py",
-        "architectures.without(snapshot.excluded, *taken, known=self._keys)",
-        "architectures.without(snapshot.excluded[:0], *taken, known=self._keys)",
+        "architectures.without(snapshot.excluded, *taken)",
+        "architectures.without(snapshot.excluded[:0], *taken)",
         _PROPOSER,
     ),
     Mutant(

@@ -155,10 +155,10 @@ class Generator(GraphGrower):
     @torch.no_grad()
     def sample(
         self, n: int, rng: torch.Generator, *, uniform: bool = False
-    ) -> tuple[Scores, IntArray, BoolArray]:
-        """Architectures of ``n`` latent vectors: raw scores, decisions (n, D), and which of them (n,) are valid."""
+    ) -> tuple[Tensor, IntArray, BoolArray]:
+        """Architectures of ``n`` latent vectors: `Scores.flat`, decisions (n, D), and which of them (n,) are valid."""
         scores = self(self.latents(n, rng, uniform=uniform))
-        return scores, *self.space.decode(sample_graphs(scores, rng))
+        return scores.flat(), *self.space.decode(sample_graphs(scores, rng))
 
 
 def valid_share(generator: Generator, n: int, rng: torch.Generator) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -36,28 +36,29 @@ class Filter:
         dedup: As in `AGNetConfig`.
         taken: Keys of architectures that are not to be proposed.
         fixed: Decisions that a candidate must have, by name.
+        known: Keys by row, remembered, as a search comes to the same architectures again and again.
     """
 
     space: SearchSpace
     dedup: str
     taken: frozenset[object]
     fixed: Mapping[str, Choice]
+    known: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
     def keys(self, x: IntArray) -> list[object]:
         """One hashable key an architecture (B, D); equal keys count as the same architecture."""
-        if self.dedup == "graph" and self.space.has_isomorphic:
-            return list(self.space.keys(x).tolist())
-        return [row.tobytes() for row in x]
-
-    def without(self, *more: IntArray, known: dict[bytes, object] | None = None) -> Filter:
-        """The same, with more architectures taken; ``known`` remembers their keys, by row, for later calls."""
-        known, x = {} if known is None else known, np.concatenate(more)
-        rows = [row.tobytes() for row in x]
-        new = [number for number, row in enumerate(rows) if row not in known]
+        rows: list[object] = [row.tobytes() for row in x]
+        if self.dedup != "graph" or not self.space.has_isomorphic:
+            return rows
+        known = self.known
+        new = {row: number for number, row in enumerate(rows) if row not in known}
         if new:
-            known.update(zip([rows[number] for number in new], self.keys(x[new]), strict=True))
-        taken = self.taken | {known[row] for row in rows}
-        return Filter(self.space, self.dedup, taken, self.fixed)
+            known.update(zip(new, self.space.keys(x[list(new.values())]).tolist(), strict=True))
+        return [known[row] for row in rows]
+
+    def without(self, *more: IntArray) -> Filter:
+        """The same, with more architectures taken."""
+        return replace(self, taken=self.taken.union(*(self.keys(x) for x in more if len(x))))
 
     def fix(self, x: IntArray) -> IntArray:
         """Decisions (B, D) with the fixed ones set, repaired."""
@@ -247,9 +248,9 @@ class GeneratorSource:
         if count < max(1, request.size * _LEAST_NEW):
             return None
         scores = [part.scores for part in parts if part.scores is not None]
-        pool = Candidates(np.concatenate([part.x for part in parts]), torch.cat(scores))
-        kept = torch.randperm(count, generator=rng)[: request.size].numpy()
-        return pool.take(kept)
+        kept = torch.randperm(count, generator=rng)[: request.size]
+        x = np.concatenate([part.x for part in parts])
+        return Candidates(x[kept.numpy()], torch.cat(scores)[kept])
 
     def _sampled(
         self, samples: int, generator: Generator, allowed: Filter, rng: torch.Generator
@@ -258,7 +259,7 @@ class GeneratorSource:
         rows = np.flatnonzero(valid)
         fixed = allowed.fix(x[rows])
         new = allowed.new(fixed)
-        return Candidates(fixed[new], scores.flat()[torch.from_numpy(rows[new])])
+        return Candidates(fixed[new], scores[torch.from_numpy(rows[new])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,6 @@ class PairPools:
 
     def __init__(self, architectures: Pools) -> None:
         self._architectures = architectures
-        self._keys: dict[bytes, object] = {}  # of known architectures
 
     def draw(self, request: ProposalRequest, model: Model) -> PairPool:
         """A pool of the kind whose turn it is.
@@ -77,7 +76,7 @@ class PairPools:
         """Architectures (B, D), possibly none, and where they come from."""
         allowed, pools, known = request.allowed.architectures, self._architectures, request.snapshot
         if turn is Turn.NEW:
-            allowed = allowed.without(known.observations.x, known.pending, known=self._keys)
+            allowed = allowed.without(known.observations.x, known.pending)
         if turn is not Turn.FAR:
             asked = request.of_architectures(model, pools.config.pool_size, allowed)
             with suppress(SpaceExhausted):  # each source has its turn of new ones

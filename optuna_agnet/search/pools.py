@@ -119,10 +119,10 @@ class Pools:
         asked = request.of_architectures(model, self.config.pool_size, allowed)
         if self.config.paper_options.round_size == 1:
             return self.ask(asked, request.snapshot.position)
-        observations, fixed, space = request.observations, allowed.fixed, allowed.space
-        key = (model.digest, observations.names, tuple(sorted(fixed.items())))
+        observations = request.observations
+        key = (model.digest, observations.names, tuple(sorted(allowed.fixed.items())))
         if self._shared is None or self._shared[0] != key:
-            start = Filter(space, self.config.dedup, frozenset(), fixed).without(observations.x)
+            start = replace(allowed, taken=frozenset()).without(observations.x)
             rng = np.random.default_rng(seed_from(self.seed, Stream.SHARED_POOL, model.version))
             self._shared = (key, *self._asked(replace(asked, allowed=start, rng=rng), 0))
         _, pool, source = self._shared

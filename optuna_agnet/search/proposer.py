@@ -38,6 +38,7 @@ from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.torch_settings import isolated_torch_settings
 
 _RANDOM_POOL = 64  # samples of which the first one within the limits is taken
+_MOST_KEYS = 30_000  # that are remembered: ten megabytes
 _LOW_END = 10  # the part of a pool, one in so many, that scores speak against most
 
 
@@ -130,7 +131,7 @@ class Proposer:
         self._by_mean = PosteriorMean(self._ranking)
         by_name: dict[str, Acquisition] = {"ei": ExpectedImprovement(), "mean": self._by_mean}
         self._acquisition = parts.acquisition or by_name[self.config.acquisition]
-        self._keys: dict[bytes, object] = {}  # of architectures that are not proposed again
+        self._keys: dict[object, object] = {}  # of architectures, by row
         self._warn_once = WarnOnce()
 
     @cached_property
@@ -211,8 +212,10 @@ class Proposer:
         known, pairs = snapshot.observations, self._pairs
         once = not (pairs or self.config.allow_duplicates)  # each architecture
         taken = (known.x, snapshot.pending) if once else ()
-        architectures = Filter(self.space, self.config.dedup, frozenset(), {})
-        architectures = architectures.without(snapshot.excluded, *taken, known=self._keys)
+        if len(self._keys) > _MOST_KEYS:
+            self._keys.clear()
+        architectures = Filter(self.space, self.config.dedup, frozenset(), {}, self._keys)
+        architectures = architectures.without(snapshot.excluded, *taken)
         fixed = np.full(len(self.hyperparameters), np.nan) if fixed_z is None else fixed_z
         new = PairFilter(self.hyperparameters, architectures, frozenset(), fixed)
         if pairs and snapshot.given_up is not None:

@@ -121,6 +121,11 @@ class SearchSpace(Rows, ABC):
     def encode(self, x: IntArray) -> Graphs:
         """Repaired decisions (B, D) as graphs."""
 
+    def encode_dense(self, x: IntArray) -> tuple[IntArray, BoolArray]:
+        """`encode` as types (B, n) and adjacency matrices (B, n, n); neither is to be written to."""
+        graphs = self.encode(x)
+        return graphs.types, to_adjacency(graphs.edges, self.num_nodes)
+
     @abstractmethod
     def decode(self, graphs: Graphs) -> tuple[IntArray, BoolArray]:
         """Graphs as repaired decisions (B, D), and which rows (B,) stood for a valid graph."""
@@ -196,8 +201,7 @@ class SearchSpace(Rows, ABC):
 
         A space overrides it where `encode` gives other graphs than its values have.
         """
-        graphs = self.encode(x)
-        return self.node_types, graphs.types, to_adjacency(graphs.edges, self.num_nodes)
+        return self.node_types, *self.encode_dense(x)
 
     def enumerate(self) -> IntArray | None:
         """Every architecture (K, D) once, or None where there are too many decisions to list."""

@@ -118,6 +118,10 @@ class EdgeCell(SearchSpace):
         types[:, 1:-1] = self._types[np.arange(len(self._types)), x]
         return Graphs(types, np.broadcast_to(self._edges, (len(x), len(self._edges))))
 
+    def encode_dense(self, x: IntArray) -> tuple[IntArray, BoolArray]:
+        types = self.encode(x).types
+        return types, np.broadcast_to(self._adjacency, (len(x), *self._adjacency.shape))
+
     def decode(self, graphs: Graphs) -> tuple[IntArray, BoolArray]:
         same = graphs.types[:, 1:-1, None] == self._types  # (B, D, K)
         valid = (

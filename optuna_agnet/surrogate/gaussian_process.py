@@ -35,9 +35,9 @@ from optuna_agnet.surrogate.hyperparameters import DOUBT, GUESSES, STUDIES, best
 from optuna_agnet.surrogate.kernel import (
     BufferPool,
     Features,
+    Featurizer,
     KernelParams,
     Similarities,
-    featurize,
 )
 from optuna_agnet.surrogate.posterior import Posterior
 from optuna_agnet.surrogate.reaches import default_kernel, fitted_kernels
@@ -106,6 +106,7 @@ class GaussianProcess:
         self.chosen: list[Target] = []  # of each outcome
         self._tuned_on: bytes | None = None
         self._buffers = BufferPool()
+        self._featurize = Featurizer(space, hyperparameters.unordered, self._buffers)
         self._outcome_buffers: defaultdict[int, BufferPool] = defaultdict(
             BufferPool
         )  # of each outcome
@@ -118,8 +119,7 @@ class GaussianProcess:
         self._posteriors: list[Posterior] = []
         self._tune(x, z, y)
         kept = most_telling(rank, self.max_points)
-        self._features = self._featurize(x[kept], z[kept], "counts")
-        distances = self._distances(self._features)
+        self._features, distances = self._featurize.compared(x[kept], z[kept], None, self._weights)
         prior, lean = self._prior(self._features, y.shape[1]), self._lean(y.shape[1])
         self.feasibility_threshold, self.fitted = np.zeros(y.shape[1]), np.full(y.shape, np.nan)
         for column, kernel in enumerate(self.kernels):
@@ -128,8 +128,8 @@ class GaussianProcess:
             if len(kept) and not len(known):
                 # all known ones were left out: as if one average value had been seen
                 known, values = np.zeros(1, dtype=np.int64), np.zeros(1)
-            chosen = self.chosen[column]
-            target, rows = torch.from_numpy(chosen.scores(values[known])), torch.from_numpy(known)
+            scores, threshold = self.chosen[column].of(values[known])
+            target, rows = torch.from_numpy(scores), torch.from_numpy(known)
             posterior = Posterior(
                 distances,
                 rows,
@@ -139,12 +139,9 @@ class GaussianProcess:
                 kernel,
                 self._outcome_buffers[column],
             )
-            if len(known):
-                self.feasibility_threshold[column] = chosen.zero(values[known])
-            elif self.priors:
-                self.feasibility_threshold[column] = np.mean(
-                    [source.feasibility_threshold[column] for source in self.priors]
-                )
+            if not len(known) and self.priors:
+                threshold = np.mean([prior.feasibility_threshold[column] for prior in self.priors])
+            self.feasibility_threshold[column] = threshold
             self.fitted[kept[known], column] = posterior.fitted
             self._posteriors.append(posterior)
 
@@ -154,7 +151,7 @@ class GaussianProcess:
         `feasibility_threshold` and `fitted` stay as they are.
         """
         z = np.empty((len(x), 0)) if z is None else z
-        more, old = self._featurize(x, z, "more counts"), len(self._features.one_hot)
+        more, old = self._featurize(x, z, "more counts"), len(self._features.z)
         prior = self._prior(more, len(self.kernels))
         means = self._means(more, prior)
         self._features = self._features.with_more(more)
@@ -178,9 +175,10 @@ class GaussianProcess:
     def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
         """Posterior mean and standard deviation (P, K) of the noise-free values."""
         z = np.empty((len(candidates.x), 0)) if candidates.z is None else candidates.z
-        features = self._featurize(candidates.x, z, "more counts")
+        features, distances = self._featurize.compared(
+            candidates.x, z, self._features, self._weights
+        )
         prior = self._prior(features, len(self.kernels))
-        distances = self._distances(features)
         known = zip(self._posteriors, prior.unbind(1), strict=True)
         means, stds = zip(*(posterior.predict(distances, p) for posterior, p in known), strict=True)
         return torch.stack(means, 1).numpy(), torch.stack(stds, 1).numpy()
@@ -193,15 +191,18 @@ class GaussianProcess:
 
     def _distances(self, features: Features) -> Similarities:
         """From the training set (N, P)."""
-        weights = None
-        if self.relevance is not None:
-            columns = self.space.feature_decisions
-            weights = torch.from_numpy(self.relevance[columns].astype(np.float32))
-        return self._features.distances(features, self._buffers, weights)
+        return self._features.distances(features, self._buffers, self._weights)
+
+    @property
+    def _weights(self) -> Tensor | None:
+        """How much each column of the decisions' features counts (F,); None: all alike."""
+        if self.relevance is None:
+            return None
+        return torch.from_numpy(self.relevance[self.space.feature_decisions].astype(np.float32))
 
     def _prior(self, features: Features, outcomes: int) -> Tensor:
         """What the sources predict (P, K, S)."""
-        none = torch.empty(len(features.one_hot), outcomes, 0, dtype=torch.float64)
+        none = torch.empty(len(features.z), outcomes, 0, dtype=torch.float64)
         found = [source._means(features.take(source.columns), none) for source in self.priors]
         # spread evenly, not normally: a score tells bad from good, but hardly the best from one another
         found += [
@@ -237,10 +238,6 @@ class GaussianProcess:
         followed = torch.stack([posterior.weights for posterior in self._posteriors])
         return followed[:, len(self.priors) :].numpy()
 
-    def _featurize(self, x: IntArray, z: FloatArray, name: str) -> Features:
-        """Features (N, ...) that last until some are made under the same name."""
-        return featurize(self.space, x, self._buffers, name, z, self.hyperparameters.unordered)
-
     def _tune(self, x: IntArray, z: FloatArray, y: FloatArray) -> None:
         every = 1 if self.scores and len(y) < _WARY else self.tune_every
         size = max(len(y) - len(y) % every, min(len(y), every))
@@ -265,10 +262,9 @@ class GaussianProcess:
 
     def _choose(self, x: IntArray, z: FloatArray, y: FloatArray, columns: Sequence[int]) -> None:
         """Kernel and target of some outcomes, all known for the same results: (n, D), (n, H) and values (n, K)."""
-        features = self._featurize(x, z, "more counts")
+        features, distances = self._featurize.compared(x, z)
         scores = [[t.scores(y[:, column]) for column in columns] for t in self.targets]
         prior = self._prior(features, y.shape[1])[:, columns].repeat(1, len(scores), 1)
-        distances = features.distances(features, self._buffers)
         targets = torch.from_numpy(np.stack([s for of_target in scores for s in of_target], 1))
         lean = self._lean(y.shape[1])[columns].repeat(len(scores), 1)
         # a grid has no local optima, but only so many dimensions

@@ -14,21 +14,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from optuna_agnet.core.architecture import label_hashes, refine
 from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.spaces.graphs import to_adjacency
 
 _ROUNDS = 1  # of Weisfeiler-Lehman refinement: a node and what it is connected with
 _BUCKETS = 1024  # F
+_MOST_KNOWN = 8_000
+"""Architectures whose features are remembered: ten megabytes where they have 30 nodes."""
+
+_Labels: TypeAlias = npt.NDArray[np.uint64]
+_Columns: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +86,36 @@ class Similarities(NamedTuple):
                 found = [part.index_select(dim, kept) for part in found]
         return Similarities(*found)
 
+    def repeated(
+        self, rows: Tensor | None, columns: Tensor | None, buffers: BufferPool
+    ) -> Similarities:
+        """Where architectures are repeated: which one each row and column stands for, None for all in their order."""
+
+        def of_each(part: Tensor, name: str) -> Tensor:
+            part = part if rows is None else part.index_select(0, rows)
+            if columns is None:
+                return part
+            out = buffers(name, len(part), len(columns))
+            return torch.index_select(part, 1, columns, out=out)
+
+        hamming = of_each(self.hamming, "hamming of each")
+        return Similarities(hamming, of_each(self.tanimoto, "tanimoto of each"), self.gaps)
+
 
 @dataclass(frozen=True)
 class Features:
-    """What distances between architectures are made from."""
+    """What distances between architectures are made from; A of them are different, as N pairs repeat architectures."""
 
-    one_hot: Tensor  # (N, sum of choices)
-    counts: Tensor  # (N, F)
+    one_hot: Tensor  # (A, sum of choices)
+    counts: Tensor  # (A, F)
     num_decisions: int
     z: Tensor  # (N, H)
     unordered: Tensor  # (H,): of which hyperparameters two values are the same or different
+    each: Tensor | None = None  # (N,), which of the A it is; None: each is one of its own
 
     @cached_property
     def squares(self) -> Tensor:
-        """(N,): sums of squared counts."""
+        """(A,): sums of squared counts."""
         return torch.einsum("nf,nf->n", self.counts, self.counts)
 
     @cached_property
@@ -126,14 +147,13 @@ class Features:
         tanimoto = dot.div_(either).nan_to_num_(nan=1.0)  # 0 / 0: both are empty
         gaps = (self.z.T[:, :, None] - other.z.T[:, None]).abs_()
         gaps[self.unordered] = gaps[self.unordered].ceil_().clamp_max_(1)  # of indices
-        return Similarities(hamming, buffers("tanimoto", *shape).copy_(tanimoto), gaps)
+        found = Similarities(hamming, buffers("tanimoto", *shape).copy_(tanimoto), gaps)
+        return found.repeated(self.each, other.each, buffers)
 
     def take(self, columns: Sequence[int]) -> Features:
         """With some of the hyperparameters alone."""
         kept = list(columns)
-        return Features(
-            self.one_hot, self.counts, self.num_decisions, self.z[:, kept], self.unordered[kept]
-        )
+        return replace(self, z=self.z[:, kept], unordered=self.unordered[kept])
 
     def with_more(self, more: Features) -> Features:
         """Both behind each other."""
@@ -142,7 +162,10 @@ class Features:
             for a, b in ((self.one_hot, more.one_hot), (self.counts, more.counts), (self.z, more.z))
         )
         one_hot, counts, z = joined
-        return Features(one_hot, counts, self.num_decisions, z, self.unordered)
+        each = None
+        if self.each is not None and more.each is not None:
+            each = torch.cat([self.each, more.each + len(self.one_hot)])
+        return Features(one_hot, counts, self.num_decisions, z, self.unordered, each)
 
 
 def covariance(distances: Similarities, kernel: KernelParams, out: Tensor | None = None) -> Tensor:
@@ -177,44 +200,90 @@ def matern(gap: Tensor, reach: float | Tensor) -> Tensor:
     return (1 + u + u**2 / 3) * torch.exp(-u)
 
 
+class Featurizer:
+    """Makes features. Those of an architecture are remembered: a search comes to the same ones again and again.
+
+    Args:
+        space: Of the architectures.
+        unordered: (H,), `Hyperparameters.unordered`; None: there are no hyperparameters.
+        buffers: Whose memory is used.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        unordered: BoolArray | None = None,
+        buffers: BufferPool | None = None,
+    ) -> None:
+        self._space, self._buffers = space, buffers or BufferPool()
+        self._unordered = torch.from_numpy(np.empty(0, bool) if unordered is None else unordered)
+        self._known: dict[bytes, tuple[_Labels, _Columns]] = {}  # by row
+
+    def __call__(self, x: IntArray, z: FloatArray | None = None, name: str = "counts") -> Features:
+        """Features of decisions (N, D), with hyperparameters (N, H), until some are made under the same name."""
+        rows, each = [row.tobytes() for row in x], None
+        z = np.empty((len(x), 0)) if z is None else z
+        if z.shape[1]:  # an architecture comes with many hyperparameters
+            first: dict[bytes, int] = {}
+            for number, row in enumerate(rows):
+                first.setdefault(row, number)
+            place = {row: number for number, row in enumerate(first)}
+            each = torch.tensor([place[row] for row in rows], dtype=torch.int64)
+            rows, x = list(first), x[list(first.values())]
+        hashes, one_hot = self._of_rows(rows, x)  # 0 for dead nodes
+        buckets = torch.from_numpy((hashes % np.uint64(_BUCKETS)).astype(np.int64))
+        alive = torch.from_numpy((hashes != 0).astype(np.float32))
+        counts = self._buffers(name, len(x), _BUCKETS, dtype=torch.float32).zero_()
+        counts.scatter_add_(1, buckets, alive)
+        decisions, others = torch.from_numpy(one_hot), torch.from_numpy(z)
+        return Features(decisions, counts, x.shape[1], others, self._unordered, each)
+
+    def compared(
+        self,
+        x: IntArray,
+        z: FloatArray,
+        known: Features | None = None,
+        weights: Tensor | None = None,
+    ) -> tuple[Features, Similarities]:
+        """Features, and distances from ``known`` ones, or among them; they last until others are made so.
+
+        Args:
+            x: Decisions (P, D).
+            z: Hyperparameters (P, H).
+            known: From which (N, P) distances are measured; None: from each other (P, P).
+            weights: How much each column of the decisions' features counts; None: all alike.
+        """
+        features = self(x, z, "counts" if known is None else "more counts")
+        known = features if known is None else known
+        return features, known.distances(features, self._buffers, weights)
+
+    def _of_rows(self, rows: Sequence[bytes], x: IntArray) -> tuple[_Labels, _Columns]:
+        """Weisfeiler-Lehman labels of all nodes (N, rounds n) and `SearchSpace.features` (N, F).
+
+        Args:
+            rows: The decisions of each.
+            x: The same as an array (N, D).
+        """
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        new = {row: number for number, row in enumerate(rows) if row not in self._known}
+        if new or not rows:
+            some = x[list(new.values())]
+            types, adjacency = self._space.encode_dense(some)
+            labels = refine(label_hashes(self._space.node_types)[types], adjacency, _ROUNDS)
+            made = np.concatenate(labels, 1), self._space.features(some)
+            if not rows:
+                return made
+            self._known.update(zip(new, zip(*made, strict=True), strict=True))
+        found = [self._known[row] for row in rows]
+        return np.array([labels for labels, _ in found]), np.array([own for _, own in found])
+
+
 def featurize(
     space: SearchSpace,
     x: IntArray,
-    buffers: BufferPool | None = None,
-    name: str = "counts",
     z: FloatArray | None = None,
     unordered: BoolArray | None = None,
 ) -> Features:
-    """Features of decisions (N, D) that last until some are made in the buffers under the same name.
-
-    Args:
-        space: Of the decisions.
-        x: Decisions (N, D).
-        buffers: Whose memory is used.
-        name: Of the memory.
-        z: Hyperparameters beside them (N, H), `Hyperparameters.rows`; None: there are none.
-        unordered: (H,), `Hyperparameters.unordered`.
-    """
-    if z is None or unordered is None:
-        z, unordered = np.empty((len(x), 0)), np.empty(0, dtype=bool)
-    if z.shape[1]:  # an architecture comes with many hyperparameters
-        x, each = np.unique(x, axis=0, return_inverse=True)
-        found = featurize(space, x, buffers, name)
-        rows = torch.from_numpy(each.reshape(-1))
-        return Features(
-            found.one_hot[rows],
-            found.counts[rows],
-            x.shape[1],
-            torch.from_numpy(z),
-            torch.from_numpy(unordered),
-        )
-    graphs = space.encode(x)
-    labels = label_hashes(space.node_types)[graphs.types]
-    history = refine(labels, to_adjacency(graphs.edges, space.num_nodes), _ROUNDS)
-    hashes = np.concatenate(history, 1)  # (N, rounds n), 0 for dead nodes
-    buckets = torch.from_numpy((hashes % np.uint64(_BUCKETS)).astype(np.int64))
-    alive = torch.from_numpy((hashes != 0).astype(np.float32))
-    counts = (buffers or BufferPool())(name, len(x), _BUCKETS, dtype=torch.float32).zero_()
-    counts.scatter_add_(1, buckets, alive)
-    none = torch.empty(len(x), 0, dtype=torch.float64), torch.empty(0, dtype=torch.bool)
-    return Features(torch.from_numpy(space.features(x)), counts, x.shape[1], *none)
+    """Features of decisions (N, D) and hyperparameters (N, H), once."""
+    return Featurizer(space, unordered)(x, z)

@@ -130,6 +130,10 @@ class Target:
     scores: Callable[[FloatArray], FloatArray]
     zero: Callable[[FloatArray], float]
 
+    def of(self, values: FloatArray) -> tuple[FloatArray, float]:
+        """Targets of values (N,), and where 0 lies among them; at 0 where there are none."""
+        return self.scores(values), self.zero(values) if len(values) else 0.0
+
 
 RANKS = Target(normal_scores, zero_score)
 """The order alone: right where a few useless architectures dominate the values, or many good ones crowd at the top."""

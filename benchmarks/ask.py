@@ -1,0 +1,161 @@
+"""Where the time of an ask goes: ``python -m benchmarks.ask`` writes benchmarks/results/ask.md.
+
+Searches of an artificial objective in a study in memory; each stage is timed without those that it calls, in processor
+time, as other work may run on the machine. Shares within one run are comparable, milliseconds of two runs hardly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any
+from unittest.mock import patch
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import optuna
+
+from benchmarks import records
+from benchmarks.markdown import markdown
+from optuna_agnet import AGNetSampler, spaces
+from optuna_agnet.core.architecture import Architecture
+from optuna_agnet.generator.network import Generator
+from optuna_agnet.search.candidate_order import CandidateOrder
+from optuna_agnet.search.candidates import Filter
+from optuna_agnet.search.model import Model
+from optuna_agnet.search.proposer import Proposer
+from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.study.study_search import StudySearch
+from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.surrogate.kernel import Features, Featurizer
+
+REST = "Optuna: parameters, storage"
+STAGES: Mapping[str, tuple[tuple[type, str], ...]] = {
+    "generator: training": ((Model, "advance"),),
+    "generator: samples": ((Generator, "sample"),),
+    "canonical keys": ((Filter, "keys"),),
+    "Gaussian process: features, distances": (
+        (Featurizer, "__call__"),
+        (Features, "distances"),
+    ),
+    "Gaussian process: choice of the kernel": ((GaussianProcess, "_tune"),),
+    "Gaussian process: fit": ((GaussianProcess, "fit"),),
+    "Gaussian process: predictions": ((GaussianProcess, "predict"),),
+    "acquisition": ((CandidateOrder, "best_first"),),
+    "the rest of a proposal": ((Proposer, "propose"),),
+    "the study's trials, claims": ((StudySearch, "params_for"),),
+}
+SPACES: Mapping[str, tuple[Callable[[], SearchSpace], int]] = {
+    "NAS-Bench-201": (spaces.nas_bench_201, 0),
+    "NAS-Bench-101": (spaces.nas_bench_101, 0),
+    "DARTS": (spaces.darts, 0),
+    "NAS-Bench-201 and 4 hyperparameters": (spaces.nas_bench_201, 4),
+}
+
+
+class Stopwatch:
+    """Processor seconds by stage, each without the stages that it calls."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._running, self._since = [REST], time.process_time()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """What runs inside belongs to this stage."""
+        self._switch()
+        self._running.append(name)
+        try:
+            yield
+        finally:
+            self._switch()
+            self._running.pop()
+
+    def _switch(self) -> None:
+        now = time.process_time()
+        self.seconds[self._running[-1]] += now - self._since
+        self._since = now
+
+    def watching(self, owner: type, method: str, name: str) -> Any:
+        """A patch under which a method is a stage."""
+        original = getattr(owner, method)
+
+        @wraps(original)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            with self.stage(name):
+                return original(*args, **kwargs)
+
+        return patch.object(owner, method, timed)
+
+
+def value(architecture: Architecture, number: float) -> float:
+    """Convolutions are good, and chance decides between equals."""
+    text = str(architecture)
+    chance = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+    return text.count("conv") + 0.3 * chance - number
+
+
+def seconds(name: str, first: int, last: int, seed: int = 0) -> dict[str, float]:
+    """Mean processor seconds by stage of the asks after ``first`` trials, until there are ``last``."""
+    make, others = SPACES[name]
+    space = make()
+    study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=seed))
+    watch = Stopwatch()
+    with ExitStack() as patches:
+        for stage, methods in STAGES.items():
+            for owner, method in methods:
+                patches.enter_context(watch.watching(owner, method, stage))
+        for number in range(last):
+            if number in (0, first):
+                before = Counter(watch.seconds)
+            with watch.stage("ask"):
+                trial = study.ask()
+                architecture = space.suggest(trial)
+                found = [trial.suggest_float(f"h{k}", 0.0, 1.0) for k in range(others)]
+            study.tell(trial, value(architecture, sum((h - 0.3) ** 2 for h in found)))
+    spent = {stage: watch.seconds[stage] - before[stage] for stage in (*STAGES, "ask")}
+    return {REST if stage == "ask" else stage: s / (last - first) for stage, s in spent.items()}
+
+
+def report(found: Mapping[str, Mapping[str, float]], first: int, last: int) -> str:
+    """A column a space."""
+    rows = []
+    for stage in (*STAGES, REST):
+        shares = [of[stage] / sum(of.values()) for of in found.values()]
+        rows.append([stage, *(f"{100 * share:.0f} %" for share in shares)])
+    whole = [f"{1000 * sum(of.values()):.0f} ms" for of in found.values()]
+    return "\n".join(
+        [
+            "# Where the time of an ask goes",
+            "",
+            f"Made by `python -m benchmarks.ask`: shares of the processor time of the asks after {first} trials, until"
+            f" there are {last}, one thread; the generator is trained after every fourth result, and the kernel"
+            " is chosen after every eighth. Milliseconds depend on what else the machine does, shares little.",
+            "",
+            *markdown(["stage", *found], [*rows, ["an ask, mean", *whole]]),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--first", type=int, default=96, help="trials before (%(default)s)")
+    parser.add_argument("--last", type=int, default=160, help="trials after (%(default)s)")
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    first, last = arguments.first, arguments.last
+    text = report({name: seconds(name, first, last) for name in SPACES}, first, last)
+    (records.RESULTS / "ask.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
