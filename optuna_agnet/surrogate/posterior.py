@@ -82,7 +82,8 @@ class Posterior:
         """
         offset = prior - self._middle
         cross = self._cross(distances, offset)
-        return self._mean(cross, offset), self._std(cross, offset)
+        mean = self._mean(cross, offset)
+        return mean, self._std(cross, offset)
 
     def mean(self, distances: Similarities, prior: Tensor) -> Tensor:
         """The mean alone, a fraction of the work."""
@@ -99,12 +100,10 @@ class Posterior:
         return found + self._trend(offset)
 
     def _std(self, cross: Tensor, offset: Tensor) -> Tensor:
-        whitened = torch.linalg.solve_triangular(  # (P, n): this way round nothing is copied
-            self._factor.T,
-            cross.T,
-            upper=True,
-            left=False,
-            out=self.buffers("whitened", *cross.shape).T,
+        """Covariances (n, P) are whitened in place."""
+        whitened = cross.T  # (P, n): this way round nothing is copied
+        torch.linalg.solve_triangular(
+            self._factor.T, whitened, upper=True, left=False, out=whitened
         )
         before = 1 + self.kernel.slack * (offset**2).sum(1)
         left: Tensor = (before - whitened.square_().sum(1)).clamp_min(1e-9)

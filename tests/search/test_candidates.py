@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from optuna_agnet import spaces
 from optuna_agnet.core.arrays import IntArray
@@ -22,6 +23,25 @@ def test_new_ones_are_the_first_of_their_kind() -> None:
     keys = SPACE.keys(x).tolist()
     assert by_graph.new(x).tolist() == [k for k, key in enumerate(keys) if key not in keys[:k]]
     assert len(by_graph.without(every[:3]).new(x)) == 4 - len(set(SPACE.keys(every[:3]).tolist()))
+
+
+def test_keys_are_made_once_an_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    keys = type(SPACE).keys
+
+    def counted(space: SearchSpace, x: IntArray) -> object:
+        asked.append(len(x))
+        return keys(space, x)
+
+    monkeypatch.setattr(type(SPACE), "keys", counted)
+    every = SPACE.enumerate()
+    assert every is not None
+    free = Filter(SPACE, "graph", frozenset(), {})
+    assert free.keys(every[[0, 1, 0]]) == keys(SPACE, every[[0, 1, 0]]).tolist()
+    taken = free.without(every[:3], every[:0])
+    assert taken.keys(every[::-1]) == keys(SPACE, every[::-1]).tolist()
+    assert taken.new(every).tolist() == Filter(SPACE, "graph", taken.taken, {}).new(every).tolist()
+    assert asked == [2, 1, 5, 8], "the last one remembers nothing of the others"
 
 
 def test_fixed_decisions_are_kept_in_every_candidate() -> None:

@@ -7,12 +7,14 @@ from collections import Counter
 import networkx as nx
 import numpy as np
 import pytest
+import torch
 
 from optuna_agnet import spaces
 from optuna_agnet.core.architecture import Architecture
-from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.spaces import EdgeCell, NodeCell, SearchSpace
-from optuna_agnet.surrogate.kernel import featurize
+from optuna_agnet.surrogate import kernel
+from optuna_agnet.surrogate.kernel import Features, Featurizer, featurize
 
 SPACES = [
     spaces.nas_bench_201(),
@@ -85,3 +87,54 @@ def test_what_is_dead_is_not_counted() -> None:
     features = featurize(space, x)
     assert (features.distances(features).tanimoto == 1).all()
     assert (features.counts == features.counts[0]).all()
+
+
+def same(some: Features, others: Features) -> bool:
+    return all(
+        torch.equal(getattr(some, name), getattr(others, name))
+        for name in ("one_hot", "counts", "z")
+    )
+
+
+@pytest.mark.parametrize(("most", "expected"), [(3, [3, 1, 0, 2, 3]), (8_000, [3, 1, 0, 1])])
+def test_remembered_features_are_those_that_would_be_made(
+    monkeypatch: pytest.MonkeyPatch, most: int, expected: list[int]
+) -> None:
+    space, made = spaces.nas_bench_201(), list[int]()
+    x, featurizer = sampled(space)[:8], Featurizer(space)
+    batches = [x[rows] for rows in ([0, 1, 2], [2, 0, 5, 5], [], [7, 1], [0, 2, 5, 7])]
+    anew = [featurize(space, batch) for batch in batches]
+    encode = type(space).encode_dense
+
+    def counted(space: EdgeCell, x: IntArray) -> tuple[IntArray, BoolArray]:
+        made.append(len(x))
+        return encode(space, x)
+
+    monkeypatch.setattr(kernel, "_MOST_KNOWN", most)
+    monkeypatch.setattr(type(space), "encode_dense", counted)
+    assert all(same(featurizer(batch), found) for batch, found in zip(batches, anew, strict=True))
+    assert made == expected
+
+
+def test_pairs_that_repeat_architectures_are_as_far_apart_as_these() -> None:
+    """Distances are measured between different architectures; every pair gets those of its own."""
+    space, rng = spaces.nas_bench_201(), np.random.default_rng(0)
+    rows, others = rng.integers(6, size=20), rng.integers(12, size=33)
+    x, z, unordered = sampled(space), rng.random((12, 2)), np.zeros(2, dtype=bool)
+    featurizer = Featurizer(space, unordered)
+    known, among = featurizer.compared(x[rows], z[rows])
+    assert len(known.one_hot) == len(set(rows.tolist())) < len(known.z)
+    expected = featurize(space, x[rows])
+    for found, of_pair in zip(among[:2], expected.distances(expected)[:2], strict=True):
+        assert torch.equal(found, of_pair)
+    features, apart = featurizer.compared(x[others], z[others], known)
+    for found, of_pair in zip(
+        apart[:2], expected.distances(featurize(space, x[others])), strict=False
+    ):
+        assert torch.equal(found, of_pair)
+    gaps = np.abs(z[rows].T[:, :, None] - z[others].T[:, None])
+    np.testing.assert_array_equal(apart.gaps.numpy(), gaps)
+    both = known.with_more(features)
+    whole = featurize(space, np.concatenate([x[rows], x[others]]))
+    for found, of_pair in zip(both.distances(both)[:2], whole.distances(whole)[:2], strict=True):
+        assert torch.equal(found, of_pair)
