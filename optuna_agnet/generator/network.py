@@ -170,15 +170,12 @@ def initialise(module: nn.Module, seed: int) -> None:
     """Do torch's default initialisation from a generator of our own."""
     rng = torch.Generator().manual_seed(seed)
     for part in module.modules():
-        own = list(part.parameters(recurse=False))
-        if not own:
-            continue
-        part.to_empty(device="cpu", recurse=False)
-        fan = part.hidden_size if isinstance(part, nn.GRUCell) else part.in_features
-        bound = float(fan) ** -0.5  # type: ignore[arg-type]
-        with torch.no_grad():
-            for parameter in part.parameters(recurse=False):
-                parameter.uniform_(-bound, bound, generator=rng)
+        for name, shaped in dict(part.named_parameters(recurse=False)).items():
+            fan = part.hidden_size if isinstance(part, nn.GRUCell) else part.in_features
+            bound = float(fan) ** -0.5  # type: ignore[arg-type]
+            # not Module.to_empty, which imports sympy: half a second of a process's first ask
+            made = torch.empty(shaped.shape).uniform_(-bound, bound, generator=rng)
+            setattr(part, name, nn.Parameter(made))
 
 
 def sample_graphs(scores: Scores, rng: torch.Generator) -> Graphs:

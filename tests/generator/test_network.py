@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -370,3 +373,18 @@ def test_loss_of_wired_edges_is_their_negative_log_likelihood(space: SearchSpace
 def test_spaces_without_rules_are_not_wired() -> None:
     assert all(Generator(space).wiring is None for space in SPACES)
     assert Generator(DARTS, GeneratorConfig.paper()).wiring is None
+
+
+def test_a_first_ask_loads_no_compiler_and_no_computer_algebra() -> None:
+    """Torch imports them at some calls: a second of processor time, more than all else in a first ask."""
+    code = """
+import sys
+from optuna_agnet import AGNet, AGNetConfig, spaces
+search = AGNet(spaces.nas_bench_201(), seed=0, config=AGNetConfig(n_startup=2))
+for value in range(6):
+    search.tell(search.ask(), value)
+assert search.ask() and search.proposer.model.version > 0
+print(sorted({"sympy", "torch._dynamo", "torch._inductor", "matplotlib"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
