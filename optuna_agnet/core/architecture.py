@@ -7,7 +7,8 @@ Letters used here and in `spaces`: B graphs in a batch, n nodes a graph.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import import_module
@@ -193,9 +194,11 @@ def live_nodes(labels: _HashArray, adjacency: BoolArray) -> BoolArray:
 
 def _mix(x: _HashArray) -> _HashArray:
     """The finaliser of splitmix64 (Steele et al. 2014): spreads every input bit over the output."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x = x ^ (x >> np.uint64(31))
+    x = x ^ (x >> np.uint64(30))
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
     return x
 
 
@@ -206,18 +209,21 @@ def refine(labels: _HashArray, adjacency: BoolArray, rounds: int) -> list[_HashA
     mixed 64-bit labels stand for multisets.
     """
     live = live_nodes(labels, adjacency)
+    return list(itertools.islice(_refined(labels, adjacency, live), rounds + 1))
+
+
+def _refined(labels: _HashArray, adjacency: BoolArray, live: BoolArray) -> Iterator[_HashArray]:
+    """The labels of `refine` round by round, without end."""
     graph, i, j = np.nonzero(adjacency & live[:, :, None] & live[:, None, :])
     source, target = graph * labels.shape[1] + i, graph * labels.shape[1] + j
     current = np.where(live, _mix(labels + np.uint64(1)), np.uint64(0))
-    history = [current]
-    for _ in range(rounds):
+    while True:
+        yield current
         sent = _mix(current + np.uint64(2)).ravel()
         received = _mix(_sums(sent[source], target, live.shape) + np.uint64(3))
         returned = _mix(_sums(sent[target], source, live.shape) + np.uint64(5))
         mixed = _mix(current * np.uint64(3) + received + returned * np.uint64(7))
         current = np.where(live, mixed, np.uint64(0))
-        history.append(current)
-    return history
 
 
 def _sums(values: _HashArray, place: npt.NDArray[np.int64], shape: tuple[int, ...]) -> _HashArray:
@@ -229,9 +235,12 @@ def _sums(values: _HashArray, place: npt.NDArray[np.int64], shape: tuple[int, ..
 
 def final_labels(labels: _HashArray, adjacency: BoolArray) -> _HashArray:
     """Weisfeiler-Lehman labels (B, n) after as many rounds as the graph has live nodes; dead nodes are 0."""
-    size = live_nodes(labels, adjacency).sum(1)
-    history = np.stack(refine(labels, adjacency, int(size.max(initial=0))))  # (rounds + 1, B, n)
-    final: _HashArray = history[size, np.arange(len(labels))]
+    live = live_nodes(labels, adjacency)
+    size = live.sum(1)
+    final = np.empty(labels.shape, dtype=np.uint64)
+    rounds = range(int(size.max(initial=0)) + 1)
+    for number, current in zip(rounds, _refined(labels, adjacency, live), strict=False):
+        final[size == number] = current[size == number]
     return final
 
 
