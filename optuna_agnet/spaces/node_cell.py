@@ -131,8 +131,9 @@ class NodeCell(SearchSpace):
     def repair(self, x: IntArray) -> IntArray:
         adjacency = self._adjacency(x)
         pruned = self._pruned(adjacency)
-        if not self._is_cell(pruned).all():
-            pruned = self._repaired(adjacency)
+        broken = ~self._is_cell(pruned)
+        if broken.any():
+            pruned[broken] = self._repaired(adjacency[broken])
         return self._packed(self._ops(x), pruned)[0]
 
     def _ops(self, x: IntArray) -> IntArray:
@@ -173,7 +174,7 @@ class NodeCell(SearchSpace):
         ops = np.maximum(graphs.types[:, 1:-1] - _FIRST_OP, 0)
         valid: BoolArray = clean & self._is_cell(pruned)
         if not valid.all():
-            pruned = np.where(valid[:, None, None], pruned, self._repaired(adjacency))
+            pruned[~valid] = self._repaired(adjacency[~valid])
         x, fits = self._packed(ops, pruned)
         if not fits.all():  # what its place does not have becomes the first that it has
             places, own = np.arange(n - 2), ops[~fits]
