@@ -313,7 +313,8 @@ class GraphGrower(nn.Module):
         given = CERTAIN * F.one_hot(torch.tensor(1, device=z.device), allowed.shape[1])
         nodes, edges = [given.to(z.dtype).expand(len(z), -1)], []
         first = self.embed(nodes[0][:1] / CERTAIN).expand(len(z), -1)
-        growth = self.update.begin(self.start(torch.cat([first, z], 1)), of_source.T)
+        asked = of_source.T if any(skeleton.free) else of_source.T[:0]
+        growth = self.update.begin(self.start(torch.cat([first, z], 1)), asked)
         last = len(allowed) - 1
         for i in range(1, last + 1):
             free = skeleton.free[i]
