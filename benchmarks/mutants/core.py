@@ -23,8 +23,8 @@ CORE = (
     Mutant(
         "labels are refined for one round only",
         "core/architecture.py",
-        "refine(labels, adjacency, int(size.max(initial=0)))",
-        "refine(labels, adjacency, min(1, int(size.max(initial=0)))) * 99",
+        "final[size == number] = current[size == number]",
+        "final[np.minimum(size, 1) == number] = current[np.minimum(size, 1) == number]",
         f"{_KEYS} spaces/test_edge_cell.py",
     ),
     Mutant(

@@ -92,7 +92,7 @@ SEARCH = (
     ),
     Mutant(
         "incumbents are the worst",
-        "search/proposer.py",
+        "search/observations.py",
         'np.argsort(rank, kind="stable")',
         'np.argsort(-rank, kind="stable")',
         _PROPOSER,

@@ -44,8 +44,8 @@ SURROGATE = (
     Mutant(
         "all decisions count alike",
         "surrogate/gaussian_process.py",
-        "weights = torch.from_numpy(self.relevance[columns].astype(np.float32))",
-        "weights = torch.ones(len(columns))",
+        "self.relevance[self.space.feature_decisions].astype(np.float32)",
+        "np.ones(len(self.space.feature_decisions), dtype=np.float32)",
         "surrogate/test_relevance.py",
     ),
     Mutant(

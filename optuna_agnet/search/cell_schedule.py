@@ -40,7 +40,7 @@ def fixed_by_turn(
         seed: Of the search; the cells that stay as they are in the first turn are the same for all of its proposals.
     """
     found, start = [], config.n_startup
-    if not config.cell_schedule or len(observations) < start:
+    if len(observations) < start:
         return [{}]
     rng = np.random.default_rng(seed_from(seed, Stream.CELL_SCHEDULE))
     for cell, results in config.cell_schedule:

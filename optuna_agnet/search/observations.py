@@ -72,6 +72,11 @@ class Observations:
         """The order (N,) of the results, 0 for the best."""
         return ranking(self.y, -self.constraints)
 
+    def ranked(self, ranking: Ranking) -> tuple[FloatArray, Pairs]:
+        """The order (N,) of the results, 0 for the best, and the results in this order, the best first."""
+        rank = self.ranks(ranking)
+        return rank, self.pairs.take(np.argsort(rank, kind="stable"))
+
     def head(self, size: int | None) -> Observations:
         """The first ``size`` of them; all for None."""
         z = None if self.z is None else self.z[:size]

@@ -24,7 +24,7 @@ from optuna_agnet.search.cell_schedule import fixed_by_turn
 from optuna_agnet.search.config import AGNetConfig
 from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
-from optuna_agnet.search.observations import Observations, Pairs, Snapshot
+from optuna_agnet.search.observations import Observations, Snapshot
 from optuna_agnet.search.pair_pools import PairPools
 from optuna_agnet.search.pairs import PairFilter, random_pairs
 from optuna_agnet.search.parts import SearchParts, config_or_default
@@ -193,6 +193,8 @@ class Proposer:
         free = self.untaken(snapshot, fixed_z)
         if fixed:
             free = free.with_fixed(fixed)
+        if not self.config.cell_schedule:
+            return self._propose(snapshot, free, at_random)
         *turns, together = (
             free.with_fixed({**by_turn, **(fixed or {})}) if by_turn else free
             for by_turn in fixed_by_turn(self.space, self.config, snapshot.observations, self.seed)
@@ -313,8 +315,9 @@ class Proposer:
         if self.config.paper_options.round_size > 1:
             # Alg. 1, l. 13-18: a round proposes from what was known when it began
             observations = observations.head(self.model.trained_on)
-        rank = self.ranks(observations)
-        best = self._best_first(observations, rank)
+        rank, best = observations.ranked(self._ranking)
+        if not len(rank) and self.parts.prior_observations:
+            _, best = self.parts.prior_observations[0].ranked(self._ranking)
         request = ProposalRequest(snapshot, observations, best, allowed, rng)
         pool = self._pools.draw(request, self.model)
         self.model.fit(observations, rank)
@@ -324,10 +327,3 @@ class Proposer:
         acquisition = self._acquisition if len(rank) else self._by_mean
         order = CandidateOrder.of(self.model.surrogate, acquisition, observations)
         return pool.ranked(order, rng), pool.source
-
-    def _best_first(self, observations: Observations, rank: FloatArray) -> Pairs:
-        """Results in the order of their ranks (N,); those of the first prior study while there are none."""
-        if not len(rank) and self.parts.prior_observations:
-            observations = self.parts.prior_observations[0]
-            rank = self.ranks(observations)
-        return observations.pairs.take(np.argsort(rank, kind="stable"))
