@@ -1,16 +1,26 @@
-"""The table of searches that evaluate 8 or 16 architectures at once, at equal numbers of trials."""
+"""Tables of searches that evaluate several architectures at once, at equal numbers of trials.
+
+What was tried is in results/at_once_tried.jsonl, the best so far after some numbers of trials a line. Workers are
+simulated: "rounds" tells all results before the next are asked for, "one by one" has a worker ask again as soon as its
+own evaluation has ended, while the others still run.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from benchmarks import curves
+import numpy as np
+
+from benchmarks import curves, records
 from benchmarks.curves import Results
-from benchmarks.markdown import at, difference, markdown, spread, value
+from benchmarks.markdown import at, difference, markdown, paired, spread, value
 from benchmarks.methods.at_once import SAMPLERS, SIZES
+from optuna_agnet.core.arrays import FloatArray
 
 PROBLEMS = ("nb201-c10", "nb201-c100", "nb201-in16", "nb301")
 QUERIES = (32, 48, 64, 96)
+TRIED_AT = (24, 32, 48, 64)
 
 
 def rows(results: Results) -> Iterator[list[str]]:
@@ -43,3 +53,27 @@ def at_once() -> Iterator[str]:
     )
     head = ["problem", "at once", "method", "seeds", *(f"@{n}" for n in QUERIES)]
     yield from markdown(head, [row for results in shown for row in rows(results)])
+
+
+def tried() -> Iterator[str]:
+    """What was tried for several at once: the best so far beside one at a time, paired by seed."""
+    path = records.RESULTS / "at_once_tried.jsonl"
+    best: dict[tuple[str, str, int, str], dict[int, FloatArray]] = defaultdict(dict)
+    for row in records.rows(path, again=False):
+        key = row["problem"], row["variant"], row["at_once"], row["workers"]
+        best[key][row["seed"]] = np.array([row["best"][str(n)] for n in TRIED_AT])
+    if not best:
+        return
+    yield from ("#### Tried for several at once: less one at a time, same seeds", "")
+    head = ["problem", "candidates", "at once", "workers", "tried", "seeds"]
+    lines = []
+    for (problem, variant, size, workers), found in best.items():
+        candidates, _, name = variant.partition(": ")
+        one = best.get((problem, f"{candidates}: today", 1, "rounds"), {})
+        both = sorted(found.keys() & one.keys())
+        if size == 1 or len(both) < 2:
+            continue
+        gains = np.array([found[seed] - one[seed] for seed in both])
+        row = [problem, candidates, str(size), workers, name, str(len(both))]
+        lines.append([*row, *(paired(column) for column in gains.T)])
+    yield from markdown([*head, *(f"@{n}" for n in TRIED_AT)], sorted(lines))

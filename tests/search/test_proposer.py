@@ -177,6 +177,19 @@ def test_neighbours_are_those_of_the_best() -> None:
     assert (steps == 1).all()
 
 
+def test_in_which_order_pending_ones_came_does_not_matter() -> None:
+    proposer = Proposer(SPACE, seed=1, config=QUICK, generator=Generator(SPACE))
+    pending = SPACE.sample(7, np.random.default_rng(9))
+    rows = [
+        proposer.propose(snapshot(20, position, waiting)).row
+        for position in range(4)
+        for waiting in (pending, pending[::-1], pending[[3, 6, 0, 2, 5, 1, 4]])
+    ]
+    for k in range(0, len(rows), 3):
+        np.testing.assert_array_equal(rows[k], rows[k + 1])
+        np.testing.assert_array_equal(rows[k], rows[k + 2])
+
+
 def test_what_is_excluded_or_pending_is_not_proposed() -> None:
     small = spaces.EdgeCell(nodes=3, ops=("a", "b"))  # 8 cells
     every = small.enumerate()
