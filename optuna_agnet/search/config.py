@@ -68,7 +68,8 @@ class AGNetConfig:
     """Settings of `AGNet` and `AGNetSampler`. ``AGNetConfig()`` is the recommended default.
 
     Args:
-        n_startup: Random architectures before the first model (Alg. 1, l. 2: 16).
+        n_startup: Random architectures before the first model (Alg. 1, l. 2: 16). Where several are evaluated at once,
+            those without a result yet are counted as soon as they are no more than the others.
         retrain_every: Results between two rounds of generator training ...
         retrain_growth: ... and at least this share of all results.
         generator: Its shape.

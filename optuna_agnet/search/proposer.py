@@ -229,8 +229,7 @@ class Proposer:
     def _propose(self, snapshot: Snapshot, allowed: PairFilter, at_random: bool) -> Proposal:
         """Algorithm 1 is the case of rounds: `AGNetConfig.paper`."""
         rng = np.random.default_rng(seed_from(self.seed, Stream.PROPOSAL, snapshot.position))
-        known = len(snapshot.observations.x)
-        startup = known < self.config.n_startup
+        known, startup = len(snapshot.observations.x), self._in_startup(snapshot)
         if at_random or (startup and not self._informed(snapshot.observations)):
             drawn = random_pairs(_RANDOM_POOL, allowed, rng)
             return self._chosen(drawn, allowed, "random" if at_random else "startup", 0, rng)
@@ -251,6 +250,17 @@ class Proposer:
             ranked, source = random_pairs(_RANDOM_POOL, allowed, rng), "random"
         source = "startup" if startup else source
         return self._chosen(ranked, allowed, source, self.model.version, rng)
+
+    def _in_startup(self, snapshot: Snapshot) -> bool:
+        """Whether too little is known for the model, and is not about to be.
+
+        What is being evaluated counts once half of the startup has results. Otherwise 16 workers that ask whenever they
+        are free would begin 31 random architectures before the 16th result.
+        """
+        known, startup = len(snapshot.observations.x), self.config.n_startup
+        if self.config.paper_options.round_size > 1 or self.config.surrogate == "mlp":
+            return known < startup  # the first model is that of the first round of training
+        return 2 * known < startup or known + len(snapshot.pending) < startup
 
     def _chosen(
         self,

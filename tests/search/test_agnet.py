@@ -111,6 +111,21 @@ def test_the_first_proposals_of_many_workers_are_those_of_one(workers):
     assert len(set(at_once)) == 16
 
 
+@pytest.mark.parametrize(("workers", "at_random"), [(1, 16), (4, 16), (8, 16), (9, 16), (16, 23)])
+def test_workers_that_ask_whenever_they_are_free_begin_few_at_random(workers, at_random):
+    search, sources = AGNet(NB201, seed=5), []
+    running = []
+    while len(sources) < 30:
+        if len(running) == workers:
+            arch = running.pop(0)
+            search.tell(arch, value(arch))
+        seen = search._results.snapshot()
+        sources.append(search.proposer.propose(seen).source)
+        running.append(search.ask())
+    assert sources.count("startup") == at_random
+    assert "startup" not in sources[at_random:]
+
+
 def test_told_without_being_asked_is_data():
     search = AGNet(NB201, seed=0)
     for arch in NB201.architectures(NB201.sample(20, np.random.default_rng(0))):

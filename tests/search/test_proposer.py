@@ -177,6 +177,31 @@ def test_neighbours_are_those_of_the_best() -> None:
     assert (steps == 1).all()
 
 
+@pytest.mark.parametrize("known", [0, 3, 4, 7, 8])
+def test_what_is_begun_counts_for_the_startup_once_half_of_it_has_results(known: int) -> None:
+    proposer = Proposer(SPACE, seed=2, config=QUICK, generator=Generator(SPACE))
+    for waiting in range(10):
+        pending = SPACE.sample(waiting, np.random.default_rng(9))
+        source = proposer.propose(snapshot(known, known + waiting, pending)).source
+        random = known < 4 or known + waiting < 8
+        assert (source == "startup") == random, waiting
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(QUICK, paper_options=PaperOptions(round_size=8), retrain_every=8),
+        replace(QUICK, surrogate="mlp", acquisition="mean", candidate_sources=("generator",)),
+    ],
+    ids=["rounds", "mlp"],
+)
+def test_models_that_learn_in_rounds_wait_for_the_first_one(config: AGNetConfig) -> None:
+    proposer = Proposer(SPACE, seed=2, config=config, generator=Generator(SPACE))
+    pending = SPACE.sample(6, np.random.default_rng(9))
+    assert proposer.propose(snapshot(7, 13, pending)).source == "startup"
+    assert proposer.propose(snapshot(8, 14, pending)).source != "startup"
+
+
 def test_in_which_order_pending_ones_came_does_not_matter() -> None:
     proposer = Proposer(SPACE, seed=1, config=QUICK, generator=Generator(SPACE))
     pending = SPACE.sample(7, np.random.default_rng(9))
