@@ -21,6 +21,7 @@ from optuna_agnet.core.arrays import FloatArray
 PROBLEMS = ("nb201-c10", "nb201-c100", "nb201-in16", "nb301")
 QUERIES = (32, 48, 64, 96)
 TRIED_AT = (24, 32, 48, 64)
+THEN = "the default of then"
 
 
 def rows(results: Results) -> Iterator[list[str]]:
@@ -56,24 +57,26 @@ def at_once() -> Iterator[str]:
 
 
 def tried() -> Iterator[str]:
-    """What was tried for several at once: the best so far beside one at a time, paired by seed."""
-    path = records.RESULTS / "at_once_tried.jsonl"
-    best: dict[tuple[str, str, int, str], dict[int, FloatArray]] = defaultdict(dict)
-    for row in records.rows(path, again=False):
-        key = row["problem"], row["variant"], row["at_once"], row["workers"]
+    """What was tried for several at once, beside the default of then; that beside one at a time. Paired by seed."""
+    best: dict[tuple[str, str, str, str, str], dict[int, FloatArray]] = defaultdict(dict)
+    for row in records.rows(records.RESULTS / "at_once_tried.jsonl", again=False):
+        key = row["problem"], row["candidates"], str(row["at_once"]), row["workers"], row["tried"]
         best[key][row["seed"]] = np.array([row["best"][str(n)] for n in TRIED_AT])
-    if not best:
-        return
-    yield from ("#### Tried for several at once: less one at a time, same seeds", "")
-    head = ["problem", "candidates", "at once", "workers", "tried", "seeds"]
     lines = []
-    for (problem, variant, size, workers), found in best.items():
-        candidates, _, name = variant.partition(": ")
-        one = best.get((problem, f"{candidates}: today", 1, "rounds"), {})
-        both = sorted(found.keys() & one.keys())
-        if size == 1 or len(both) < 2:
+    for (problem, candidates, size, workers, name), found in best.items():
+        if size == "1":
             continue
-        gains = np.array([found[seed] - one[seed] for seed in both])
-        row = [problem, candidates, str(size), workers, name, str(len(both))]
-        lines.append([*row, *(paired(column) for column in gains.T)])
-    yield from markdown([*head, *(f"@{n}" for n in TRIED_AT)], sorted(lines))
+        beside = (size, workers) if name != THEN else ("1", "rounds")
+        other = best.get((problem, candidates, *beside, THEN), {})
+        both = sorted(found.keys() & other.keys())
+        if len(both) > 1:
+            gains = np.array([found[seed] - other[seed] for seed in both])
+            row = [problem, candidates, size, workers, name, str(len(both))]
+            lines.append([*row, *(paired(column) for column in gains.T)])
+    if lines:
+        yield from (
+            f"#### Tried for several at once: less {THEN}, and {THEN} less one at a time, same seeds",
+            "",
+        )
+        head = ["problem", "candidates", "at once", "workers", "tried", "seeds"]
+        yield from markdown([*head, *(f"@{n}" for n in TRIED_AT)], lines)

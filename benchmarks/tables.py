@@ -176,6 +176,8 @@ def parts() -> Iterator[str]:
     yield from (
         "#### Parts of the default: variant minus default, same seeds, ± standard error",
         "",
+        '`agnet-batch16` is the paper\'s round of 16 with one frozen model, not `ask(16)`: see "Several at once".',
+        "",
     )
     head = ["variant", "problem", "seeds", *(f"@{n}" for n in PARTS_AT)]
     rows = []

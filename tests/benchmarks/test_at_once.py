@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 
 from benchmarks import curves, records
-from benchmarks.at_once_table import TRIED_AT, at_once, tried
+from benchmarks.at_once_table import THEN, TRIED_AT, at_once, tried
 from benchmarks.methods import METHODS
 from benchmarks.methods.at_once import SAMPLERS, SIZES, AtOnce
 from benchmarks.methods.base import SamplerSearch
@@ -94,18 +94,23 @@ def test_the_table_compares_on_equal_seeds(tmp_path, monkeypatch, long_record):
     assert cells[4:] == ["1.00 ± 0.00 (+0.00 ± 0.00)", *["53.00 ± 4.00 (-2.00 ± 1.00)"] * 2]
 
 
-def test_what_was_tried_is_shown_beside_one_at_a_time_with_the_same_seeds(tmp_path, monkeypatch):
+def test_what_was_tried_is_shown_beside_what_was_there_with_the_same_seeds(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path)
-    for variant, size, seed, best in (
-        ("generator: today", 1, 0, 50.0),
-        ("generator: today", 1, 1, 60.0),
-        ("generator: something", 8, 1, 58.0),
-        ("generator: something", 8, 0, 49.0),
-        ("generator: something", 8, 2, 99.0),
-        ("random: something", 8, 0, 99.0),
+    for candidates, name, size, seed, best in (
+        ("generator", THEN, 1, 0, 50.0),
+        ("generator", THEN, 1, 1, 60.0),
+        ("generator", THEN, 8, 0, 46.0),
+        ("generator", THEN, 8, 1, 58.0),
+        ("generator", "something", 8, 1, 58.0),
+        ("generator", "something", 8, 0, 49.0),
+        ("generator", "something", 8, 2, 99.0),
+        ("random", "something", 8, 0, 99.0),
     ):
-        row = {"problem": "p", "variant": variant, "at_once": size, "workers": "rounds"}
-        row |= {"seed": seed, "best": dict.fromkeys(map(str, TRIED_AT), best)}
+        row = {"problem": "p", "candidates": candidates, "at_once": size, "workers": "rounds"}
+        row |= {"tried": name, "seed": seed, "best": dict.fromkeys(map(str, TRIED_AT), best)}
         records.append_row(tmp_path / "at_once_tried.jsonl", row)
-    rows = [line for line in tried() if "| something |" in line]
-    assert rows == [f"| p | generator | 8 | rounds | something | 2 {'| -1.50 ± 0.50 ' * 4}|"]
+    rows = [line for line in tried() if line.startswith("| p |")]
+    assert rows == [
+        f"| p | generator | 8 | rounds | {THEN} | 2 {'| -3.00 ± 1.00 ' * 4}|",
+        f"| p | generator | 8 | rounds | something | 2 {'| +1.50 ± 1.50 ' * 4}|",
+    ]
