@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from optuna_agnet import spaces
-from optuna_agnet.search import AGNet, AGNetConfig
+from optuna_agnet.search import AGNet, AGNetConfig, Proposer
 from optuna_agnet.search.observations import Observations
 
 SPACE = spaces.nas_bench_201()
@@ -118,3 +118,18 @@ def test_constraints_of_a_source_count_from_the_first_proposal():
     assert max(str(arch).count("nor_conv_3x3") for arch in first) <= 2
     free = AGNet(SPACE, seed=0, prior_observations=[told_of(x, threes.astype(float))]).ask(8)
     assert min(str(arch).count("nor_conv_3x3") for arch in free) > 2
+
+
+def test_what_is_being_evaluated_ends_no_startup_that_there_is_not(monkeypatch):
+    def proposals():
+        search = AGNet(SPACE, seed=0, prior_observations=[source()])
+        first = search.ask(20)
+        for arch in first[:10]:  # 10 have results, 10 have none
+            search.tell(arch, values(SPACE.choices([arch]))[0])
+        found = search.proposer.propose(search._results.snapshot())
+        return found.source, first + search.ask(2)
+
+    name, early = proposals()
+    monkeypatch.setattr(Proposer, "_in_startup", lambda self, seen: len(seen.observations) < 16)
+    assert proposals() == ("startup", early)
+    assert name != "startup"
