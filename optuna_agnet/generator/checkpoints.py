@@ -7,11 +7,12 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import torch
+from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,6 +21,7 @@ from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.generator.cache import cache_folder
 from optuna_agnet.generator.files import checksum, read_tensors, shapes_in
 
+_PATIENCE = 30.0  # seconds, with another worker that trains
 _HEADER = 100_000  # bytes that a file may have beyond its tensors
 
 
@@ -72,6 +74,16 @@ class MachineStore:
             finally:
                 part.unlink(missing_ok=True)
             self._make_room()
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Wait while another worker of this machine has its turn at the same; not for ever, should it hang."""
+        lock = FileLock(self.folder / f"{name[:1]}.lock")  # few files, whatever the names
+        with ExitStack() as stack:
+            with suppress(OSError, NotImplementedError):  # `filelock.Timeout` among them
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(lock.acquire(timeout=_PATIENCE))
+            yield
 
     def remove(self, artifact_id: str) -> None:
         """Does nothing where there is none."""
@@ -135,12 +147,12 @@ class Checkpoints:
         """The tensors of a name, on the CPU; None where there are none with the names and shapes of ``like``."""
         limit = sum(tensor.nbytes for tensor in like.values()) + _HEADER
         try:
+            with self._store.open_reader(_id(name)) as reader:
+                content = reader.read(limit + 1)
+            if len(content) > limit:
+                raise ValueError(f"it has more than {limit:,} bytes")
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "checkpoint.safetensors"
-                with self._store.open_reader(_id(name)) as reader:
-                    content = reader.read(limit + 1)
-                if len(content) > limit:
-                    raise ValueError(f"it has more than {limit:,} bytes")
                 path.write_bytes(content)
                 return _read(path, like)
         except Exception as error:  # of a store or a network: a search does not die of it
@@ -148,6 +160,10 @@ class Checkpoints:
                 return None
             self._warn(f"the shared generator '{_id(name)}' can't be read", error)
             return None
+
+    def turn(self, name: str) -> AbstractContextManager[None]:
+        """Where it can be known that another worker is about to `save`, wait for that."""
+        return self._store.turn(name) if isinstance(self._store, MachineStore) else nullcontext()
 
     def save(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Write tensors under a name; of those that were saved here, all but the last two names are removed."""

@@ -15,6 +15,7 @@ from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.core.ranking import RANKINGS, rank_weights
 from optuna_agnet.core.seeds import Stream, seed_from
 from optuna_agnet.core.version import VERSION
+from optuna_agnet.generator.checkpoints import Checkpoints
 from optuna_agnet.generator.files import checksum
 from optuna_agnet.generator.network import Generator, valid_share
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
@@ -211,23 +212,33 @@ class Model:
         renamed = observations.names != self._constraints or outcomes != self._outcomes
         if self.version > len(sizes) or not same or renamed:
             self._start(outcomes, observations.names)
-        self._catch_up(observations, sizes)
-        due = sizes[self.version :]
-        for size in due:
-            self._round(observations.head(size))
-        if due and self._checkpoints is not None and self._trainer is not None:
-            self._checkpoints.save(self._name(self.digest), self._trainer.optimizer.state)
-
-    def _catch_up(self, observations: Observations, sizes: list[int]) -> None:
-        """Take over the last of the rounds of these sizes that somebody else has trained."""
         if self._checkpoints is None or self._trainer is None:
-            return
+            self._train_rounds(observations, sizes)
+        elif self.version < len(sizes):
+            with self._checkpoints.turn(self._name(b"")):
+                self._catch_up(observations, sizes, self._checkpoints, self._trainer)
+                if self.version < len(sizes):
+                    self._train_rounds(observations, sizes)
+                    self._checkpoints.save(self._name(self.digest), self._trainer.optimizer.state)
+
+    def _train_rounds(self, observations: Observations, sizes: list[int]) -> None:
+        for size in sizes[self.version :]:
+            self._round(observations.head(size))
+
+    def _catch_up(
+        self,
+        observations: Observations,
+        sizes: list[int],
+        checkpoints: Checkpoints,
+        trainer: Trainer,
+    ) -> None:
+        """Take over the last of the rounds of these sizes that somebody else has trained."""
         for version in range(len(sizes), self.version, -1):
             known = observations.head(sizes[version - 1])
             digest = _digest(known.data)
-            state = self._checkpoints.load(self._name(digest), self._trainer.optimizer.state)
+            state = checkpoints.load(self._name(digest), trainer.optimizer.state)
             if state is not None:
-                self._trainer.optimizer.restore(state)
+                trainer.optimizer.restore(state)
                 self.version, self.trained_on, self.digest = version, len(known), digest
                 return
 

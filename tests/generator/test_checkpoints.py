@@ -5,6 +5,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from optuna.artifacts import FileSystemArtifactStore
 
 from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.generator import checkpoints
 from optuna_agnet.generator.checkpoints import Checkpoints, MachineStore
 from optuna_agnet.generator.training import Trainer
 
@@ -224,6 +226,24 @@ def test_a_folder_that_cannot_be_used_is_no_reason_to_complain(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         study_in(f"sqlite:///{tmp_path / 'study.db'}").optimize(objective, n_trials=18)
+
+
+def test_who_asks_while_another_trains_waits_for_it(machine: Path, rounds: list[int]) -> None:
+    searches = [observations(None, store=Checkpoints(MachineStore())) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(asked, searches))
+    assert len(rounds) == 7  # of 40 results
+    assert found == [asked(observations(None))] * 4
+
+
+def test_nobody_waits_for_ever(
+    machine: Path, rounds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "_PATIENCE", 0.01)
+    search = observations(None, store=Checkpoints(MachineStore()))
+    with MachineStore().turn(search.model._name(b"")):  # and hangs
+        search.ask()
+    assert len(rounds) == 7
 
 
 def test_the_oldest_files_make_room(machine: Path) -> None:
