@@ -53,14 +53,11 @@ class KnownTrials:
         self._first_seen: dict[int, float] = {}  # on this process's own clock
         self._largest = -1
 
-    def update(
-        self, study: Study, *, beyond: bool = False, listed: Sequence[FrozenTrial] | None = None
-    ) -> Unfinished:
+    def update(self, study: Study, listed: Sequence[FrozenTrial] | None = None) -> Unfinished:
         """Look at the study again; costs one list, however long the study is.
 
         Args:
             study: The study.
-            beyond: Whether to ask for trials that the list may lack at its end; costs one more query.
             listed: A list that somebody has just read; None reads one.
         """
         if listed is None:
@@ -68,7 +65,15 @@ class KnownTrials:
         unknown = [trial for trial in listed if trial.number not in self._finished]
         self._take(unknown)
         self.look_up(study, self._absent({trial.number for trial in unknown}))
-        while beyond and self._ask_for(study, self._largest + 1):
+        return self.unfinished()
+
+    def look_closely(self, study: Study, numbers: Collection[int]) -> Unfinished:
+        """Ask for trials by number, for those that no list has shown, and for those that were created since the last.
+
+        A list may be older than what was written before it was read; a trial that is asked for is not.
+        """
+        self.look_up(study, [*self._never_seen(), *numbers])
+        while self._ask_for(study, self._largest + 1):
             pass
         return self.unfinished()
 
@@ -104,10 +109,13 @@ class KnownTrials:
     def _absent(self, listed: Collection[int]) -> list[int]:
         """Numbers that a list lacks: of trials that were seen before, and below the largest one that was seen."""
         absent = [number for number in self._unfinished if number not in listed]
-        if len(self._finished) + len(self._unfinished) <= self._largest:
-            known = self._finished | self._unfinished.keys()
-            absent += [number for number in range(self._largest) if number not in known]
-        return absent
+        return absent + self._never_seen()
+
+    def _never_seen(self) -> list[int]:
+        if len(self._finished) + len(self._unfinished) > self._largest:
+            return []
+        known = self._finished | self._unfinished.keys()
+        return [number for number in range(self._largest) if number not in known]
 
     def _take(self, trials: Iterable[FrozenTrial]) -> None:
         for trial in trials:

@@ -166,11 +166,13 @@ class StudyState:
         return unfinished
 
     def _look_closely(self, study: Study, number: int) -> Unfinished:
-        """Look again, and ask for each trial that has no architecture yet: a list may be older than its claim."""
-        unfinished = _without(self._trials.update(study, beyond=True), number)
-        if unfinished.alive:
-            choosing = self._claims.choosing(unfinished.alive)
-            unfinished = _without(self._trials.look_up(study, choosing), number)
+        """Ask for each trial that had no architecture, or was not there, when the study was last looked at.
+
+        The others can't have claimed what this one did: they held their architectures already.
+        """
+        alive = _without(self._trials.unfinished(), number).alive
+        choosing = self._claims.choosing(alive) if alive else []
+        unfinished = _without(self._trials.look_closely(study, choosing), number)
         self._learn()
         return unfinished
 
