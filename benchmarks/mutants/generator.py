@@ -58,8 +58,8 @@ GENERATOR = (
     Mutant(
         "alpha is the generator's share",
         "generator/training.py",
-        "(1 - self.config.alpha) * loss + self.config.alpha * extra",
-        "self.config.alpha * loss + (1 - self.config.alpha) * extra",
+        "(1 - alpha) * terms[0] + alpha * (",
+        "alpha * terms[0] + (1 - alpha) * (",
         f"{_TRAINING}::test_weights_and_surrogate_enter_the_loss",
     ),
     Mutant(

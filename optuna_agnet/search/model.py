@@ -135,7 +135,7 @@ class Model:
             self._trainer = Trainer(self.generator, self.config.training, self._head())
         self.version = 0  # rounds of training so far
         self.trained_on = 0  # results that the last round was trained on
-        self.digest = _digest(b"")  # of these results
+        self.digest = hashlib.sha256().digest()  # of these results
 
     def _fresh(self) -> Surrogate:
         if self.config.surrogate == "gp":
@@ -207,7 +207,7 @@ class Model:
     def advance(self, observations: Observations) -> None:
         """Train the rounds that ``observations`` asks for; start over if earlier results are not what they were."""
         sizes = training_sizes(len(observations.x), self.config)
-        same = _digest(observations.head(self.trained_on).data) == self.digest
+        same = digest_of(observations, self.trained_on) == self.digest
         outcomes = observations.measured.values.shape[1]
         renamed = observations.names != self._constraints or outcomes != self._outcomes
         if self.version > len(sizes) or not same or renamed:
@@ -235,7 +235,7 @@ class Model:
         """Take over the last of the rounds of these sizes that somebody else has trained."""
         for version in range(len(sizes), self.version, -1):
             known = observations.head(sizes[version - 1])
-            digest = _digest(known.data)
+            digest = digest_of(known)
             state = checkpoints.load(self._name(digest), trainer.optimizer.state)
             if state is not None:
                 trainer.optimizer.restore(state)
@@ -246,7 +246,7 @@ class Model:
         """Of the state after a round on results with this digest: a digest of everything that it follows from."""
         about = (VERSION, self.space.fingerprint, self.config.to_dict(), self.seed)
         about_all = json.dumps([*about, self._constraints, self._pretrained_checksum])
-        return _digest(about_all.encode() + digest).hex()
+        return hashlib.sha256(about_all.encode() + digest).hexdigest()
 
     @cached_property
     def _pretrained_checksum(self) -> str:
@@ -260,7 +260,7 @@ class Model:
         self.version, self.trained_on, self.digest = (
             version + 1,
             len(observations),
-            _digest(observations.data),
+            digest_of(observations),
         )
 
     def _train_or_reset(self, observations: Observations) -> None:
@@ -291,5 +291,9 @@ class Model:
         return valid_share(generator, _SAMPLES, rng) < _COLLAPSED * self._valid
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
+def digest_of(observations: Observations, size: int | None = None) -> bytes:
+    """Tells the first ``size`` results, or all of them, from different ones."""
+    digest = hashlib.sha256()
+    for part in (observations.x, observations.y, observations.constraints):
+        digest.update(part[:size].tobytes())
+    return digest.digest()

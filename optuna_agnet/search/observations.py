@@ -43,11 +43,6 @@ class Observations:
         return len(self.x)
 
     @cached_property
-    def data(self) -> bytes:
-        """All of it, to tell equal results from different ones."""
-        return self.x.tobytes() + self.y.tobytes() + self.constraints.tobytes()
-
-    @cached_property
     def measured(self) -> Outcomes:
         """Objectives and margins of the constraints (N, M + C), with the constraints' names."""
         values = np.concatenate([self.y, -self.constraints], 1)

@@ -271,7 +271,9 @@ class Proposer:
         rng: np.random.Generator,
     ) -> Proposal:
         """The first of the ranked ones that is within the limits."""
-        row = self.limits.within(ranked.x, allowed.architectures, rng)
+        row: IntArray = ranked.x[0]
+        if self.parts.known_constraints:
+            row = self.limits.within(ranked.x, allowed.architectures, rng)
         if ranked.z is None:
             return Proposal(row, source, version)
         same = (ranked.x == row).all(1)  # none where it was found beyond the candidates
