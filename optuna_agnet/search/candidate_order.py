@@ -6,6 +6,7 @@ Letters: B candidates, N results, F incumbents, M objectives, C constraints.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,31 +17,32 @@ from optuna_agnet.search.outcomes import Outcomes
 from optuna_agnet.surrogate.base import Candidates, Surrogate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CandidateOrder:
     """Orders candidates by a surrogate that knows the results, and by an acquisition.
 
     Args:
-        surrogate: Fitted.
+        surrogate: Fitted to the results.
         acquisition: Orders its predictions.
-        fitted: What the surrogate says of the results (N, M + C).
-        known: Of the incumbents among them the objectives (F, M): what an improvement is measured from.
+        observations: The results.
     """
 
     surrogate: Surrogate
     acquisition: Acquisition
-    fitted: Outcomes
-    known: FloatArray
+    observations: Observations
 
-    @classmethod
-    def of(
-        cls, surrogate: Surrogate, acquisition: Acquisition, observations: Observations
-    ) -> CandidateOrder:
-        """Of a surrogate that was fitted to these results."""
-        measured = observations.measured
-        fitted = measured.predicted(surrogate.fitted, surrogate.feasibility_threshold)
-        known = fitted.objectives[_incumbents(surrogate, observations, measured)]
-        return cls(surrogate, acquisition, fitted, known[~np.isnan(known).any(1)])
+    @cached_property
+    def fitted(self) -> Outcomes:
+        """What the surrogate says of the results (N, M + C)."""
+        said = self.surrogate.fitted, self.surrogate.feasibility_threshold
+        return self.observations.measured.predicted(*said)
+
+    @cached_property
+    def known(self) -> FloatArray:
+        """Of the incumbents among the results the objectives (F, M): what an improvement is measured from."""
+        measured = self.observations.measured
+        known = self.fitted.objectives[_incumbents(self.surrogate, self.observations, measured)]
+        return known[~np.isnan(known).any(1)]
 
     def best_first(
         self, candidates: Candidates, rng: np.random.Generator, before: Prediction | None = None

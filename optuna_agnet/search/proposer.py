@@ -337,5 +337,5 @@ class Proposer:
             self.model.condition_on_pending(snapshot.pending_pairs)
         # without results of its own the best predicted from prior studies comes first
         acquisition = self._acquisition if len(rank) else self._by_mean
-        order = CandidateOrder.of(self.model.surrogate, acquisition, observations)
+        order = CandidateOrder(self.model.surrogate, acquisition, observations)
         return pool.ranked(order, rng), pool.source

@@ -35,7 +35,7 @@ def known(constraints: list[float], guess: list[float]) -> list[float]:
     """The incumbents of four results; a constraint is kept where it is at most 0, a guess where it is positive."""
     observed = Observations(X, Y, np.array(constraints)[:, None], ("latency",))
     surrogate = Told(observed.outcomes, np.array(guess))
-    return CandidateOrder.of(surrogate, ExpectedImprovement(), observed).known.ravel().tolist()
+    return CandidateOrder(surrogate, ExpectedImprovement(), observed).known.ravel().tolist()
 
 
 def test_incumbents_keep_the_constraint_for_certain() -> None:
@@ -49,7 +49,7 @@ def test_where_all_that_was_measured_breaks_the_constraint_the_process_leaves_no
     observed = Observations(X, Y, constraints, ("latency",))
     process = GaussianProcess(SPACE)
     process.fit(X, observed.outcomes, observed.ranks(RANKINGS["pareto"]))
-    order = CandidateOrder.of(process, ExpectedImprovement(), observed)
+    order = CandidateOrder(process, ExpectedImprovement(), observed)
     assert order.known.tolist() == []
 
 
@@ -64,7 +64,7 @@ def test_a_constraint_that_is_broken_is_broken_whatever_is_predicted_of_another_
     surrogate = Told(observed.outcomes, np.full(4, 9.0))
     surrogate.feasibility_threshold = np.array([0.0, 5.0, -50.0])
     surrogate.predict = lambda _: (np.tile([0.0, 9.0, 9.0], (4, 1)), np.ones((4, 3)))  # type: ignore[method-assign]
-    order = CandidateOrder.of(surrogate, ExpectedImprovement(), observed)
+    order = CandidateOrder(surrogate, ExpectedImprovement(), observed)
     assert order.known.ravel().tolist() == [9.0, 8.0]
 
 
@@ -72,7 +72,7 @@ def test_a_result_that_the_surrogate_left_out_is_no_incumbent() -> None:
     observed = Observations(X, Y, np.full((4, 1), -1.0), ("latency",))
     fitted = observed.outcomes.copy()
     fitted[0] = NAN
-    order = CandidateOrder.of(Told(fitted, np.zeros(4)), ExpectedImprovement(), observed)
+    order = CandidateOrder(Told(fitted, np.zeros(4)), ExpectedImprovement(), observed)
     assert order.known.ravel().tolist() == [1.0, 2.0, 8.0]
 
 
