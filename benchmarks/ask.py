@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +21,10 @@ from unittest.mock import patch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import optuna
+from optuna.distributions import FloatDistribution
+from optuna.trial import create_trial
 
 from benchmarks import records
 from benchmarks.markdown import markdown
@@ -123,13 +128,44 @@ def seconds(name: str, first: int, last: int, seed: int = 0) -> dict[str, float]
     return {REST if stage == "ask" else stage: s / (last - first) for stage, s in spent.items()}
 
 
-def report(found: Mapping[str, Mapping[str, float]], first: int, last: int) -> str:
-    """A column a space."""
+def first_ask(name: str) -> float:
+    """Processor seconds of the first ask of a process, its imports left out, where a study has 16 results."""
+    make, others = SPACES[name]
+    space, rng = make(), np.random.default_rng(0)
+    study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
+    for architecture in space.architectures(space.sample(16, rng)):
+        number, params = float(rng.random()), dict[str, Any](space.to_params(architecture))
+        params.update({f"h{k}": number for k in range(others)})
+        distributions = {
+            n: space.distributions().get(n, FloatDistribution(0.0, 1.0)) for n in params
+        }
+        found = value(architecture, number)
+        study.add_trial(create_trial(value=found, params=params, distributions=distributions))
+    before = time.process_time()
+    space.suggest(study.ask())
+    return time.process_time() - before
+
+
+def first_asks() -> dict[str, float]:
+    """`first_ask` in processes of their own."""
+    command = [sys.executable, "-m", "benchmarks.ask", "--first-ask"]
+    runs = {
+        name: subprocess.run([*command, name], stdout=subprocess.PIPE, text=True, check=True)
+        for name in SPACES
+    }
+    return {name: float(done.stdout) for name, done in runs.items()}
+
+
+def report(
+    found: Mapping[str, Mapping[str, float]], begun: Mapping[str, float], first: int, last: int
+) -> str:
+    """A column a space: shares of an ask, and what the first ask of a process takes."""
     rows = []
     for stage in (*STAGES, REST):
         shares = [of[stage] / sum(of.values()) for of in found.values()]
         rows.append([stage, *(f"{100 * share:.0f} %" for share in shares)])
     whole = [f"{1000 * sum(of.values()):.0f} ms" for of in found.values()]
+    starts = ["a process's first ask, of 16 results", *(f"{begun[n]:.2f} s" for n in found)]
     return "\n".join(
         [
             "# Where the time of an ask goes",
@@ -138,7 +174,7 @@ def report(found: Mapping[str, Mapping[str, float]], first: int, last: int) -> s
             f" there are {last}, one thread; the generator is trained after every fourth result, and the kernel"
             " is chosen after every eighth. Milliseconds depend on what else the machine does, shares little.",
             "",
-            *markdown(["stage", *found], [*rows, ["an ask, mean", *whole]]),
+            *markdown(["stage", *found], [*rows, ["an ask, mean", *whole], starts]),
         ]
     )
 
@@ -149,10 +185,15 @@ def main() -> None:
     )
     parser.add_argument("--first", type=int, default=96, help="trials before (%(default)s)")
     parser.add_argument("--last", type=int, default=160, help="trials after (%(default)s)")
+    parser.add_argument("--first-ask", choices=SPACES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if arguments.first_ask:
+        print(first_ask(arguments.first_ask))
+        return
     first, last = arguments.first, arguments.last
-    text = report({name: seconds(name, first, last) for name in SPACES}, first, last)
+    found = {name: seconds(name, first, last) for name in SPACES}
+    text = report(found, first_asks(), first, last)
     (records.RESULTS / "ask.md").write_text(text)
     print(text)
 

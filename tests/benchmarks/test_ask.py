@@ -32,6 +32,6 @@ def test_every_stage_takes_its_share_of_an_ask() -> None:
     found = ask.seconds("NAS-Bench-201", 16, 26)
     assert list(found) == [*ask.STAGES, ask.REST]
     assert all(spent > 0 for spent in found.values())
-    table = ask.report({"NAS-Bench-201": found}, 16, 26).splitlines()
+    table = ask.report({"NAS-Bench-201": found}, {"NAS-Bench-201": 0.5}, 16, 26).splitlines()
     shares = [int(line.split("|")[2].rstrip(" %")) for line in table if line.endswith("% |")]
     assert abs(sum(shares) - 100) <= len(shares) / 2
