@@ -144,7 +144,7 @@ def table(rows: list[dict[str, object]]) -> str:
         rows, key=lambda r: (STORAGES.index(str(r["storage"])), int(str(r["trials"])))
     ):
         names = ("ask_cpu_ms", "mean_cpu_ms", "fastest_ms", "first_s", "second_s", "memory_mb")
-        cells = (row[name] for name in names)
+        cells = (row.get(name, "") for name in names)  # lines of earlier days have no second worker
         lines.append(
             f"| {row['storage']} | {row['trials']:,} | " + " | ".join(map(str, cells)) + " |"
         )

@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import optuna
 import sqlalchemy
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage
 
 from benchmarks import records
@@ -84,12 +85,13 @@ def counted(function: Any, name: str, found: Counter[str]) -> Any:
     return wrapper
 
 
-def counts(url: str, others: int, results: int) -> dict[str, Any]:
+def counts(
+    url: str, others: int, results: int, sampler: BaseSampler | None = None
+) -> dict[str, Any]:
     """What one ask does in a study with so many results, while other trials run that have their architectures."""
     name = f"counts-{others}-{results}-{time.time_ns()}"
-    study = optuna.create_study(
-        storage=url, study_name=name, direction="maximize", sampler=AGNetSampler(SPACE, seed=0)
-    )
+    sampler = sampler or AGNetSampler(SPACE, seed=0)
+    study = optuna.create_study(storage=url, study_name=name, direction="maximize", sampler=sampler)
 
     def ask() -> tuple[optuna.Trial, float]:
         trial = study.ask()
@@ -165,7 +167,6 @@ def crew(url: str, workers: int) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "rate": round(len(done) / seconds, 2),
         "share": round(wall / whole, 4),
-        "cpu_share": round(cpu / whole, 4),
         "cpu_ms": round(1000 * cpu / TRIALS, 1),
         "median_ms": round(1000 * median, 1),
         "median_cpu_ms": round(1000 * median_cpu, 1),
@@ -191,14 +192,15 @@ TIMES = {
     "cpu_ms": "CPU a trial, ms",
     "median_cpu_ms": "median trial, CPU ms",
     "first_cpu_ms": "first trial of a worker, CPU ms",
-    "cpu_share": "share of processor time",
-    "share": "share of time",
+    "core_share": "share of time, had each worker a core",
+    "share": "share of time as it was",
     "load": "load before",
 }
 
 
 def page(rows: list[dict[str, Any]]) -> str:
     states = list(dict.fromkeys(row["state"] for row in rows))
+    rows = sorted(rows, key=lambda row: row.get("workers", 0))
     lines = [
         "# What a sampler costs its workers",
         "",
@@ -217,9 +219,9 @@ def page(rows: list[dict[str, Any]]) -> str:
                 if row["state"] == state and "sql" in row
             ],
         ),
-        f"Processes whose objective waits for {WAIT:g} s, {TRIALS} trials each. Shares are of a worker's whole time."
-        " Other work ran on the machine, so times of the wall say little (load before: the number of processes that"
-        " wanted a core), and processor times are larger than on a machine of one's own.",
+        f"Processes whose objective waits for {WAIT:g} s, {TRIALS} trials each. Shares are the sampler's, storage"
+        " included. Other work ran on the machine, so times of the wall say little (load before: the number of"
+        " processes that wanted a core), and processor times are larger than on a machine of one's own.",
         "",
         *markdown(
             ["", "workers", *TIMES.values()],
@@ -235,6 +237,8 @@ def page(rows: list[dict[str, Any]]) -> str:
 
 
 def text(row: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    if "cpu_ms" in row:
+        row = {**row, "core_share": row["cpu_ms"] / (row["cpu_ms"] + 1000 * WAIT)}
     return [f"{row[n]:.1%}" if "share" in n else str(row[n]) for n in names]
 
 
@@ -269,6 +273,8 @@ def missing(url: str, done: list[dict[str, Any]], workers: list[int]) -> Iterato
         for others in OTHERS:
             for results in RESULTS:
                 yield counts(url, others, results)
+        random = counts(url, 0, RESULTS[1], RandomSampler())
+        yield {**random, "state": "Optuna's RandomSampler"}
     for number in workers:
         if number not in [row.get("workers") for row in done]:
             print(f"{number} workers", file=sys.stderr)

@@ -168,6 +168,19 @@ def test_what_a_new_worker_costs() -> None:
     says(f"| each one after that, ms | {' | '.join(columns['with'])} |", "docs/workers.md")
 
 
+def test_what_one_more_worker_of_a_machine_and_a_trial_cost() -> None:
+    grown = records.rows(records.RESULTS / "growth.jsonl", again=False)
+    second = {r["trials"]: r["second_s"] for r in grown if r["storage"] == "journal"}
+    says(f"needs {second[2000]} s with 2,000 results, and {second[10000]} s", "docs/workers.md")
+    counted = records.rows(records.RESULTS / "throughput.jsonl", again=False)
+    sql = {(r["state"], r["round"]): r["sql"] for r in counted if r.get("others") == 0}
+    now, due, random = sql["now", False], sql["now", True], sql["Optuna's RandomSampler", False]
+    says(f"on PostgreSQL {now} SQL statements", "docs/workers.md")
+    says(f"`RandomSampler` needs {random} as well", "docs/workers.md")
+    says(f"takes {now} SQL statements instead of {sql['before', False]}", "CHANGELOG.md")
+    says(f"and {due} instead of {sql['before', True]} when a round", "CHANGELOG.md")
+
+
 def test_where_there_are_few_seeds() -> None:
     def seeds(problem: str, *methods: str) -> set[int]:
         return {len(runs(problem, method)) for method in methods}
