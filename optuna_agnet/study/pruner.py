@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,10 +121,7 @@ class AGNetPruner(BasePruner):
                 learned = self._curves.learn(study)
             reason = None if learned is None else self._reason(learned, trial)
         except np.linalg.LinAlgError as error:  # a trial must not die of the model
-            self._warn(
-                "model",
-                f"no curves could be foretold ({error}): nothing is stopped until it works again",
-            )
+            self._tell_of(error)
             return False
         if reason is not None:
             explain_stop(study, trial, reason)
@@ -145,23 +142,51 @@ class AGNetPruner(BasePruner):
             The trial that was enqueued again; None where none is worth it, or another worker took it.
 
         Raises:
-            ValueError: The study has several objectives.
+            ValueError: The study has several objectives, or a pruner of another kind.
         """
         _check_objectives(study)
-        with self._lock:
-            learned = self._curves.learn(study)
-        if learned is None:
+        if not isinstance(study.pruner, AGNetPruner):
+            raise ValueError(
+                f"continue_stopped goes with an AGNetPruner as the study's pruner, and this study has"
+                f" {type(study.pruner).__name__}, which would stop again what goes on: give it create_study(pruner=...)"
+                " or load_study(pruner=...)"
+            )
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        try:
+            with self._lock:
+                learned = self._curves.learn(study)
+            chances = {} if learned is None else self._chances_of_stopped(learned)
+        except np.linalg.LinAlgError as error:  # a study must not die of the model
+            self._tell_of(error)
             return None
-        unavailable = taken(study._storage.get_all_trials(study._study_id, deepcopy=False))
-        chances = {
-            number: forecast.chance(self._goal(learned))
-            for number, forecast in self._curves.forecasts_of_stopped(learned).items()
-            if number not in unavailable
-        }
-        number = max(chances, key=lambda n: (chances[n], -n), default=None)
-        if number is None or chances[number] < self._least_chance(learned):
+        self._tell_of_silence(trials)
+        unavailable = taken(trials)
+        best = max(
+            (n for n in chances if n not in unavailable), key=chances.__getitem__, default=None
+        )
+        if learned is None or best is None or chances[best] < self._least_chance(learned):
             return None
-        return enqueue_continuation(study, next(t for t in learned.shown if t.number == number))
+        return enqueue_continuation(study, next(t for t in learned.shown if t.number == best))
+
+    def _chances_of_stopped(self, learned: LearnedCurves) -> Mapping[int, float]:
+        """By number, in its order."""
+        goal, forecasts = self._goal(learned), self._curves.forecasts_of_stopped(learned)
+        return {number: forecast.chance(goal) for number, forecast in forecasts.items()}
+
+    def _tell_of(self, error: np.linalg.LinAlgError) -> None:
+        self._warn(
+            "model",
+            f"no curves could be foretold ({error}): nothing is stopped, and nothing goes on, until it works again",
+        )
+
+    def _tell_of_silence(self, trials: Sequence[FrozenTrial]) -> None:
+        stopped = [trial for trial in trials if trial.state == TrialState.PRUNED]
+        if stopped and not any(trial.intermediate_values for trial in stopped):
+            self._warn(
+                "silence",
+                f"{len(stopped)} trials were pruned, and none had reported: without trial.report(value, step) before"
+                " that there is no telling which is worth going on with",
+            )
 
     # -- what is refused -------------------------------------------------------------------------------------------
 

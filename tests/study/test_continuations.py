@@ -1,6 +1,7 @@
 """Stopped trials that others go on with: which, from where, once among workers, and that results count once."""
 
 import threading
+import warnings
 
 import numpy as np
 import optuna
@@ -106,10 +107,9 @@ def test_the_most_promising_one_comes_first():
     assert study.pruner.continue_stopped(study).number == 13
 
 
-@pytest.mark.parametrize("reported", [{}, {15: 0.9}], ids=["no reports", "began late"])
-def test_without_a_curve_there_is_no_way_back(reported):
+def test_who_began_late_is_not_judged():
     study = study_of()
-    add(study, BEST, reported)
+    add(study, BEST, {15: 0.9})
     assert study.pruner.continue_stopped(study) is None
 
 
@@ -277,6 +277,35 @@ def test_a_search_goes_on_where_it_stopped_and_repeats_nothing_else(tmp_path):
 
 
 def test_several_objectives_are_refused():
-    study = optuna.create_study(directions=["maximize", "minimize"])
+    study = optuna.create_study(directions=["maximize", "minimize"], pruner=AGNetPruner(SPACE))
     with pytest.raises(ValueError, match="one objective, and this study has 2"):
         AGNetPruner(SPACE).continue_stopped(study)
+
+
+def test_a_pruner_of_another_kind_is_refused():
+    study = optuna.create_study(pruner=optuna.pruners.MedianPruner())
+    with pytest.raises(ValueError, match="this study has MedianPruner, which would stop again"):
+        AGNetPruner(SPACE).continue_stopped(study)
+
+
+def test_trials_that_were_pruned_in_silence_are_named_once():
+    study = study_of()
+    study.pruner.continue_stopped(study)  # nothing was stopped: nothing to say
+    for _ in range(2):
+        add(study, BEST, {})
+    with pytest.warns(UserWarning, match="2 trials were pruned, and none had reported"):
+        assert study.pruner.continue_stopped(study) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert study.pruner.continue_stopped(study) is None
+
+
+def test_a_model_that_fails_does_not_end_a_study(monkeypatch):
+    def fail(*_):
+        raise np.linalg.LinAlgError("no convergence")
+
+    monkeypatch.setattr("optuna_agnet.study.study_curves.CurveModel", fail)
+    study = study_of()
+    add(study, BEST, curve(BEST, 3))
+    with pytest.warns(UserWarning, match="no convergence"):
+        assert study.pruner.continue_stopped(study) is None
