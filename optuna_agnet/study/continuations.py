@@ -71,10 +71,19 @@ def enqueue_continuation(study: Study, stopped: FrozenTrial) -> Continued | None
         intermediate_values=stopped.intermediate_values,
     )
     trial_id = storage.create_new_trial(study._study_id, template)
-    number = storage.get_trial(trial_id).number
-    listed = storage.get_all_trials(study._study_id, deepcopy=False)
-    if stopped.number not in taken([trial for trial in listed if trial.number < number]):
+    if stopped.number not in taken(_before(study, storage.get_trial(trial_id).number)):
         return continued
     if storage.set_trial_state_values(trial_id, TrialState.RUNNING):  # nobody has begun with it
         storage.set_trial_state_values(trial_id, TrialState.FAIL)
     return None
+
+
+def _before(study: Study, number: int) -> list[FrozenTrial]:
+    """All trials with smaller numbers; a list of a cached storage may lack one that has just been added."""
+    storage, study_id = study._storage, study._study_id
+    listed = storage.get_all_trials(study_id, deepcopy=False)
+    found = {trial.number: trial for trial in listed if trial.number < number}
+    for absent in set(range(number)) - found.keys():
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, absent)
+        found[absent] = storage.get_trial(trial_id)
+    return list(found.values())

@@ -162,6 +162,19 @@ def test_of_two_that_look_at_once_the_first_keeps_it(monkeypatch):
     assert states == [TrialState.WAITING, TrialState.FAIL]
 
 
+def test_a_rival_that_a_list_lacks_is_seen(monkeypatch):
+    study = study_of()
+    add(study, BEST, curve(BEST, 3))
+    stopped, listed = study.trials[-1], study._storage.get_all_trials
+    assert continuations.enqueue_continuation(study, stopped) == (12, 3)
+    monkeypatch.setattr(
+        study._storage,
+        "get_all_trials",
+        lambda *a, **k: [trial for trial in listed(*a, **k) if trial.number != 13],
+    )
+    assert continuations.enqueue_continuation(study, stopped) is None
+
+
 @pytest.mark.parametrize("url", [None, "sqlite:///{}/study.db"], ids=["memory", "sqlite"])
 def test_workers_go_on_with_a_trial_once(url, tmp_path):
     study = study_of(url and url.format(tmp_path))
