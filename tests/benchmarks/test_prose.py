@@ -138,7 +138,9 @@ def test_pruning_at_equal_epochs() -> None:
         for page in pages
         if "costs at least" in page.splitlines()[0]
         for line in page.splitlines()
-        if line.startswith(("| agnet, median | agnet, none", "| agnet, hyperband | agnet, none"))
+        if line.startswith(
+            ("| agnet-places, median | agnet, none", "| agnet-places, hyperband | agnet, none")
+        )
         for cell in line.split("|")[4:-1:2]
     ]
     gains, errors = np.array([[float(x) for x in cell.split(" ± ")] for cell in cells]).T
