@@ -152,7 +152,7 @@ def search(job: Job) -> dict[str, Any]:
     spent, best, seen, continued = 0, [(0, -np.inf)], 0, 0
     stopped: dict[int, tuple[bool, bool]] = {}  # by number: of the best percent, would have led
     while spent < job.trainings * problem.whole:
-        if job.pruner == CONTINUING:
+        if job.pruner == CONTINUING and isinstance(study.pruner, AGNetPruner):
             study.pruner.continue_stopped(study)
         trial = study.ask()
         row = problem.space.choices([problem.space.suggest(trial)])[0]
