@@ -263,8 +263,9 @@ def differences(rows: Sequence[Row]) -> list[str]:
             runs = [runs_of.get((dataset, *which), []) for which in (ours, theirs)]
             common = set.intersection(*({run["seed"] for run in each} for each in runs))
             pair = [[run for run in each if run["seed"] in common] for each in runs]
+            differ = len(common) > 1  # one has no standard error
             cells.append(
-                paired(np.subtract(*[best_at(each, n) for each in pair])) if common else ""
+                paired(np.subtract(*[best_at(each, n) for each in pair])) if differ else ""
             )
         if any(cells[2:]):
             lines.append(cells)
