@@ -70,6 +70,11 @@ def top(row: dict[str, Any]) -> float:
     return float(np.sort(row["values"])[-TOP:].mean())
 
 
+def later(row: dict[str, Any]) -> float:
+    """Mean of what was proposed with the bound, or without it."""
+    return float(np.mean(row["values"][BOUND:]))
+
+
 def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Long searches",
@@ -80,7 +85,7 @@ def page(rows: list[dict[str, Any]]) -> str:
         "",
     ]
     head = ["problem", "seeds", "fitted to", *(f"best at {n:,}" for n in AT)]
-    head += [f"mean of the best {TOP}", "ask, CPU ms"]
+    head += [f"mean of the best {TOP}", f"mean of all after {BOUND}", "ask, CPU ms"]
     cells = [cell for name in PROBLEMS for cell in of_problem(name, rows)]
     return "\n".join([*lines, *markdown(head, cells)])
 
@@ -90,9 +95,9 @@ def of_problem(name: str, rows: list[dict[str, Any]]) -> Iterator[list[str]]:
     if not min(map(len, mine)):
         return
     count = str(len(mine[0]))
-    numbers = [np.array([[*best(row), top(row)] for row in found]) for found in mine]
+    numbers = [np.array([[*best(row), top(row), later(row)] for row in found]) for found in mine]
     for title, found, of_bound in zip(BOUNDS, mine, numbers, strict=True):
-        shown = spread(of_bound.mean(0), of_bound.std(0))
+        shown = spread(of_bound.mean(0), of_bound.std(0), several=len(found) > 1)
         ms = np.mean([row["ask_cpu_ms"] for row in found])
         yield [name, count, title, *shown, f"{ms:.0f}"]
     if len(mine[0]) > 1:
@@ -101,8 +106,13 @@ def of_problem(name: str, rows: list[dict[str, Any]]) -> Iterator[list[str]]:
         yield [name, count, "difference", *shown, ""]
 
 
-def spread(means: FloatArray, deviations: FloatArray, sign: str = "") -> list[str]:
-    return [f"{m:{sign}.3f} ± {s:.3f}" for m, s in zip(means, deviations, strict=True)]
+def spread(
+    means: FloatArray, deviations: FloatArray, sign: str = "", several: bool = True
+) -> list[str]:
+    return [
+        f"{mean:{sign}.3f}" + f" ± {deviation:.3f}" * several
+        for mean, deviation in zip(means, deviations, strict=True)
+    ]
 
 
 def main() -> None:

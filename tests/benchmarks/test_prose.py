@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import curves, records, tables
+from benchmarks import curves, long, records, tables
 from benchmarks.markdown import at, spread, value
 from benchmarks.records import Record
 from benchmarks.tables import difference
@@ -181,6 +181,21 @@ def test_what_one_more_worker_of_a_machine_and_a_trial_cost() -> None:
     says(f"`RandomSampler` needs {random} as well", "docs/workers.md")
     says(f"takes {now} SQL statements instead of {sql['before', False]}", "CHANGELOG.md")
     says(f"and {due} instead of {sql['before', True]} when a round", "CHANGELOG.md")
+
+
+def test_what_the_bound_of_the_gaussian_process_costs() -> None:
+    rows = records.rows(records.RESULTS / "long.jsonl", again=False)
+    gains = {}
+    for problem in long.PROBLEMS:
+        bounded, whole = (
+            [r for r in rows if (r["problem"], r["bound"]) == (problem, bound)]
+            for bound in long.BOUNDS
+        )
+        assert len(bounded) == len(whole) == 1  # "one seed each"
+        assert len({*long.best(bounded[0]), *long.best(whole[0])}) == 1  # "there by the 400th"
+        assert abs(long.top(whole[0]) - long.top(bounded[0])) <= 0.01
+        gains[problem] = long.later(whole[0]) - long.later(bounded[0])
+    says(f"by {gains['nb301']:.2f} and {gains['nb101']:.2f} points", "docs/how.md")
 
 
 def test_where_there_are_few_seeds() -> None:
