@@ -56,9 +56,9 @@ class LearnedCurves(NamedTuple):
         return int(np.searchsorted(self.steps, max(trial.intermediate_values), side="right"))
 
     def levels(self, trial: FrozenTrial) -> FloatArray | None:
-        """Values (L,) at the rungs that a trial has passed; None where it began later than others."""
+        """Values (L,) at the rungs that a trial has passed; None if it passed none or began later than others."""
         values = read(trial.intermediate_values, self.steps, self.sign)[: self.num_passed(trial)]
-        return None if np.isnan(values).any() else values
+        return values if len(values) and not np.isnan(values).any() else None
 
 
 class StudyCurves:
@@ -146,7 +146,7 @@ class StudyCurves:
         )
 
     def forecast(self, learned: LearnedCurves, trial: FrozenTrial) -> Forecast | None:
-        """Where a trial with reports will end; None where its first one came later than others'."""
+        """Where a trial with reports will end; None where they tell nothing (`LearnedCurves.levels`)."""
         values = learned.levels(trial)
         if values is None:
             return None

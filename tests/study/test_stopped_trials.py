@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import optuna
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from optuna_agnet import AGNetSampler, spaces
@@ -64,6 +66,32 @@ def test_curves_tell_where_a_place_on_the_way_misleads(direction):
     assert np.abs(placed - truth)[stopped].max() > 0.1
     assert snapshot.latest.y[:, 0].tolist() == revised.tolist()
     assert snapshot.latest.x is snapshot.observations.x
+
+
+reports = st.dictionaries(st.integers(0, 6), st.floats(-1, 1) | st.just(np.nan), max_size=4)
+
+
+@given(st.lists(st.tuples(reports, st.booleans()), min_size=8, max_size=16))
+@settings(max_examples=40)
+@example([({1: 0.5}, k > 5) for k in range(8)])  # one report each, the objective
+@example([({4: 0.1, 6: 0.2} if k < 6 else {1: 0.3}, k >= 6) for k in range(8)])
+def test_odd_reports_never_end_a_study(histories):
+    """Few reports, none, late ones, unequal steps, NaN: all is read, and whole trainings keep their values."""
+    study = optuna.create_study(direction="maximize")
+    for k, (reported, pruned) in enumerate(histories):
+        study.add_trial(
+            optuna.create_trial(
+                params=SPACE.to_params(SPACE.random_architecture(k)),
+                distributions=SPACE.distributions(),
+                state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
+                value=None if pruned else [0.0, *(v for v in reported.values() if v == v)][-1],
+                intermediate_values=reported,
+            )
+        )
+    snapshot = read(study)
+    if snapshot.revised is not None:
+        assert snapshot.revised.shape == snapshot.observations.y.shape
+        assert np.isfinite(snapshot.revised[np.isfinite(snapshot.observations.y)]).all()
 
 
 def test_nothing_is_revised_without_stopped_trials():
