@@ -105,7 +105,8 @@ class _Scale(NamedTuple):
 
     def apply(self, values: FloatArray) -> FloatArray:
         """Values in these units, outliers drawn in."""
-        units: FloatArray = np.clip((values - self.center) / self.width, _LOWEST, _HIGHEST)
+        with np.errstate(over="ignore"):  # of a tiny width
+            units: FloatArray = np.clip((values - self.center) / self.width, _LOWEST, _HIGHEST)
         return units
 
 
