@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from benchmarks import curves, methods, problems, records
 from benchmarks.methods import AskTell
-from benchmarks.methods.base import SamplerSearch
+from benchmarks.methods.base import begin
 from benchmarks.problems import Problem
 from benchmarks.records import Record
 from optuna_agnet.core.arrays import FloatArray
@@ -86,10 +86,7 @@ def search(problem: Problem, method: AskTell, budget: int) -> dict[str, Any]:
 def run(job: Job) -> Record:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     problem = problems.load(job.problem).for_search(job.seed)
-    method = methods.METHODS[job.method](problem, job.seed)
-    if isinstance(method, optuna.samplers.BaseSampler):
-        method = SamplerSearch(problem, method)
-    found = search(problem, method, job.budget)
+    found = search(problem, begin(methods.METHODS[job.method], problem, job.seed), job.budget)
     architectures = found.pop("architectures")
     record = Record(
         **job._asdict(),

@@ -14,7 +14,7 @@ from typing import Any
 from optuna.samplers import BaseSampler, TPESampler
 
 from benchmarks.methods import agnet, optuna_samplers
-from benchmarks.methods.base import AskTell, Factory, SamplerSearch
+from benchmarks.methods.base import AskTell, Factory, begin
 from benchmarks.problems.base import Problem
 from optuna_agnet.core.architecture import Architecture
 
@@ -55,10 +55,7 @@ class AtOnce:
 
 
 def at_once(factory: Factory, size: int, problem: Problem, seed: int) -> AtOnce:
-    method = factory(problem, seed)
-    if isinstance(method, BaseSampler):
-        method = SamplerSearch(problem, method)
-    return AtOnce(method, size)
+    return AtOnce(begin(factory, problem, seed), size)
 
 
 def tpe(problem: Problem, seed: int) -> BaseSampler:

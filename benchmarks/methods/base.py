@@ -63,3 +63,13 @@ class SamplerSearch:
         for name, value in (constraints or {}).items():
             trial.set_constraint(name, value)
         self._study.tell(trial, values)
+
+
+def begin(factory: Factory, problem: Problem, seed: int) -> AskTell:
+    """A method at its start, samplers in a study of their own."""
+    method = factory(problem, seed)
+    return (
+        SamplerSearch(problem, method)
+        if isinstance(method, optuna.samplers.BaseSampler)
+        else method
+    )

@@ -85,7 +85,8 @@ class FinishedTrials:
         news.clear()
 
     def _append(self, trials: Sequence[FrozenTrial], x: IntArray) -> None:
-        self._supersede(superseded(trials))
+        if gone_on := superseded(trials):
+            self._supersede(gone_on)
         results: list[Result] = [
             (row, self._values(trial), constraints_of(trial))
             for row, trial in zip(x, trials, strict=True)

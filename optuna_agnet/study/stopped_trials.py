@@ -38,8 +38,10 @@ class StoppedTrials:
         self, finished: FinishedTrials, hyperparameters: Hyperparameters
     ) -> FloatArray | None:
         """Objectives (N, 1) of the observations, what curves foretell in the place of estimates; None where none."""
+        if len(self._signs) > 1:
+            return None
         trials = [trial for trial in finished.trials.values() if trial.intermediate_values]
-        if len(self._signs) > 1 or all(trial.state != TrialState.PRUNED for trial in trials):
+        if all(trial.state != TrialState.PRUNED for trial in trials):
             return None
         try:
             learned = self._curves.learn_from(trials, float(self._signs[0]), hyperparameters)

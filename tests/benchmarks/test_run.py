@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from benchmarks import curves, methods, problems, records, run
+from benchmarks.methods.base import SamplerSearch, begin
 from benchmarks.problems.base import Outcomes, Problem
 from optuna_agnet import spaces
 
@@ -95,7 +96,7 @@ needs_optuna_5 = pytest.mark.skipif(
 
 @needs_optuna_5
 def test_a_sampler_sees_values_constraints_and_failures():
-    search = run.SamplerSearch(TOY, optuna.samplers.RandomSampler(seed=0))
+    search = SamplerSearch(TOY, optuna.samplers.RandomSampler(seed=0))
     observations = [([1.0, 2.0], {"latency": 0.5}), (None, None)]
     for values, constraints in observations:
         search.tell(search.ask(), values, constraints)
@@ -107,10 +108,7 @@ def test_a_sampler_sees_values_constraints_and_failures():
 @needs_optuna_5
 @pytest.mark.parametrize("name", ["agnet", "agnet-known", "random", "tpe", "nsga2", "gp"])
 def test_every_method_of_the_package_and_of_optuna_runs_under_constraints(name):
-    method = methods.METHODS[name](TOY, 0)
-    if isinstance(method, optuna.samplers.BaseSampler):
-        method = run.SamplerSearch(TOY, method)
-    found = run.search(TOY, method, 18)
+    found = run.search(TOY, begin(methods.METHODS[name], TOY, 0), 18)
     limits = run.numbers(np.array(found["constraints"]["latency"]))
     if name == "agnet-known":
         assert all(limit <= 0 for limit in limits)
