@@ -43,8 +43,8 @@ from benchmarks.run import seeds
 from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, continued_from, spaces
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.study.foretold_trials import ForetoldTrials
 from optuna_agnet.study.pruned_trials import FinalValues
-from optuna_agnet.study.stopped_trials import StoppedTrials
 
 RUNG, WHOLE = 12, 200  # epochs of NAS-Bench-201
 IGNORING, PLACES = "agnet-ignoring", "agnet-places"
@@ -209,7 +209,7 @@ def run(job: Job) -> dict[str, Any]:
     """One search; pruned trials are ignored, or count by their places throughout, as the sampler's name says."""
     variants = {
         IGNORING: mock.patch.object(FinalValues, "estimate", return_value=None),
-        PLACES: mock.patch.object(StoppedTrials, "revised", return_value=None),
+        PLACES: mock.patch.object(ForetoldTrials, "judged", return_value=None),
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with variants.get(job.sampler, nullcontext()):

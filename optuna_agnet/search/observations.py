@@ -6,7 +6,7 @@ Letters: N results, M objectives, C constraints, D decisions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -76,6 +76,23 @@ class Observations:
         """The first ``size`` of them; all for None."""
         z = None if self.z is None else self.z[:size]
         return Observations(self.x[:size], self.y[:size], self.constraints[:size], self.names, z)
+
+    def joined(self, more: Observations) -> Observations:
+        """These and, after them, others with the same constraints."""
+        z = None if self.z is None or more.z is None else np.concatenate([self.z, more.z])
+        return Observations(
+            np.concatenate([self.x, more.x]),
+            np.concatenate([self.y, more.y]),
+            np.concatenate([self.constraints, more.constraints]),
+            self.names,
+            z,
+        )
+
+    def extended(self, results: Iterable[Result], directions: Sequence[str]) -> Observations:
+        """These and, after them, those of more results that say something (`of`); constraints of both."""
+        more = Observations.of(results, directions, self.x.shape[1])
+        names = tuple(sorted({*self.names, *more.names}))
+        return self.with_constraints(names).joined(more.with_constraints(names))
 
     def with_constraints(self, names: tuple[str, ...]) -> Observations:
         """The same with other constraints, in this order; those that it does not know are NaN."""
@@ -162,9 +179,10 @@ class Snapshot:
             had not been.
         pending_z: Hyperparameters (P, H) of those that are being evaluated; None where there are none.
         given_up: Pairs that are not to be proposed again and have no value.
-        revised: Objectives (N, M) of the observations as they are judged by now; None where all are as they were. What
-            a training that was stopped would have come to is judged again whenever more is known, but the generator
-            learns from what was known first: its rounds of training are not taken back.
+        judged: The observations as they are judged by now, and behind them what is expected of trainings that still
+            run; None where that is the same. What a training that was stopped would have come to is judged again
+            whenever more is known, but the generator learns from what was known first: its rounds of training are not
+            taken back.
     """
 
     observations: Observations
@@ -173,14 +191,12 @@ class Snapshot:
     position: int
     pending_z: FloatArray | None = None
     given_up: Pairs | None = None
-    revised: FloatArray | None = None
+    judged: Observations | None = None
 
     @property
     def latest(self) -> Observations:
-        """The observations as they are judged by now."""
-        if self.revised is None:
-            return self.observations
-        return replace(self.observations, y=self.revised)
+        """All that is known by now."""
+        return self.observations if self.judged is None else self.judged
 
     @property
     def pending_pairs(self) -> Pairs:

@@ -93,7 +93,7 @@ class FinishedTrials:
         ]
         self._results += results
         self.trials.update({trial.number: trial for trial in trials})
-        self.observations = self._joined(results)
+        self.observations = self.observations.extended(results, self._directions)
 
     def _supersede(self, numbers: set[int]) -> None:
         """Of trials that others have gone on with only the constraints count: a training is one observation."""
@@ -129,20 +129,6 @@ class FinishedTrials:
             if key not in self._excluded:
                 self.excluded = np.concatenate([self.excluded, row[None]])
             self._excluded.add(key)
-
-    def _joined(self, results: list[Result]) -> Observations:
-        """The observations with more results behind them; costs no more for a long study."""
-        known, more = self.observations, self._observations_of(results)
-        if more.names != known.names:
-            if not set(more.names) <= set(known.names):
-                return self._observations_of(self._results)
-            more = more.with_constraints(known.names)
-        return Observations(
-            np.concatenate([known.x, more.x]),
-            np.concatenate([known.y, more.y]),
-            np.concatenate([known.constraints, more.constraints]),
-            known.names,
-        )
 
     def _observations_of(self, results: list[Result]) -> Observations:
         return Observations.of(results, self._directions, len(self._space.decisions))

@@ -150,6 +150,7 @@ def _frozen(trial: FrozenTrial) -> FrozenTrial:
     """A trial as it is now; what a storage in memory hands out is changed by whoever runs the trial."""
     frozen = copy.copy(trial)
     frozen.params, frozen.system_attrs = dict(trial.params), dict(trial.system_attrs)
+    frozen.intermediate_values = dict(trial.intermediate_values)
     return frozen
 
 

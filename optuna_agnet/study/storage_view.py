@@ -25,9 +25,9 @@ from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.study.claims import Claims
 from optuna_agnet.study.finished_trials import FinishedTrials
 from optuna_agnet.study.fixed_parameters import settled
+from optuna_agnet.study.foretold_trials import ForetoldTrials
 from optuna_agnet.study.known_trials import KnownTrials, Unfinished
 from optuna_agnet.study.space_checks import SpaceChecks
-from optuna_agnet.study.stopped_trials import StoppedTrials
 from optuna_agnet.study.training_order import TrainingOrder
 from optuna_agnet.study.trials import directions_of
 
@@ -73,7 +73,7 @@ class StudyState:
         self.finished = FinishedTrials(space, directions_of(study), max_failures, self._checks)
         self._claims = Claims(space, warn)
         self._order = None if config is None else TrainingOrder(space, config, writes, warn)
-        self._stopped = StoppedTrials(space, directions_of(study), warn)
+        self._foretold = ForetoldTrials(space, directions_of(study), warn)
         self._checks.check_study(study)
 
     def read(
@@ -101,7 +101,7 @@ class StudyState:
         if self._order is not None and self._order.is_due(self.finished):
             self._order.sync(study, self._trials, self.finished)
             others = _without(self._trials.unfinished(), number)
-        _, pending = self._claims.held(others.alive, hyperparameters)
+        running, pending = self._claims.held(others.alive, hyperparameters)
         lost = sum(failed < number for failed in self.finished.failed)
         lost += sum(trial.number < number for trial in others.dead)
         position = max(number - lost, 0)
@@ -111,7 +111,10 @@ class StudyState:
         else:
             observations, given_up, excluded = self.finished.with_hyperparameters(hyperparameters)
             snapshot = Snapshot(observations, pending.x, excluded, position, pending.z, given_up)
-        return replace(snapshot, revised=self._stopped.revised(self.finished, hyperparameters))
+        judged = self._foretold.judged(
+            snapshot.observations, self.finished, running, pending, hyperparameters
+        )
+        return replace(snapshot, judged=judged)
 
     def read_after(self, study: Study, trial: FrozenTrial, state: TrialState) -> Snapshot:
         """The study as it will be when a trial has ended in this state, which the storage does not know yet."""
