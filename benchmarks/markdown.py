@@ -54,14 +54,21 @@ def paired(differences: FloatArray) -> str:
     return f"{differences.mean():+.2f} ± {error:.2f}"
 
 
-def difference(pairs: Sequence[tuple[Record, Record]], queries: int) -> str:
-    """Mean and standard error of what the first of each pair has more than the second."""
-    found = [
-        value(one, queries) - value(other, queries)
-        for one, other in pairs
-        if min(one.budget, other.budget) >= queries
-    ]
-    return paired(np.array(found)) if len(found) > 1 else ""
+def difference(
+    pairs: Sequence[tuple[Record, Record]],
+    queries: int,
+    score: Callable[[Record, int], float] = value,
+) -> str:
+    """Mean and standard error of what the first of each pair has more than the second, where both have something."""
+    found = np.array(
+        [
+            score(one, queries) - score(other, queries)
+            for one, other in pairs
+            if min(one.budget, other.budget) >= queries
+        ]
+    )
+    known = found[~np.isnan(found)]
+    return paired(known) if len(known) > 1 else ""
 
 
 def write(text: str, path: Path, command: str) -> None:

@@ -1,11 +1,12 @@
 """What pruning brings: ``python -m benchmarks.pruning`` writes benchmarks/results/pruning.md.
 
 NAS-Bench-201 has two rungs: validation accuracy after 12 epochs is reported, then the pruner decides, then training
-goes on to 200 epochs. DARTS cells report each of 98 epochs (`nb301.epochs`). All searches get the same number of
-epochs, worth ``--trainings`` whole trainings; only whole trainings count as found. ``--charge 60`` charges a trial that
-is pruned on NAS-Bench-201 60 epochs, as if the same report came later. A finished search is not run again unless asked
-(--again). How the search learns from pruned trials was chosen with other seeds, which have a file of their own:
-``--results pruning-choice --seeds 100:109 --trainings 24 --datasets c10 darts --samplers agnet agnet-places``.
+goes on to 200 epochs. DARTS cells report each of 98 epochs (`nb301.epochs`). ``mlp-*``: MLPs of HPOBench, each trained
+with five seeds one after another; the mean so far is reported, to WilcoxonPruner each one. All searches get the same
+number of epochs, worth ``--trainings`` whole trainings; only whole trainings count as found. ``--charge 60`` charges a
+trial that is pruned on NAS-Bench-201 60 epochs, as if the same report came later. A finished search is not run again
+unless asked (--again). How the search learns from pruned trials was chosen with other seeds, which have a file of their
+own: ``--results pruning-choice --seeds 100:109 --trainings 24 --datasets c10 darts --samplers agnet agnet-places``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
-from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 from unittest import mock
@@ -31,6 +31,7 @@ from optuna.pruners import (
     NopPruner,
     PercentilePruner,
     SuccessiveHalvingPruner,
+    WilcoxonPruner,
 )
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
@@ -39,49 +40,26 @@ from tqdm import tqdm
 from benchmarks import records
 from benchmarks.markdown import markdown, paired
 from benchmarks.problems import nb201, nb301
+from benchmarks.problems.trainings import (
+    DATASETS,
+    MLPS,
+    RUNG,
+    SEEDS,
+    WHOLE,
+    Trainings,
+    trainings,
+    whole,
+)
 from benchmarks.run import seeds
-from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, continued_from, spaces
-from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, continued_from
+from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.foretold_trials import ForetoldTrials
 from optuna_agnet.study.pruned_trials import FinalValues
 
-RUNG, WHOLE = 12, 200  # epochs of NAS-Bench-201
 IGNORING, PLACES = "agnet-ignoring", "agnet-places"
 CONTINUING = "agnet-continuing"
-DARTS = "darts"
-DATASETS = (*nb201.DATASETS, DARTS)
-
-
-class Trainings(NamedTuple):
-    """Trainings that can be watched."""
-
-    space: SearchSpace
-    whole: int  # epochs
-    best_percent: float  # what the best one of a hundred random architectures reaches
-    reports: Callable[[IntArray], tuple[Sequence[tuple[int, float]], float]]
-    """Of a row (D,): epochs and values that are reported, and the final value."""
-
-
-@lru_cache
-def trainings(dataset: str) -> Trainings:
-    """Of a data set of NAS-Bench-201, or "darts"."""
-    if dataset == DARTS:
-        space = nb301.SPACE
-        random = nb301.load().evaluate(space.sample(2000, np.random.default_rng(0))).values[:, 0]
-
-        def curve(row: IntArray) -> tuple[Sequence[tuple[int, float]], float]:
-            values = nb301.epochs(row[None])[0].tolist()
-            return list(enumerate(values, start=1)), values[-1]
-
-        return Trainings(space, nb301.EPOCHS, float(np.quantile(random, 0.99)), curve)
-    early, final = nb201.early_column(dataset), nb201.folder_columns(dataset)[0]
-
-    def rung(row: IntArray) -> tuple[Sequence[tuple[int, float]], float]:
-        at = int(nb201.index(row[None])[0])
-        return [(RUNG, float(early[at]))], float(final[at])
-
-    return Trainings(spaces.nas_bench_201(), WHOLE, float(np.quantile(final, 0.99)), rung)
+WILCOXON = "wilcoxon"
 
 
 def _agnet(space: SearchSpace, seed: int) -> BaseSampler:
@@ -104,16 +82,21 @@ PRUNERS: dict[
     "halving": lambda _, first, last: SuccessiveHalvingPruner(min_resource=first),
     "agnet": lambda space, *_: AGNetPruner(space),
     CONTINUING: lambda space, *_: AGNetPruner(space),
+    WILCOXON: lambda *_: WilcoxonPruner(),
 }
 PAIRS = (("agnet", PLACES), ("agnet", IGNORING), (PLACES, IGNORING))
 COMPARED = (
     (("agnet", "agnet"), ("agnet", "none")),
     (("agnet", "agnet"), ("agnet", "median")),
     (("agnet", "agnet"), ("agnet", "hyperband")),
+    (("agnet", "agnet"), ("agnet", "percentile")),
+    (("agnet", "agnet"), ("agnet", "halving")),
+    (("agnet", "agnet"), ("agnet", WILCOXON)),
     (("agnet", CONTINUING), ("agnet", "agnet")),
     (("agnet", "agnet"), ("tpe", "agnet")),
     (("tpe", "agnet"), ("tpe", "none")),
     (("tpe", "agnet"), ("tpe", "median")),
+    (("tpe", "agnet"), ("tpe", "hyperband")),
     (("agnet", "median"), ("agnet", "none")),
     (("agnet", "hyperband"), ("agnet", "none")),
     *(
@@ -144,13 +127,14 @@ def search(job: Job) -> dict[str, Any]:
     """A study until its epochs are spent; the best whole training whenever it improves, by epochs spent.
 
     ``stopped_best`` counts pruned trials that would have been among the best percent, and ``seen_best`` all of those;
-    ``lost`` counts pruned trials that would have been the best so far. Trials that another one went on with don't
-    count as pruned; their epochs are spent once.
+    ``lost`` counts pruned trials that would have been the best so far; ``best_stopped`` is what the best of the pruned
+    would have come to, None where none is. Trials that another one went on with don't count as pruned; their epochs
+    are spent once.
     """
     problem = trainings(job.dataset)
     study = _study(job, problem)
     spent, best, seen, continued = 0, [(0, -np.inf)], 0, 0
-    stopped: dict[int, tuple[bool, bool]] = {}  # by number: of the best percent, would have led
+    stopped: dict[int, tuple[float, bool]] = {}  # by number: its end, whether it would have led
     while spent < job.trainings * problem.whole:
         if job.pruner == CONTINUING and isinstance(study.pruner, AGNetPruner):
             study.pruner.continue_stopped(study)
@@ -164,11 +148,11 @@ def search(job: Job) -> dict[str, Any]:
             reports = [(epoch, value) for epoch, value in reports if epoch > start.step]
             spent -= max(start.step, job.charge)
             continued += stopped.pop(start.number) is not None
-        epoch = _watch(trial, reports)
+        epoch = _watch(trial, _each(reports) if job.pruner == WILCOXON else reports)
         if epoch:
             spent += max(epoch, job.charge)
             study.tell(trial, state=TrialState.PRUNED)
-            stopped[trial.number] = final >= problem.best_percent, final > best[-1][1]
+            stopped[trial.number] = final, final > best[-1][1]
             continue
         spent += problem.whole
         study.tell(trial, final)
@@ -179,9 +163,10 @@ def search(job: Job) -> dict[str, Any]:
         "trials": len(study.trials) - continued,
         "pruned": len(stopped),
         "best": best[1:],
-        "stopped_best": sum(good for good, _ in stopped.values()),
+        "stopped_best": sum(bool(final >= problem.best_percent) for final, _ in stopped.values()),
         "seen_best": int(seen),
         "lost": sum(led for _, led in stopped.values()),
+        "best_stopped": round(max(stopped.values())[0], 4) if stopped else None,
         "continued": continued,
     }
 
@@ -205,6 +190,12 @@ def _watch(trial: optuna.Trial, reports: Sequence[tuple[int, float]]) -> int:
     return 0
 
 
+def _each(reports: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The values that means so far are of: WilcoxonPruner compares trainings with the same seed."""
+    totals = [0.0, *(step * mean for step, mean in reports)]
+    return [(step, totals[k + 1] - totals[k]) for k, (step, _) in enumerate(reports)]
+
+
 def run(job: Job) -> dict[str, Any]:
     """One search; pruned trials are ignored, or count by their places throughout, as the sampler's name says."""
     variants = {
@@ -218,7 +209,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def best_at(rows: Sequence[Row], n: int) -> FloatArray:
     """The best value of each run once epochs worth n whole trainings were spent."""
-    limit = n * (nb301.EPOCHS if rows[0]["dataset"] == DARTS else WHOLE)
+    limit = n * whole(rows[0]["dataset"])
     return np.array([max(value for spent, value in row["best"] if spent <= limit) for row in rows])
 
 
@@ -231,7 +222,8 @@ def quality(rows: Sequence[Row]) -> list[str]:
     """Every sampler with every pruner."""
     at = checkpoints(rows)
     head = ["data", "sampler", "pruner", "seeds", "trials", "pruned"]
-    head += [*(f"@{n}" for n in at), "of the best percent stopped", "would have led"]
+    head += [*(f"@{n}" for n in at), "of the best percent stopped", "of new bests stopped"]
+    head += ["best one stopped, above the best found"]
     lines = []
     for (dataset, sampler, pruner), runs in grouped(rows).items():
         cells = [dataset, sampler, pruner, str(len(runs))]
@@ -243,13 +235,19 @@ def quality(rows: Sequence[Row]) -> list[str]:
 
 
 def lost(runs: Sequence[Row]) -> list[str]:
-    """Pruned trials of the best percent among all such, and those that would have been the best so far, a run."""
+    """What stopping cost: pruned trials of the best percent among all such, new bests that were stopped among all, and
+    by how much the best of the pruned would have been ahead of the best that was found, a run.
+    """
     if not all("lost" in run for run in runs):  # an older line
-        return ["", ""]
+        return [""] * 3
     stopped, seen, led = (
         sum(run[name] for run in runs) for name in ("stopped_best", "seen_best", "lost")
     )
-    return [f"{stopped} of {seen}", f"{led / len(runs):.1f}"]
+    cells = [f"{stopped} of {seen}", f"{led} of {led + sum(len(run['best']) for run in runs)}"]
+    if not all("best_stopped" in run for run in runs):
+        return [*cells, ""]
+    ahead = [max((run["best_stopped"] or -np.inf) - run["best"][-1][1], 0.0) for run in runs]
+    return [*cells, f"{np.mean(ahead):.2f}"]
 
 
 def differences(rows: Sequence[Row]) -> list[str]:
@@ -290,23 +288,29 @@ def report(rows: Sequence[Row]) -> str:
         "",
         f"Made by `python -m benchmarks.pruning`: NAS-Bench-201, validation accuracy after {WHOLE} epochs; the one"
         f" after {RUNG} is reported to the pruner first. `darts`: both DARTS cells by YAHPO Gym's surrogate of"
-        f" NAS-Bench-301, validation accuracy after each of {nb301.EPOCHS} epochs is reported. @n: the best"
-        " whole training once the epochs of n whole ones were spent, mean and standard deviation over the seeds; every"
-        f" search has the epochs of {rows[0]['trainings']}."
+        f" NAS-Bench-301, validation accuracy after each of {nb301.EPOCHS} epochs is reported. `mlp-*`: depth, width,"
+        f" and three hyperparameters of MLPs on a table of HPOBench, trained with {SEEDS} seeds one after another; the"
+        " mean so far is reported, and for WilcoxonPruner each one. @n: the best whole training once the epochs of n"
+        " whole ones were spent, mean and standard deviation over the seeds."
         f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
         f" `{PLACES}`: they count by their places when they were stopped, and curves don't judge them anew."
         f" `{CONTINUING}`: stopped trials may go on from where they were (`AGNetPruner.continue_stopped`)."
         " Hyperband has three brackets on NAS-Bench-201, of which the first prunes after the one report and the others"
-        " never do. Best percent: final values that one of a hundred random architectures reaches; how many of those"
-        " that a search tried it stopped, over all seeds. Would have led: stopped trials that would have been the best"
-        " whole one so far, a search."
+        " never do.",
+        "",
+        "What stopping costs. Best percent: final values that one of a hundred random architectures reaches; how many"
+        " of those that the searches tried were stopped. Most of these lose nothing: once a search has a better one, it"
+        " goes by trainings of the best percent that don't lead. New bests: trainings that are, or would have been,"
+        " better than all whole ones so far; how many of them were stopped. The last column is what a user loses in the"
+        " end: by how much the best of the stopped would have been ahead of the best found, nothing where it would not,"
+        " mean over the seeds."
         " Differences are paired by seed, with their standard errors." + _older(rows),
         "",
     ]
-    for charge in sorted({row["charge"] for row in rows}):
-        part = [row for row in rows if row["charge"] == charge]
+    for budget, charge in sorted({(row["trainings"], row["charge"]) for row in rows}):
+        part = [row for row in rows if (row["trainings"], row["charge"]) == (budget, charge)]
         costs = f"at least {charge} epochs" if charge else "the epochs that it ran"
-        lines += [f"## A pruned trial costs {costs}", ""]
+        lines += [f"## The epochs of {budget} trainings; a pruned trial costs {costs}", ""]
         lines += [*quality(part), *differences(part)]
     return "\n".join(lines)
 
@@ -350,12 +354,14 @@ def main() -> None:
             pruner,
             seed,
             arguments.trainings,
-            arguments.charge * (dataset != DARTS),
+            arguments.charge * (dataset in nb201.DATASETS),
         )
         for seed, dataset, sampler, pruner in product(
             arguments.seeds, arguments.datasets, arguments.samplers, arguments.pruners
         )
         if not (sampler in (IGNORING, PLACES) and pruner == "none")
+        and (pruner != WILCOXON or dataset in MLPS)
+        and (pruner != CONTINUING or dataset not in MLPS)
     ]
     jobs = [job for job in jobs if job not in done]
     with ProcessPoolExecutor(arguments.jobs) as pool:
@@ -363,7 +369,7 @@ def main() -> None:
         for future in tqdm(as_completed(running), total=len(running), unit="run"):
             rows.append(future.result())
             records.append_row(path, rows[-1])
-    text = report([row for row in rows if row["trainings"] == arguments.trainings])
+    text = report(rows)
     (records.RESULTS / f"{arguments.results}.md").write_text(text)
     print(text)
 

@@ -1,16 +1,21 @@
-"""Searches that ask for 8 or 16 architectures at once, as somebody with as many GPUs does.
+"""Searches that evaluate several architectures at once, as somebody with as many GPUs does.
 
 `agnet-ask8` is the default as it is, asked for 8 and told all results before the next 8: each proposal knows the others
 that are pending. The ablation `agnet-batch16` is another thing: the paper's rounds, 16 proposals of one frozen model
-that don't know of each other. GPSampler and TPE see pending trials in their own ways, TPE as bad ones (constant liar).
+that don't know of each other. `agnet-workers8-random` and `agnet-workers8-convolutions` are eight workers of which each
+asks again as soon as its own evaluation has ended; that takes half to one and a half units of time, drawn at random, or
+the longer the more of the architecture is convolutions. GPSampler and TPE see pending trials in their own ways, TPE as
+bad ones (constant liar).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 from optuna.samplers import BaseSampler, TPESampler
 
 from benchmarks.methods import agnet, optuna_samplers
@@ -18,30 +23,52 @@ from benchmarks.methods.base import AskTell, Factory, begin
 from benchmarks.problems.base import Problem
 from optuna_agnet.core.architecture import Architecture
 
-SIZES = (8, 16)
+SIZES = (4, 8, 16)
+WORKERS = 8  # whose evaluations take different times
+Duration: TypeAlias = Callable[[Architecture, np.random.Generator], float]
+
+
+def equal(architecture: Architecture, rng: np.random.Generator) -> float:
+    """All evaluations take as long: rounds."""
+    return 1.0
+
+
+def random(architecture: Architecture, rng: np.random.Generator) -> float:
+    return float(rng.uniform(0.5, 1.5))
+
+
+def convolutions(architecture: Architecture, rng: np.random.Generator) -> float:
+    """Half a unit, and the share of the nodes that are convolutions."""
+    return 0.5 + sum("conv" in label for label in architecture.nodes) / len(architecture.nodes)
+
+
+DURATIONS: dict[str, Duration] = {"random": random, "convolutions": convolutions}
 
 
 class AtOnce:
-    """Asks a method so many times before it tells it anything.
+    """Workers that evaluate what a method proposes; each asks again when its evaluation has ended.
 
     Args:
         method: Any number may be pending.
         size: How many are evaluated at once.
+        duration: Of an evaluation. Those that end at the same time are told before any other is asked for.
+        seed: Of the durations.
     """
 
-    def __init__(self, method: AskTell, size: int) -> None:
-        self.method, self.size = method, size
-        self._asked: list[Architecture] = []
-        self._results: list[tuple[Any, ...]] = []
+    def __init__(
+        self, method: AskTell, size: int, duration: Duration = equal, seed: int = 0
+    ) -> None:
+        self.method, self.size, self._duration = method, size, duration
+        self._rng, self._now, self._asked = np.random.default_rng(seed), 0.0, 0
+        self._running: list[tuple[float, int, tuple[Any, ...]]] = []  # a heap: end, number, result
 
     def ask(self) -> Architecture:
-        """The next of those asked for; the results are told before others are."""
-        if not self._asked:
-            for result in self._results:
-                self.method.tell(*result)
-            self._results.clear()
-            self._asked = [self.method.ask() for _ in range(self.size)]
-        return self._asked.pop(0)
+        """What the next free worker evaluates; results that are there by then are told before."""
+        if len(self._running) == self.size:
+            self._now = self._running[0][0]
+            while self._running and self._running[0][0] <= self._now:
+                self.method.tell(*heapq.heappop(self._running)[-1])
+        return self.method.ask()
 
     def tell(
         self,
@@ -49,13 +76,17 @@ class AtOnce:
         values: Sequence[float] | None,
         constraints: Mapping[str, float] | None = None,
     ) -> None:
-        """The result of one, kept until all are known."""
+        """The result of what was asked for last, kept until its evaluation has ended."""
         given = () if constraints is None else (constraints,)
-        self._results.append((architecture, values, *given))
+        end = self._now + self._duration(architecture, self._rng)
+        heapq.heappush(self._running, (end, self._asked, (architecture, values, *given)))
+        self._asked += 1
 
 
-def at_once(factory: Factory, size: int, problem: Problem, seed: int) -> AtOnce:
-    return AtOnce(begin(factory, problem, seed), size)
+def at_once(
+    factory: Factory, size: int, problem: Problem, seed: int, duration: Duration = equal
+) -> AtOnce:
+    return AtOnce(begin(factory, problem, seed), size, duration, seed)
 
 
 def tpe(problem: Problem, seed: int) -> BaseSampler:
@@ -71,4 +102,8 @@ METHODS: dict[str, Factory] = {
     f"{name}-ask{size}": partial(at_once, factory, size)
     for name, factory in SAMPLERS.items()
     for size in SIZES
+} | {
+    f"{name}-workers{WORKERS}-{kind}": partial(at_once, factory, WORKERS, duration=duration)
+    for name, factory in SAMPLERS.items()
+    for kind, duration in DURATIONS.items()
 }

@@ -8,7 +8,7 @@ import optuna
 from benchmarks import curves, records
 from benchmarks.at_once_table import THEN, TRIED_AT, at_once, tried
 from benchmarks.methods import METHODS
-from benchmarks.methods.at_once import SAMPLERS, SIZES, AtOnce
+from benchmarks.methods.at_once import DURATIONS, SAMPLERS, SIZES, AtOnce
 from benchmarks.methods.base import SamplerSearch
 from benchmarks.problems.base import Problem, unconstrained
 from benchmarks.run import search
@@ -41,7 +41,38 @@ def test_results_are_told_when_all_are_known_and_in_their_order():
         method.tell(asked[-1], [1.0])
     assert asked == [0, 1, 2, 3, 4]
     told = [(k, [1.0]) for k in range(4)]
-    assert numbers.calls == ["ask", "ask", *told[:2], "ask", "ask", *told[2:], "ask", "ask"]
+    assert numbers.calls == ["ask", "ask", *told[:2], "ask", "ask", *told[2:], "ask"]
+
+
+def test_a_worker_asks_again_when_its_own_evaluation_has_ended():
+    """Beside a naive clock: before each ask, all that ended by the time a worker is free are told, by their ends."""
+    lasts = [0.9, 0.4, 1.2, 0.4, 0.4, 1.5, 0.7, 0.6]
+    numbers = Numbers()
+    method = AtOnce(numbers, 3, lambda number, rng: lasts[number])
+    ends, now, expected = {}, 0.0, []
+    for number, lasted in enumerate(lasts):
+        if len(ends) == 3:
+            now = min(ends.values())
+            for ended in sorted(ends, key=lambda k: (ends[k], k)):
+                if ends[ended] == now:
+                    expected.append((ended, [1.0]))
+                    del ends[ended]
+        expected.append("ask")
+        ends[number] = now + lasted
+        method.tell(method.ask(), [1.0])
+    assert numbers.calls == expected
+    assert expected.index((2, [1.0])) > expected.index((3, [1.0]))
+
+
+def test_durations_are_those_of_the_seed_and_of_the_architecture():
+    rows = np.array([[3] * 6, [1] * 6, [3, 3, 3, 1, 1, 1]])
+    conv, skip, half = SPACE.architectures(rows)
+    rng = np.random.default_rng(0)
+    lasts = [DURATIONS["convolutions"](arch, rng) for arch in (skip, half, conv)]
+    assert lasts == [0.5, 0.5 + 3 / 8, 0.5 + 6 / 8]
+    drawn = [DURATIONS["random"](conv, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert all(0.5 <= lasted <= 1.5 for lasted in drawn)
 
 
 def test_the_default_at_once_proposes_what_ask_n_does():
@@ -88,10 +119,10 @@ def test_the_table_compares_on_equal_seeds(tmp_path, monkeypatch, long_record):
         records.append(tmp_path / f"{run.problem}.jsonl", replace(run, method=method))
     lines = list(at_once())
     assert curves.load("nb201-c100")
-    (row,) = [line for line in lines if "| 8 | agnet |" in line]
+    (row,) = [line for line in lines if "| 8 | equal | agnet |" in line]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[:4] == ["nb201-c100", "8", "agnet", "2"]
-    assert cells[4:] == ["1.00 ± 0.00 (+0.00 ± 0.00)", *["53.00 ± 4.00 (-2.00 ± 1.00)"] * 2]
+    assert cells[:5] == ["nb201-c100", "8", "equal", "agnet", "2"]
+    assert cells[5:] == ["1.00 ± 0.00 (+0.00 ± 0.00)", *["53.00 ± 4.00 (-2.00 ± 1.00)"] * 2]
 
 
 def test_what_was_tried_is_shown_beside_what_was_there_with_the_same_seeds(tmp_path, monkeypatch):

