@@ -22,7 +22,7 @@ from optuna_agnet.study.continuations import superseded
 from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.trials import directions_of, is_feasible
 from optuna_agnet.surrogate.curves import CurveModel, Forecast, read, rungs
-from optuna_agnet.surrogate.kernel import KernelParams, covariance, featurize
+from optuna_agnet.surrogate.kernel import Features, KernelParams, covariance, featurize
 
 LEAST = 5
 """Whole trainings before anything is foretold, unless somebody asks for another number."""
@@ -43,7 +43,7 @@ class LearnedCurves(NamedTuple):
     shown: Sequence[FrozenTrial]  # the N trainings of the model ...
     near: FloatArray  # (N, N): ... and what they have in common
     known: IntArray  # those of which is known what was trained ...
-    settings: Sequence[tuple[IntArray, FloatArray]]  # ... and that
+    features: Features | None  # ... and that; None where there is none
     hyperparameters: Hyperparameters
 
     def reaches_rung(self, reported: dict[int, float]) -> bool:
@@ -128,10 +128,10 @@ class StudyCurves:
             steps, values = steps[:-1], np.delete(values, -2, 1)
         trained = [self._trained(trial, hyperparameters) for trial in shown]
         known = [k for k, settings in enumerate(trained) if settings is not None]
-        settings = [s for s in trained if s is not None]
-        near = np.eye(len(shown))
+        near, features = np.eye(len(shown)), None
         if known:
-            near[np.ix_(known, known)] = self._similarity(settings, settings, hyperparameters)
+            features = self._features([s for s in trained if s is not None], hyperparameters)
+            near[np.ix_(known, known)] = _similarity(features, features)
         return LearnedCurves(
             CurveModel(values, near),
             steps,
@@ -141,7 +141,7 @@ class StudyCurves:
             shown,
             near,
             np.array(known, dtype=np.int64),
-            settings,
+            features,
             hyperparameters,
         )
 
@@ -150,10 +150,11 @@ class StudyCurves:
         values = learned.levels(trial)
         if values is None:
             return None
-        cross, hyperparameters = np.zeros(len(learned.shown)), learned.hyperparameters
-        own = self._trained(trial, hyperparameters)
-        if own is not None and len(learned.known):
-            cross[learned.known] = self._similarity(learned.settings, [own], hyperparameters)[:, 0]
+        cross = np.zeros(len(learned.shown))
+        own = self._trained(trial, learned.hyperparameters)
+        if own is not None and learned.features is not None:
+            features = self._features([own], learned.hyperparameters)
+            cross[learned.known] = _similarity(learned.features, features)[:, 0]
         return learned.model.forecast(values, cross)
 
     def forecasts_of_stopped(self, learned: LearnedCurves) -> dict[int, Forecast]:
@@ -184,26 +185,22 @@ class StudyCurves:
         z = hyperparameters.rows([trial.params])[0]
         return None if np.isnan(z).any() else (self._space.repair(row[None])[0], z)
 
-    def _similarity(
-        self,
-        some: Sequence[tuple[IntArray, FloatArray]],
-        others: Sequence[tuple[IntArray, FloatArray]],
-        hyperparameters: Hyperparameters,
-    ) -> FloatArray:
-        """Prior correlations (N, P) of what was trained: a factor for the architecture and one a hyperparameter."""
-        features = [
-            featurize(
-                self._space,
-                np.array([row for row, _ in each], dtype=np.int64),
-                z=np.array([z for _, z in each]),
-                unordered=hyperparameters.unordered,
-            )
-            for each in (some, others)
-        ]
-        size = len(hyperparameters)
-        kernel = replace(KernelParams(), reaches=(_REACH,) * size, shares=(1.0,) * (size + 1))
-        found: FloatArray = covariance(features[0].distances(features[1]), kernel).numpy()
-        return found
+    def _features(
+        self, trained: Sequence[tuple[IntArray, FloatArray]], hyperparameters: Hyperparameters
+    ) -> Features:
+        """What the kernel reads of N trainings."""
+        x = np.array([row for row, _ in trained], dtype=np.int64)
+        z = np.array([z for _, z in trained])
+        return featurize(self._space, x, z=z, unordered=hyperparameters.unordered)
+
+
+def _similarity(some: Features, others: Features) -> FloatArray:
+    """Prior correlations (N, P) of what was trained: a factor for the architecture and one a hyperparameter."""
+    gaps = some.distances(others)
+    size = len(gaps.gaps)
+    kernel = replace(KernelParams(), reaches=(_REACH,) * size, shares=(1.0,) * (size + 1))
+    found: FloatArray = covariance(gaps, kernel).numpy()
+    return found
 
 
 def _ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
