@@ -23,6 +23,10 @@ TOLERANCE = 1e-3
 """Records are rounded: a value this close to the optimum is the optimum."""
 
 
+class MissingResults(ValueError):
+    """There is nothing to draw."""
+
+
 class Results(NamedTuple):
     """All runs on one version of a problem's data: by method, in the order of the seeds."""
 

@@ -1,4 +1,4 @@
-"""Figures from the committed results alone: ``python -m benchmarks.figures`` (all), or with the names of some.
+"""Figures from the committed results: ``python -m benchmarks.figures`` (all), or with the names of some.
 
 They go to benchmarks/results/figures/; one whose results are missing is left out, with a line that says so.
 """
@@ -12,9 +12,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import optuna
 
-from benchmarks import curves, paper_tables, records, tables
+from benchmarks import curves, paper_tables, records, search_figures, tables
+from benchmarks.curves import MissingResults
 from benchmarks.records import Record
+from optuna_agnet import spaces
 from optuna_agnet.core.arrays import FloatArray
 
 mpl.use("agg")
@@ -24,14 +27,11 @@ from matplotlib.figure import Figure
 
 FOLDER = records.RESULTS / "figures"
 NB201 = ("nb201-c10", "nb201-c100", "nb201-in16")
+BOTH = ("agnet-paper", "agnet")
 ROUND = 16  # queries; before the first of them are over, every method draws at random
 STRONG = frozenset(  # predictors, Fig. 9
     f"agnet-paper{kind}" for kind in ("", "-xgb", "-xgb-ranking", "-oracle", "-oracle-ranking")
 )
-
-
-class MissingResults(ValueError):
-    """There is nothing to draw."""
 
 
 def grid(names: Sequence[str], columns: int = 3) -> tuple[Figure, list[Axes]]:
@@ -167,7 +167,8 @@ def limits() -> Figure:
         for method in names:
             at = [limit for limit, found in rows.items() if method in found]
             mean = [mean_best(rows[limit][method]) for limit in at]
-            axis.plot(at, mean, "o--", label=method, color=colors(names)[method], linewidth=0.7)
+            label = f"{method}, {paper_tables.seeds(runs_of, method)} seeds"
+            axis.plot(at, mean, "o--", label=label, color=colors(names)[method], linewidth=0.7)
         axis.set(xlabel="latency limit [ms]", ylabel="validation accuracy [%]")
     legend(figure)
     return figure
@@ -214,7 +215,7 @@ def optimality() -> Figure:
         shares = [by_query(runs, optimality_of).mean(0) for runs in rows]
         length = min(len(share) for share in shares)
         mean = np.mean([share[:length] for share in shares], axis=0)
-        label = f"{method} ({len(rows)} rows)"
+        label = f"{method} ({len(rows)} rows, {paper_tables.seeds(runs_of, method)} seeds)"
         axis.plot(np.arange(1, length + 1), mean, label=label, color=colors(names)[method])
     axis.set(xlabel="queries", ylabel="best / optimum", ylim=(0.8, 1.005))
     legend(figure)
@@ -226,7 +227,7 @@ def optimality_of(run: Record) -> FloatArray:
     return np.nan_to_num(curves.best(run) / numbered(run.optimum))
 
 
-def need_limited() -> dict[tuple[str, int], dict[str, list[Record]]]:
+def need_limited() -> paper_tables.LimitedRuns:
     found = paper_tables.limited_runs()
     if not found:
         raise MissingResults("needs runs on hw-<device>-<limit>")
@@ -240,12 +241,18 @@ def ours(*numbers: int) -> frozenset[str]:
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
+    "figure1": partial(search_figures.on, "nb101", search_figures.better_samples, BOTH, ROUND, 3),
     "figure3": partial(progress, ours(8, 9) | {"tpe", "gp", "nsga2"}, tables.TABULAR),
     "figure4-left-11": limits,
     "figure4-right": feasibility,
+    "figure5": partial(search_figures.cell, "nb101", spaces.nas_bench_101()),
+    "figure6": partial(search_figures.cell, "nb201-in16", spaces.nas_bench_201()),
+    "figure7": partial(search_figures.cell, "nb301", spaces.darts()),
+    "figure8": partial(search_figures.cell, "nbnlp", spaces.nas_bench_nlp(12)),
     "figure9": partial(progress, STRONG, ("nb101",)),
     "figure10": partial(progress, ours(7), (*NB201, "nb101")),
     "figure12": optimality,
+    "figure13": partial(search_figures.on, "nb201-in16", search_figures.latent_space, "agnet", 96),
 }
 
 
@@ -259,6 +266,7 @@ def main() -> None:
     unknown = sorted(set(arguments.name) - set(FIGURES))
     if unknown:
         raise SystemExit(f"unknown figure {', '.join(unknown)}; known: {', '.join(FIGURES)}")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     for name in arguments.name or FIGURES:
         try:
             print(save(FIGURES[name](), name, arguments.folder))

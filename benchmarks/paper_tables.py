@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from optuna_agnet.core.arrays import FloatArray
 
 PAPER = Path(__file__).parent / "paper"
 AT_MOST = 200  # queries of Table 5
+
+LimitedRuns: TypeAlias = dict[tuple[str, int], dict[str, list[Record]]]  # by row of Table 5, method
 
 
 def published(table: int) -> list[dict[str, str]]:
@@ -68,9 +71,9 @@ def beside(row: dict[str, str], results: Results) -> Iterator[list[str]]:
         paper = ["", row["queries"], "", ""]
 
 
-def limited_runs() -> dict[tuple[str, int], dict[str, list[Record]]]:
+def limited_runs() -> LimitedRuns:
     """Runs by row of Table 5 and method; those with two objectives have "Joint=1" behind the method's name."""
-    found: dict[tuple[str, int], dict[str, list[Record]]] = {}
+    found: LimitedRuns = {}
     for device, limits in hwnas.LIMITS.items():
         for limit in limits:
             by_method = found[device, limit] = {}
@@ -103,9 +106,10 @@ def table5() -> Iterator[str]:
             row += [f"{optimum:.2f}", *(ours(by_method.get(name, []), optimum) for name in methods)]
             rows.append(row)
         head = ["limit", "optimum, paper", *(f"{name}, paper" for name in settings)]
+        ours_by_name = [f"{name} ({seeds(runs_of, name)})" for name in methods]
         if rows:
-            yield from (f"#### Table 5: {title}; at most {AT_MOST} queries", "")
-            yield from markdown([*head, "optimum, here", *methods], rows)
+            yield from (f"#### Table 5: {title}; at most {AT_MOST} queries; in brackets seeds", "")
+            yield from markdown([*head, "optimum, here", *ours_by_name], rows)
 
 
 def paper_best(row: dict[str, str], optimum: float) -> str:
@@ -145,6 +149,12 @@ def our_feasible(runs: Sequence[Record], optimum: float) -> str:
     return f"{np.mean([feasible_share(run, AT_MOST) for run in runs]):.2f}" if runs else ""
 
 
+def seeds(runs_of: LimitedRuns, method: str) -> str:
+    """How many runs a method has, from the row that has the fewest to the one that has the most."""
+    counts = {len(found[method]) for found in runs_of.values() if method in found}
+    return " to ".join(map(str, sorted({min(counts), max(counts)})))
+
+
 def table5_counts() -> Iterator[str]:
     """In how many rows of Table 5 a method finds the optimum, and how close its mean comes."""
     runs_of = limited_runs()
@@ -157,8 +167,7 @@ def table5_counts() -> Iterator[str]:
         ]
         found = sum(bool(len(gap)) and gap.min() <= curves.TOLERANCE for gap in gaps)
         close = sum(bool(len(gap)) and gap.mean() <= 0.2 for gap in gaps)
-        seeds = min(len(by_method[name]) for by_method in runs_of.values() if name in by_method)
-        rows.append([name, str(len(gaps)), str(seeds), str(found), str(close)])
+        rows.append([name, str(len(gaps)), seeds(runs_of, name), str(found), str(close)])
     if rows:
         yield from (f"#### Table 5 in short; at most {AT_MOST} queries", "")
         head = ["method", "limits", "seeds", "optimum found by the best seed", "mean within 0.2"]

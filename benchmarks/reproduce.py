@@ -63,12 +63,15 @@ def limits() -> Iterator[tuple[str, str, int]]:
                 )
 
 
+def alone(problem: str, method: str = "agnet") -> Iterator[tuple[str, str, int]]:
+    yield problem, method, LONGEST
+
+
 def predictors() -> Iterator[tuple[str, str, int]]:
     yield from (("nb101", name, LONGEST) for name in sorted(figures.STRONG & set(METHODS)))
 
 
-METHOD = "of the method: docs/how.md"
-CELL = "of a cell: `plot_architecture` in `optuna_agnet.visualization`"
+CELLS = {5: "nb101", 6: "nb201-in16", 7: "nb301", 8: "nbnlp"}
 ITEMS = {
     "table1": Item("NAS-Bench-101", partial(beside, 1), ("table1",)),
     "table2": Item("NAS-Bench-201", partial(beside, 2), ("table2",)),
@@ -96,20 +99,23 @@ ITEMS = {
         "both surrogates' settings under limits",
         where="`AGNetConfig.paper(training=TrainingConfig.paper_hardware())`",
     ),
-    "figure1": Item("the search's idea", where=f"a drawing {METHOD}"),
-    "figure2": Item("the generator's training", where=f"a drawing {METHOD}"),
+    "figure1": Item(
+        "the generator's samples during a search", partial(alone, "nb101"), ("figure1",)
+    ),
+    "figure2": Item("the generator's training", where="a drawing of the method: docs/how.md"),
     "figure3": Item("value over queries", partial(beside, 8, 9, 10, 11), ("figure3",)),
     "figure4": Item(
         "accuracy and feasible queries under limits", limits, ("figure4-left-11", "figure4-right")
     ),
-    **{f"figure{n}": Item("a space's cell", where=f"a drawing {CELL}") for n in (5, 6, 7, 8)},
+    **{
+        f"figure{n}": Item(f"a cell of {name}", partial(alone, name), (f"figure{n}",))
+        for n, name in CELLS.items()
+    },
     "figure9": Item("strong predictors on NAS-Bench-101", predictors, ("figure9",)),
     "figure10": Item("Table 7 over queries", partial(beside, 7), ("figure10",)),
     "figure11": Item("Figure 4 on other devices", limits, ("figure4-left-11",)),
     "figure12": Item("value over queries under limits", limits, ("figure12",)),
-    "figure13": Item(
-        "the latent space in a search", where="`plot_latent_space` in `optuna_agnet.visualization`"
-    ),
+    "figure13": Item("the latent space in a search", partial(alone, "nb201-in16"), ("figure13",)),
 }
 
 

@@ -72,8 +72,12 @@ class Grid:
 
 
 def is_network(arch: Architecture) -> bool:
-    """Whether it is one of a `Network`, `OneOf` or `Repeat`: their texts are JSON."""
-    return arch.text[:1] in ("{", "[")
+    """Whether it is one of a `Network`, `OneOf` or `Repeat`: decisions, or cells behind which all comes together.
+
+    Their texts are JSON. So is that of a recurrent cell, which has neither.
+    """
+    parts = any(map(_decides, arch.nodes)) or arch.nodes.count(OUTPUT) > 1
+    return arch.text[:1] in ("{", "[") and parts
 
 
 def _decides(label: str) -> bool:

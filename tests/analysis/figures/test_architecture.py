@@ -51,6 +51,15 @@ def test_the_cost_of_a_move_is_the_change_of_the_whole_cost() -> None:
         assert own[0] - own[1] == pytest.approx(change)
 
 
+def test_a_recurrent_cell_is_a_cell_although_its_text_is_json_as_a_networks_is() -> None:
+    for arch in random_architectures(spaces.nas_bench_nlp(12), 10):
+        (cell,) = cells_of(arch)
+        assert len(draw(arch, 900).boxes) == len(cell.nodes) > 2
+    cells = spaces.Network(a=spaces.nas_bench_201(), b=spaces.nas_bench_201())  # decides nothing
+    (arch,) = random_architectures(cells, 1)
+    assert [name for _, _, name in draw(arch, 900).captions] == ["a", "b"]
+
+
 @pytest.mark.parametrize("width", [200, 600, 1000])
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_everything_is_inside_and_boxes_are_disjoint(space: spaces.SearchSpace, width: int) -> None:
