@@ -144,7 +144,11 @@ def progress(methods: frozenset[str], problems: Sequence[str]) -> Figure:
 
 def seeds(results: curves.Results, methods: Sequence[str]) -> str:
     counts = [len(results.methods[name]) for name in methods if name in results.methods]
-    return " to ".join(str(count) for count in sorted({min(counts), max(counts)})) + " seeds"
+    return named(" to ".join(str(count) for count in sorted({min(counts), max(counts)})))
+
+
+def named(count: str) -> str:
+    return f"{count} seed" if count == "1" else f"{count} seeds"
 
 
 def published(problem: str) -> tuple[list[int], list[float]]:
@@ -167,7 +171,7 @@ def limits() -> Figure:
         for method in names:
             at = [limit for limit, found in rows.items() if method in found]
             mean = [mean_best(rows[limit][method]) for limit in at]
-            label = f"{method}, {paper_tables.seeds(runs_of, method)} seeds"
+            label = f"{method}, {named(paper_tables.seeds(runs_of, method))}"
             axis.plot(at, mean, "o--", label=label, color=colors(names)[method], linewidth=0.7)
         axis.set(xlabel="latency limit [ms]", ylabel="validation accuracy [%]")
     legend(figure)
@@ -197,7 +201,7 @@ def feasibility() -> Figure:
         axis.plot(
             ROUND * np.arange(1, len(mean) + 1),
             mean,
-            label=f"{method}, {len(runs)} seeds",
+            label=f"{method}, {named(str(len(runs)))}",
             color=colors(sorted(found))[method],
         )
     axis.set(xlabel="queries", ylabel=f"feasible of each {ROUND}")
@@ -215,7 +219,7 @@ def optimality() -> Figure:
         shares = [by_query(runs, optimality_of).mean(0) for runs in rows]
         length = min(len(share) for share in shares)
         mean = np.mean([share[:length] for share in shares], axis=0)
-        label = f"{method} ({len(rows)} rows, {paper_tables.seeds(runs_of, method)} seeds)"
+        label = f"{method} ({len(rows)} rows, {named(paper_tables.seeds(runs_of, method))})"
         axis.plot(np.arange(1, length + 1), mean, label=label, color=colors(names)[method])
     axis.set(xlabel="queries", ylabel="best / optimum", ylim=(0.8, 1.005))
     legend(figure)

@@ -41,18 +41,29 @@ class Bananas(RankedMutants):
     def __init__(self, problem: Problem, seed: int, **arguments: int) -> None:
         super().__init__(problem, seed, **arguments)
         some = self.space.sample(64, np.random.default_rng(0))
-        if not path_encoding(self.space, some).any():
+        if not self.encode(some).any():
             raise ValueError(
                 f"the paths of {self.space!r} are too long for a path encoding of {_COLUMNS} columns:"
-                " BANANAS is for cells, choose dngo or weaknas"
+                " BANANAS is for cells, choose bananas-onehot, dngo or weaknas"
             )
+
+    def encode(self, x: IntArray) -> FloatArray:
+        """What the networks see of rows (B, D)."""
+        return path_encoding(self.space, x)
 
     def worth(self, candidates: IntArray) -> FloatArray:
         """A draw each from the ensemble's predictions."""
-        known = path_encoding(self.space, self.x)
-        ensemble = Networks(NETWORK, known, self.scaled(), self.rng)
-        predicted = ensemble.predict(path_encoding(self.space, candidates))
+        ensemble = Networks(NETWORK, self.encode(self.x), self.scaled(), self.rng)
+        predicted = ensemble.predict(self.encode(candidates))
         return np.asarray(self.rng.normal(predicted.mean(0), predicted.std(0)))
+
+
+class OneHotBananas(Bananas):
+    """The same on decisions, one-hot (the adjacency encoding of White et al.), which any space has."""
+
+    def encode(self, x: IntArray) -> FloatArray:
+        """Decisions instead of paths."""
+        return self.space.one_hot(x).astype(np.float64)
 
 
 def path_encoding(space: SearchSpace, x: IntArray, columns: int = _COLUMNS) -> FloatArray:
@@ -84,4 +95,4 @@ def path_encoding(space: SearchSpace, x: IntArray, columns: int = _COLUMNS) -> F
     return np.concatenate(found, axis=1)
 
 
-METHODS: dict[str, Factory] = {"bananas": Bananas}
+METHODS: dict[str, Factory] = {"bananas": Bananas, "bananas-onehot": OneHotBananas}

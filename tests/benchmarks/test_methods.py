@@ -23,7 +23,7 @@ METHODS = {
     **bananas.METHODS,
     **weaknas.METHODS,
 }
-MODELS = ("dngo", "bananas", "weaknas")
+MODELS = ("dngo", "bananas", "bananas-onehot", "weaknas")
 TINY = spaces.EdgeCell(nodes=3, ops=("none", "skip", "conv", "pool"))  # 64 rows
 NODES = spaces.NodeCell(max_nodes=5, max_edges=6, ops=("conv", "pool", "skip"))
 
@@ -126,6 +126,7 @@ def test_what_a_method_can_not_do_is_said():
     chain = spaces.EdgeCell(nodes=2, ops=[f"op{k}" for k in range(500)])
     with pytest.raises(ValueError, match="too long for a path encoding of 400 columns"):
         METHODS["bananas"](problem(chain), 0)
+    assert METHODS["bananas-onehot"](problem(chain), 0).encode(np.array([[7]])).argmax() == 7
     method = METHODS["local-search"](problem(TINY), 0)
     with pytest.raises(ValueError, match="one finite value, or None"):
         method.tell(method.ask(), [float("nan")])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import curves, long, records, tables
+from benchmarks import curves, long, records, reproduce, tables
 from benchmarks.markdown import at, spread, value
+from benchmarks.paper_tables import limited_runs
 from benchmarks.records import Record
 from benchmarks.tables import difference
 
@@ -196,6 +197,18 @@ def test_what_the_bound_of_the_gaussian_process_costs() -> None:
         assert abs(long.top(whole[0]) - long.top(bounded[0])) <= 0.01
         gains[problem] = long.later(whole[0]) - long.later(bounded[0])
     says(f"by {gains['nb301']:.2f} and {gains['nb101']:.2f} points", "docs/how.md")
+
+
+def test_how_much_of_table_5_the_papers_algorithm_has() -> None:
+    done = [
+        run
+        for found in limited_runs().values()
+        for name in found
+        for run in found[name]
+        if run.method == "agnet-paper" and run.seed < reproduce.SEEDS
+    ]
+    wanted = [job for job in reproduce.jobs(reproduce.limits()) if job.method == "agnet-paper"]
+    says(f"`agnet-paper` has {len(done)} of {len(wanted)} runs", "docs/reproduce.md")
 
 
 def test_where_there_are_few_seeds() -> None:
