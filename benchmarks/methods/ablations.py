@@ -19,6 +19,8 @@ And of `agnet-...`, the default with one part taken out or put in:
 
 - ``no-generator``: random architectures where the generator's samples were; neighbours keep their turns.
 - ``generator-only``: no turns for neighbours.
+- ``with-generator``: the generator's three turns of four also where decisions are many, which are left to mutants.
+- ``mutants``: mutants also where decisions are few, which are left to the generator.
 - ``no-lso``: no weighted retraining, all weights are equal.
 - ``unpaired``: each architecture is trained on a latent vector of its own, as in the paper.
 - ``gradient``: the surrogate's ranking of generated graphs trains the generator too; the default has no such gradient.
@@ -101,6 +103,8 @@ DEFAULT = TrainingConfig()
 CHANGES: dict[str, dict[str, Any]] = {
     "no-generator": {"candidate_sources": ("random", "random", "random", "neighbors")},
     "generator-only": {"candidate_sources": ("generator",)},
+    "with-generator": {"candidate_sources": ("generator", "generator", "generator", "neighbors")},
+    "mutants": {"candidate_sources": ("mutants",)},
     "no-lso": {"weight_factor": math.inf},
     "unpaired": {"training": replace(DEFAULT, latents=0)},
     "gradient": {"training": replace(DEFAULT, alpha=0.5)},
