@@ -45,6 +45,9 @@ METHODS: dict[str, Callable[[JointProblem, int], BaseSampler]] = {
         seed=seed
     ),  # all of it as hyperparameters, ordered ones as integers
     "agnet": lambda p, seed: AGNetSampler(p.space, seed=seed, config=AGNetConfig(dedup="encoding")),
+    "agnet-mutants": lambda p, seed: AGNetSampler(
+        p.space, seed=seed, config=AGNetConfig(dedup="encoding", candidate_sources=("mutants",))
+    ),
     "split": lambda p, seed: Split(p.space, seed=seed, config=AGNetConfig(dedup="encoding")),
     "tpe": lambda p, seed: TPESampler(multivariate=True, seed=seed),
     "gp": lambda p, seed: GPSampler(seed=seed),
@@ -57,7 +60,7 @@ def run(name: str, method: str, seed: int, budget: int) -> dict[str, Any]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     problem, rng = PROBLEMS[name](), np.random.default_rng([seed, 1])
-    own = method in ("agnet", "split")
+    own = method in ("agnet", "agnet-mutants", "split")
     study = optuna.create_study(direction=problem.direction, sampler=METHODS[method](problem, seed))
     scores, asked = [], []
     for _ in range(budget):
