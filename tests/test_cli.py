@@ -305,6 +305,7 @@ def test_generator_report_stands_beside_the_papers_row(tmp_path: Path) -> None:
     assert "99.97%" in printed.output
     paper = run("generator-report", "nas_bench_201", "--samples", 50, "--paper")
     assert "paper form" in paper.output
+    assert "uniqueness as drawn" in paper.output
     weights = tmp_path / "w.safetensors"
     shutil.copy(WEIGHTS / "nas_bench_101-fast.safetensors", weights)
     assert "another space" in fails(

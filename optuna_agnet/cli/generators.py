@@ -13,7 +13,7 @@ from optuna_agnet.spaces import SearchSpace
 if TYPE_CHECKING:
     from optuna_agnet.generator import Generator, GeneratorReport
 
-_PAPER = {
+PAPER = {
     "darts": (42.27, 100, 100),  # one cell; ours makes both
     "nas_bench_101": (71.69, 97.92, 62.30),
     "nas_bench_201": (99.97, 73.61, 10.03),
@@ -67,7 +67,8 @@ def generator_report(space: SearchSpace, weights: Path | None, paper: bool, samp
     click.echo(f"{space.name}, {_form(generator)} form, {samples:,} samples of z ~ N(0, 1)")
     click.echo(_table(space.name, generator_report(generator, samples)))
     click.echo(
-        "Novelty: share of valid samples that pretraining never saw. The paper trained on 90% of all cells."
+        "Novelty: share of valid samples that pretraining never saw. The paper trained on 90% of all cells, and counts"
+        " graphs as drawn: nodes that lead nowhere and the order of nodes make another graph of it."
     )
 
 
@@ -76,13 +77,18 @@ def _form(generator: Generator) -> str:
 
 
 def _table(space: str, report: GeneratorReport) -> str:
-    paper = [f"{value:.2f}%" for value in _PAPER.get(space, ())] or ["-"] * 3
-    novelty = "unknown" if report.novelty is None else f"{report.novelty:.2%}"
+    paper = [f"{value:.2f}%" for value in PAPER.get(space, ())] or ["-"] * 3
     rows = [
         ("", "this generator", "paper, Table 12"),
-        ("validity", f"{report.validity:.2%}", paper[0]),
-        ("uniqueness", f"{report.uniqueness:.2%}", paper[1]),
-        ("  up to isomorphism", f"{report.unique_graphs:.2%}", ""),
-        ("novelty", novelty, paper[2]),
+        ("validity", _share(report.validity), paper[0]),
+        ("uniqueness as drawn", _share(report.unique_drawings), paper[1]),
+        ("  of architectures", _share(report.uniqueness), ""),
+        ("  up to isomorphism", _share(report.unique_graphs), ""),
+        ("novelty as drawn", _share(report.new_drawings), paper[2]),
+        ("  up to isomorphism", _share(report.novelty), ""),
     ]
     return "\n".join(f"{name:<20}{ours:>16}{theirs:>18}" for name, ours, theirs in rows)
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2%}"
