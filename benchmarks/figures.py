@@ -6,6 +6,7 @@ They go to benchmarks/results/figures/; one whose results are missing is left ou
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import optuna
 
-from benchmarks import curves, paper_tables, records, search_figures, tables
+from benchmarks import curves, generator_pays, paper_tables, records, search_figures, tables
 from benchmarks.curves import MissingResults
 from benchmarks.records import Record
 from optuna_agnet import spaces
@@ -238,6 +239,19 @@ def need_limited() -> paper_tables.LimitedRuns:
     return found
 
 
+def generator() -> Figure:
+    """Where learning where to look pays."""
+    shown = [(c, pair) for c in generator_pays.COMPARED if (pair := generator_pays.load(c.name))]
+    if not shown:
+        raise MissingResults("needs runs of agnet-mutants or agnet-with-generator")
+    rows = -(-len(shown) // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(13, 2.7 * rows), squeeze=False)
+    for axis, one in itertools.zip_longest(axes.flat, shown):
+        generator_pays.draw(axis, *one) if one else axis.remove()
+    legend(figure)
+    return figure
+
+
 def ours(*numbers: int) -> frozenset[str]:
     """Our methods beside those of some tables of the paper."""
     rows = [row for table in numbers for row in paper_tables.published(table)]
@@ -257,6 +271,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "figure10": partial(progress, ours(7), (*NB201, "nb101")),
     "figure12": optimality,
     "figure13": partial(search_figures.on, "nb201-in16", search_figures.latent_space, "agnet", 96),
+    "generator": generator,
 }
 
 

@@ -83,4 +83,18 @@ GENERATOR = (
         "tensor.copy_(state[name]) if name.startswith('parameter') else None",
         "generator/test_checkpoints.py::test_only_what_is_new_is_trained_and_the_rest_goes_on_as_before",
     ),
+    Mutant(
+        "what lies behind the output makes another drawing",
+        "generator/report.py",
+        "np.arange(n) < end",
+        "np.arange(n) < n",
+        "generator/test_report.py::test_drawings_are_told_apart_by_what_is_drawn_before_the_output",
+    ),
+    Mutant(
+        "novelty as drawn forgets what pretraining saw",
+        "generator/report.py",
+        "set(drawings(space.encode(seen)))",
+        "set(drawings(space.encode(seen[:1])))",
+        "generator/test_report.py::test_shares_are_those_of_the_samples",
+    ),
 )
