@@ -75,37 +75,34 @@ class Pair:
 
 def load(problem: str) -> Pair | None:
     """None where one of the two was not run."""
-    found = _studies(problem) if problem in joint.PROBLEMS else _searches(problem)
+    studies = problem in joint.PROBLEMS
+    found = _studies(problem) if studies else _searches(problem)
     default = "generator" if MUTANTS in found else "mutants"
     names = {"generator": GENERATOR, "mutants": MUTANTS} | {default: "agnet"}
-    runs = {kind: found.get(name, {}) for kind, name in names.items()}
-    seeds = sorted(set(runs["generator"]) & set(runs["mutants"]))
+    runs = [found.get(names[kind], {}) for kind in ("generator", "mutants")]
+    seeds = sorted(set(runs[0]) & set(runs[1]))
     if not seeds:
         return None
-    values = [
-        np.stack([runs[kind][seed][: max(QUERIES)] for seed in seeds])
-        for kind in ("generator", "mutants")
-    ]
-    larger = problem not in joint.PROBLEMS and _maximized(problem)
-    return Pair(values[0], values[1], default, larger)
+    one, other = (np.stack([of[seed][: max(QUERIES)] for seed in seeds]) for of in runs)
+    return Pair(one, other, default, not studies and not _is_loss(problem))
 
 
 def _searches(problem: str) -> dict[str, dict[int, FloatArray]]:
-    (results,) = curves.load(problem)
     return {
         method: {run.seed: curves.best(run) for run in runs if run.budget >= max(QUERIES)}
+        for results in curves.load(problem)
         for method, runs in results.methods.items()
     }
 
 
-def _maximized(problem: str) -> bool:
+def _is_loss(problem: str) -> bool:
     (results,) = curves.load(problem)
-    return next(iter(results.methods.values()))[0].directions == ["maximize"]
+    return next(iter(results.methods.values()))[0].directions == ["minimize"]
 
 
 def _studies(problem: str) -> dict[str, dict[int, FloatArray]]:
     found: dict[str, dict[int, FloatArray]] = {}
-    for row in records.rows(joint.RESULTS, again=False):
+    for row in records.rows(records.RESULTS / "joint.jsonl", again=False):
         if row["problem"] == problem and row["budget"] >= max(QUERIES):
             found.setdefault(row["method"], {})[row["seed"]] = np.array(row["best"])
     return found

@@ -7,7 +7,7 @@ The paper's generator learns all of a graph but its first node and edge, for 78,
 come with the package for NAS-Bench-101 and 201. Elsewhere, and for a DARTS cell even after 40,000 steps (1.5 % valid;
 the release reads invalid ones as the nearest cell, docs/released_code.md, sec. 4), it would hardly make a valid graph,
 and the search would be a random one. There it is given what all valid graphs share, as ours is, and 2,000 steps
-(`new_search`). Networks, whose graphs are all valid, have what a user gets.
+(`new_search`). Networks and chains, whose graphs are all valid, have what a user gets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from optuna_agnet.generator.files import bundled
 from optuna_agnet.generator.pretraining import pretrained
 from optuna_agnet.generator.training import TrainingConfig
 from optuna_agnet.search.source_schedule import sources_of, use_generator
-from optuna_agnet.spaces import Network
+from optuna_agnet.spaces import Chain, Network
 from optuna_agnet.spaces.base import SearchSpace
 
 
@@ -37,7 +37,8 @@ def new_search(
     shape = config.generator
     if bundled(space, shape) is None:
         shape = replace(shape, structured=True)
-    generator = pretrained(space, shape, steps=None if isinstance(space, Network) else 2000)
+    steps = None if isinstance(space, Network | Chain) else 2000
+    generator = pretrained(space, shape, steps=steps)
     config = replace(config, generator=shape)
     return AGNet(space, directions, seed=seed, config=config, generator=generator, **given)
 
