@@ -29,6 +29,7 @@ NONE = "none"
 """A node with this label carries nothing: it is pruned before graphs are compared."""
 
 _HashArray = npt.NDArray[np.uint64]
+_BATCH_ENTRIES = 2**22  # of the adjacency matrices that are refined together
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,7 @@ class Architecture:
     @property
     def key(self) -> str:
         """16 hexadecimal digits, the same for isomorphic graphs after dead nodes are pruned (`graph_keys`)."""
-        labels = label_hashes(self.nodes)[None]
-        adjacency = np.zeros((1, len(self.nodes), len(self.nodes)), dtype=bool)
-        for i, j in self.edges:
-            adjacency[0, i, j] = True
-        return f"{int(graph_keys(labels, adjacency)[0]):016x}"
+        return f"{int(canonical_keys([self])[0]):016x}"
 
     def to_networkx(self) -> nx.DiGraph:
         """The graph as a `networkx.DiGraph`; node attribute ``op`` holds the label; PyTorch brings networkx along."""
@@ -253,3 +250,26 @@ def graph_keys(labels: _HashArray, adjacency: BoolArray) -> _HashArray:
     final = final_labels(labels, adjacency)
     keys: _HashArray = _mix(final).sum(1, where=final != 0, dtype=np.uint64)
     return keys
+
+
+def canonical_keys(architectures: Sequence[Architecture]) -> _HashArray:
+    """`Architecture.key` of many, as numbers (B,).
+
+    Graphs of different sizes share a batch: smaller ones are filled up with nodes of no label, which are dead.
+    """
+    n = max((len(a.nodes) for a in architectures), default=1)
+    size = max(1, _BATCH_ENTRIES // n**2)
+    batches = (architectures[k : k + size] for k in range(0, len(architectures), size))
+    keys = [graph_keys(*_padded(batch, n)) for batch in batches]
+    return np.concatenate([np.empty(0, dtype=np.uint64), *keys])
+
+
+def _padded(architectures: Sequence[Architecture], n: int) -> tuple[_HashArray, BoolArray]:
+    """Hashes of labels (B, n) and adjacency (B, n, n)."""
+    labels = np.zeros((len(architectures), n), dtype=np.uint64)
+    adjacency = np.zeros((len(architectures), n, n), dtype=bool)
+    for row, a in enumerate(architectures):
+        labels[row, : len(a.nodes)] = label_hashes(a.nodes)
+        for i, j in a.edges:
+            adjacency[row, i, j] = True
+    return labels, adjacency

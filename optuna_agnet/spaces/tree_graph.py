@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from optuna_agnet.core.architecture import INPUT, NONE, OUTPUT, Architecture
+from optuna_agnet.core.architecture import INPUT, NONE, OUTPUT, Architecture, canonical_keys
 from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.decision import Decision
@@ -255,7 +255,7 @@ class TreeGraph(SearchSpace):
         if not self._cells:
             return super().keys(x)
         # cells leave out nodes that nothing uses, so their values' graphs may differ from the encoded ones
-        return np.array([int(a.key, 16) for a in self.architectures(x)], dtype=np.uint64)
+        return canonical_keys(self.architectures(x))
 
     # -- values ----------------------------------------------------------------------------------------------------
 

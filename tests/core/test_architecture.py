@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optuna_agnet.core.architecture import Architecture
+from optuna_agnet import spaces
+from optuna_agnet.core.architecture import Architecture, canonical_keys
 
 
 @st.composite
@@ -167,3 +168,22 @@ def test_to_pyg() -> None:
     assert data.edge_index.tolist() == [[0, 1], [1, 2]]
     with pytest.raises(ValueError, match=r"\['conv'\] are not among"):
         arch.to_pyg(("output", "input"))
+
+
+def test_keys_of_many_are_those_of_each_whatever_their_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = spaces.EdgeCell(nodes=3, ops=("none", "conv"))
+    mixed = [
+        *small.architectures(small.sample(3, np.random.default_rng(0))),
+        Architecture(("input", "none", "output"), ((0, 1), (1, 2))),  # nothing gets through
+        *spaces.darts().architectures(spaces.darts().sample(2, np.random.default_rng(1))),
+        Architecture(("input", "conv", "output"), ()),
+    ]
+    alone = [int(a.key, 16) for a in mixed]
+    assert len(set(alone)) >= 4
+    assert canonical_keys(mixed).tolist() == alone
+    most = max(len(a.nodes) for a in mixed)
+    monkeypatch.setattr("optuna_agnet.core.architecture._BATCH_ENTRIES", 2 * most**2)
+    assert canonical_keys(mixed).tolist() == alone
+    assert canonical_keys([]).shape == (0,)
