@@ -27,7 +27,7 @@ def _wanted() -> bool:
 
 @contextmanager
 def progress_bar(total: int, title: str, unit: str, show: bool = True) -> Iterator[Any]:
-    """A bar of `tqdm.auto` in a terminal or a notebook; elsewhere, as in a log file, one line of the logger at the end.
+    """A bar of `tqdm.auto` in a terminal or a notebook; elsewhere, as in a log file, a line when it begins and ends.
 
     There is neither where Optuna's verbosity, or the logger's own level, is above INFO. ``TQDM_DISABLE`` turns bars
     into lines too.
@@ -50,9 +50,11 @@ def progress_bar(total: int, title: str, unit: str, show: bool = True) -> Iterat
 
     watched = sys.stderr.isatty() or tqdm.auto.notebook_tqdm is not tqdm.std.tqdm
     hidden = not (show and watched and _wanted()) or bool(os.environ.get("TQDM_DISABLE"))
-    start = time.monotonic()
+    said, start = show and hidden, time.monotonic()
+    if said:
+        LOGGER.info("%s: %d %ss, begins", title, total, unit)
     with tqdm.auto.tqdm(total=total, desc=title, unit=unit, disable=hidden) as bar:
         yield bar
-    if show and hidden:
+    if said:
         seconds = time.monotonic() - start
         LOGGER.info("%s: %d %ss in %.1f s", title, total, unit, seconds)

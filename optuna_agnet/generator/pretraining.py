@@ -64,15 +64,15 @@ def pretrain(
         raise ValueError(
             f"steps={steps}, seed={seed}, holdout={holdout}: must be >= 1, >= 0 and in [0, 1)"
         )
-    generator = Generator(space, config, seed=seed)
-    trainer = Trainer(generator, _training(generator.config))
-    provenance = Provenance(steps, seed, holdout)
-    graphs = provenance.graphs(space)
-    data = TrainingData.of(space.encode(graphs), generator.device)
-    rows = torch.arange(steps * _BATCH).remainder(len(graphs)).view(steps, _BATCH)
-    rng = torch.Generator().manual_seed(seed)
     title = f"pretraining {space.name}"
     with progress_bar(steps, title, "step", progress) as bar:
+        generator = Generator(space, config, seed=seed)
+        trainer = Trainer(generator, _training(generator.config))
+        provenance = Provenance(steps, seed, holdout)
+        graphs = provenance.graphs(space)  # seconds, too
+        data = TrainingData.of(space.encode(graphs), generator.device)
+        rows = torch.arange(steps * _BATCH).remainder(len(graphs)).view(steps, _BATCH)
+        rng = torch.Generator().manual_seed(seed)
         watch = _Watch(trainer, steps, rng, bar)
         trainer.fit(data, rows, rng, watch)
     watch.finish()

@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
+from optuna_agnet.core.progress import progress_bar
 from optuna_agnet.core.seeds import Stream, seed_from
 from optuna_agnet.core.validation import check_type
 from optuna_agnet.core.warn_once import WarnOnce
@@ -144,9 +144,10 @@ def evaluate(
         time_limit_s: Seconds for everything that is missing.
         first_piece: Where to begin; workers that begin at different pieces meet less.
     """
-    x, deadline = architectures_of(space), time.monotonic() + time_limit_s
-    warn = WarnOnce()
-    with tqdm(total=len(x), desc="scores", unit="architecture", disable=None) as bar:
+    x, warn, known = architectures_of(space), WarnOnce(), set(store)
+    to_do = any(piece_key(name, piece) not in known for name in scores for piece in range(PIECES))
+    with progress_bar(len(x), "scores", "architecture", to_do) as bar:
+        deadline = time.monotonic() + time_limit_s
         for piece in np.roll(np.arange(PIECES), -first_piece % PIECES).tolist():
             rows = x[piece * PIECE : (piece + 1) * PIECE]
             missing = {n: f for n, f in scores.items() if piece_key(n, piece) not in store}

@@ -64,13 +64,24 @@ def test_a_terminal_gets_a_bar_and_no_line(
     assert lines == []
 
 
-def test_a_file_gets_one_line_and_no_carriage_return(
+def test_a_file_gets_a_line_at_each_end_and_no_carriage_return(
     monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
     optuna.logging.set_verbosity(INFO)
     assert shown(monkeypatch, io.StringIO()) == ""
-    (line,) = lines
-    assert line.startswith("counting: 3 steps in ")
+    begins, ends = lines
+    assert begins == "counting: 3 steps, begins"
+    assert ends.startswith("counting: 3 steps in ")
+
+
+def test_the_first_line_comes_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    optuna.logging.set_verbosity(INFO)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress_bar(3, "counting", "step"):
+        assert len(lines) == 1
+    assert len(lines) == 2
 
 
 def test_so_does_a_terminal_with_tqdm_disable(
@@ -79,7 +90,7 @@ def test_so_does_a_terminal_with_tqdm_disable(
     optuna.logging.set_verbosity(INFO)
     monkeypatch.setenv("TQDM_DISABLE", "1")
     assert shown(monkeypatch, _Terminal()) == ""
-    assert len(lines) == 1
+    assert len(lines) == 2
 
 
 @pytest.mark.parametrize("stream", [_Terminal, io.StringIO])
@@ -100,11 +111,11 @@ def test_a_level_of_its_own_goes_before_optunas(
     LOGGER.setLevel(INFO)
     assert "100%" in shown(monkeypatch, _Terminal())
     shown(monkeypatch, io.StringIO())
-    assert len(lines) == 1
+    assert len(lines) == 2
     LOGGER.setLevel(WARNING)
     optuna.logging.set_verbosity(INFO)
     assert shown(monkeypatch, _Terminal()) == ""
-    assert len(lines) == 1
+    assert len(lines) == 2
 
 
 def test_a_study_says_where_its_architectures_come_from(lines: list[str]) -> None:
@@ -127,7 +138,7 @@ def objective(trial):
 """
 
 
-def test_a_log_file_of_a_search_has_a_line_a_trial_and_one_of_pretraining(tmp_path: Path) -> None:
+def test_a_log_file_of_a_search_has_a_line_a_trial_and_two_of_pretraining(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SEARCH)
     own = ("mine.py:objective", "--space", "mine.py:space", "--trials", "18")
     done = subprocess.run(
@@ -142,4 +153,5 @@ def test_a_log_file_of_a_search_has_a_line_a_trial_and_one_of_pretraining(tmp_pa
     messages = [line.split("] ", 1)[1] for line in done.stderr.splitlines()]
     assert sum("pretraining edge_cell: 600 steps in" in message for message in messages) == 1
     assert sum(message.startswith("Trial ") for message in messages) == 18
-    assert len(messages) == 20  # and one of where the generator is kept
+    assert sum("600 steps, begins" in message for message in messages) == 1
+    assert len(messages) == 21  # and one of where the generator is kept
