@@ -11,6 +11,7 @@ import numpy as np
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.deprecation import accepts_old_names, warn_of_old_name
 from optuna_agnet.core.ranking import fronts, signs
+from optuna_agnet.core.validation import check_count
 from optuna_agnet.generator.checkpoints import Checkpoints
 from optuna_agnet.generator.network import Generator
 from optuna_agnet.search.acquisition import Acquisition
@@ -199,9 +200,7 @@ class AGNet:
         """
         if n is None:
             return self._ask_one()
-        if n < 1:
-            raise ValueError(f"n={n} must be at least 1")
-        return [self._ask_one() for _ in range(n)]
+        return [self._ask_one() for _ in range(check_count("n", n, 1))]
 
     def _ask_one(self) -> Architecture:
         return self._results.begin(self.proposer.propose(self._results.snapshot()))
@@ -224,8 +223,9 @@ class AGNet:
         Raises:
             ValueError: A value is not finite, their number is not that of the directions, a constraint is NaN, or the
                 architecture is no member of the space, or has other hyperparameters than the search.
+            TypeError: ``constraints`` is no dictionary.
         """
-        self._results.add(architecture, values, constraints or {})
+        self._results.add(architecture, values, {} if constraints is None else constraints)
 
     @property
     def observations(self) -> Observations:

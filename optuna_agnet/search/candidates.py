@@ -221,6 +221,45 @@ class CandidateSource(Protocol):
         """New and allowed architectures (``request.allowed.new``); None where there is none: random ones then."""
 
 
+def ask_source(source: CandidateSource, request: CandidateRequest) -> Candidates | None:
+    """What a source gives, repaired, without what is not new or not allowed; None where nothing is left.
+
+    A row that is not repaired stands for an architecture whose row is another one: it would never be told.
+
+    Raises:
+        TypeError: The source gave something else than `Candidates` or None.
+        ValueError: Its decisions have another shape than those of the space, or are none of its choices.
+    """
+    given = source.candidates(request)
+    if given is None:
+        return None
+    if not isinstance(given, Candidates):
+        raise TypeError(
+            f"the source '{source.name}' gave {type(given).__name__}: give Candidates(x), or None"
+        )
+    x = _checked(source.name, np.asarray(given.x), request.allowed.space)
+    found = Candidates(request.allowed.space.repair(x), given.scores)
+    kept = request.allowed.new(found.x)
+    if len(kept) < len(x):
+        found = found.take(kept)
+    return found if len(found.x) else None
+
+
+def _checked(name: str, x: IntArray, space: SearchSpace) -> IntArray:
+    """Decisions (B, D) that exist."""
+    if x.ndim != 2 or x.shape[1] != len(space.decisions) or x.dtype.kind not in "iu":
+        raise ValueError(
+            f"the source '{name}' gave x of shape {x.shape} and type {x.dtype}: give integers of shape"
+            f" (B, {len(space.decisions)}), as space.choices(architectures) does"
+        )
+    if ((x < 0) | (x >= space.num_choices)).any():
+        raise ValueError(
+            f"the source '{name}' gave decisions outside of 0 <= x < space.num_choices, which is"
+            f" {space.num_choices.tolist()}"
+        )
+    return x
+
+
 @dataclass(frozen=True, slots=True)
 class GeneratorSource:
     """Valid new samples of the generator; None where it hardly finds any.

@@ -14,6 +14,7 @@ import numpy as np
 
 from optuna_agnet.core.arrays import BoolArray, FloatArray, IntArray
 from optuna_agnet.core.ranking import Ranking, signs
+from optuna_agnet.core.validation import check_type
 from optuna_agnet.search.outcomes import Outcomes
 
 Result: TypeAlias = tuple[IntArray, tuple[float, ...] | None, Mapping[str, float]]
@@ -236,7 +237,9 @@ def check_result(
 
     Raises:
         ValueError: A value is not finite, their number is not that of the directions, or a constraint is NaN.
+        TypeError: The constraints are no mapping.
     """
+    check_type("constraints", constraints, Mapping, "{'latency_ms': latency - 4.0}")
     if values is not None:
         values = tuple(float(v) for v in np.atleast_1d(np.asarray(values, dtype=np.float64)))
         if len(values) != len(directions):

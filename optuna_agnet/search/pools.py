@@ -15,6 +15,7 @@ from optuna_agnet.search.candidates import (
     CandidateSource,
     Filter,
     RandomSource,
+    ask_source,
     random_pool,
 )
 from optuna_agnet.search.config import AGNetConfig
@@ -88,8 +89,8 @@ class ArchitecturePool:
         x = self.candidates.x
         rows, predicted = order.best_first(self.candidates, rng)
         for _ in range(self.refinements):
-            bred = self.asked.candidates(self.request.around(x[rows]))
-            if bred is None or not len(bred.x):
+            bred = ask_source(self.asked, self.request.around(x[rows]))
+            if bred is None:
                 break
             x = np.concatenate([x, bred.x])
             rows, predicted = order.best_first(bred, rng, predicted)
@@ -136,8 +137,8 @@ class Pools:
 
     def _asked(self, request: CandidateRequest, turn: int) -> tuple[Candidates, CandidateSource]:
         source = self.sources[turn % len(self.sources)]
-        pool = source.candidates(request)
-        if pool is None or not len(pool.x):
+        pool = ask_source(source, request)
+        if pool is None:
             drawn = random_pool(request.size, request.allowed, request.rng)
             return Candidates(drawn), RandomSource()
         return pool, source

@@ -66,13 +66,13 @@ class Results:
                 f"'{architecture}' comes with the hyperparameters {sorted(given)}, the search has {sorted(names)}: tell"
                 " what ask() gave, or architecture.with_hyperparameters(...)"
             )
-        row: FloatArray = self.hyperparameters.rows([given])[0]
-        wrong = [name for name, z in zip(names, row, strict=True) if np.isnan(z)]
-        if wrong:
-            raise ValueError(
-                f"hyperparameters {wrong} of '{architecture}' are none of the search's"
-            )
-        return row
+        for parameter in self.hyperparameters.parameters:
+            if not parameter.has(given[parameter.name]):
+                raise ValueError(
+                    f"'{architecture}' comes with {parameter.name}={given[parameter.name]!r}, which is none of the"
+                    f" search's values: {parameter}"
+                )
+        return self.hyperparameters.rows([given])[0]  # type: ignore[no-any-return]
 
     @property
     def observations(self) -> Observations:

@@ -26,6 +26,8 @@ Value: TypeAlias = bool | int | float | str | None
 _FEW = 12
 """Hyperparameters with at most so many values are tried with each of them."""
 _LISTED = 10_000
+_SAME = 1e-6
+"""The share by which two numbers may differ and be one: single precision, and what logarithms lose."""
 _STEPS = np.array([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0])
 """Moves of a number, in units of a step."""
 _SPREADS = (0.1, 0.25)
@@ -119,6 +121,15 @@ class Hyperparameter:
         if self.log:
             return math.log(inside / self.low) / math.log(self.high / self.low)
         return (inside - self.low) / (self.high - self.low)
+
+    def has(self, value: Value) -> bool:
+        """Whether it can have a value: between its limits and on its grid, or one of its categories."""
+        try:
+            nearest: Any = self.value(self.to_unit(value))
+        except (ValueError, TypeError):
+            return False
+        rounding = 0.0 if self.integer else 1e-12 * (self.high - self.low)
+        return bool(self.choices) or math.isclose(nearest, value, rel_tol=_SAME, abs_tol=rounding)  # type: ignore[arg-type]
 
     def _index(self, value: Value) -> int:
         for k, choice in enumerate(self.choices):

@@ -12,6 +12,7 @@ from optuna_agnet.generator.training import Trainer, TrainingConfig
 from optuna_agnet.search import (
     AGNet,
     AGNetConfig,
+    Candidates,
     Observations,
     PaperOptions,
     Snapshot,
@@ -341,6 +342,7 @@ def test_a_pool_is_that_of_the_results_it_was_made_for():
         (lambda: AGNet(NB201, []), "directions"),
         (lambda: AGNet(NB201, generator=Generator(SMALL)), "EdgeCell"),
         (lambda: AGNet(NB201).ask(0), "n=0"),
+        (lambda: AGNet(NB201).ask(2.5), "n=2.5"),
         (lambda: AGNet(NB201).tell(NB201.random_architecture(0), float("nan")), "nan"),
         (lambda: AGNet(NB201).tell(NB201.random_architecture(0), float("inf")), "inf"),
         (lambda: AGNet(NB201).tell(NB201.random_architecture(0), (1.0, 2.0)), "2 values"),
@@ -361,6 +363,35 @@ def test_a_pool_is_that_of_the_results_it_was_made_for():
 def test_bad_input_names_the_value(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_constraints_without_names_are_refused():
+    with pytest.raises(TypeError, match=r"constraints=\[0.5\].*latency_ms"):
+        AGNet(NB201).tell(NB201.random_architecture(0), 1.0, [0.5])
+
+
+class Raw:
+    """Decisions as they come: not repaired, some of them known."""
+
+    name = "raw"
+    uses_generator = False
+
+    def candidates(self, request):
+        space = request.allowed.space
+        drawn = request.rng.integers(0, space.num_choices, size=(8, len(space.decisions)))
+        return Candidates(np.concatenate([request.incumbents[:1], drawn]))
+
+
+@pytest.mark.parametrize("space", [spaces.nas_bench_101(), SMALL])
+def test_what_a_source_of_ones_own_proposes_is_new_and_no_longer_pending_once_told(space):
+    search = AGNet(space, seed=0, candidate_sources=[Raw()], config=AGNetConfig(n_startup=2))
+    keys = set()
+    for _ in range(12 if space is not SMALL else 6):
+        arch = search.ask()
+        assert arch.key not in keys
+        keys.add(arch.key)
+        search.tell(arch, len(str(arch)))
+        assert search.state_dict()["pending"] == []
 
 
 TWO_CELLS = spaces.Stack(

@@ -7,8 +7,15 @@ import pytest
 
 from optuna_agnet import spaces
 from optuna_agnet.core.arrays import IntArray
-from optuna_agnet.search.candidates import Filter, neighbor_pool, random_pool
+from optuna_agnet.search.candidates import (
+    CandidateRequest,
+    Filter,
+    ask_source,
+    neighbor_pool,
+    random_pool,
+)
 from optuna_agnet.spaces import Network, SearchSpace, ordered
+from optuna_agnet.surrogate.base import Candidates
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("a", "none"))  # 8 cells, 4 graphs
 
@@ -80,3 +87,64 @@ def test_neighbors_are_at_random_where_no_choice_has_an_order() -> None:
     for seed in range(5):
         found = neighbor_pool(parents, 20, free(space), np.random.default_rng(seed))
         np.testing.assert_array_equal(found, naive(np.random.default_rng(seed)))
+
+
+class Fixed:
+    """Always the same answer."""
+
+    name = "fixed"
+    uses_generator = False
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def candidates(self, request: CandidateRequest) -> Candidates | None:
+        return self.answer  # type: ignore[return-value]
+
+
+def asked(answer: object, allowed: Filter) -> Candidates | None:
+    nothing = np.empty((0, len(allowed.space.decisions)), dtype=np.int64)
+    request = CandidateRequest(None, nothing, 100, allowed, np.random.default_rng(0))
+    return ask_source(Fixed(answer), request)
+
+
+@pytest.mark.parametrize("dedup", ["graph", "encoding"])
+def test_what_a_source_gives_counts_by_the_architectures_that_it_stands_for(dedup: str) -> None:
+    space = spaces.nas_bench_101()
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, space.num_choices, size=(40, len(space.decisions)))
+    repaired = space.repair(x)
+    assert (x != repaired).any()
+    allowed = Filter(space, dedup, frozenset(), {}).without(repaired[:5])
+    found = asked(Candidates(x), allowed)
+    assert found is not None
+    np.testing.assert_array_equal(found.x, repaired[allowed.new(repaired)])
+    again = asked(Candidates(found.x), allowed)
+    assert again is not None
+    np.testing.assert_array_equal(again.x, found.x)
+
+
+@pytest.mark.parametrize("answer", [None, Candidates(np.empty((0, 3), dtype=np.int64))])
+def test_a_source_without_candidates_gives_none(answer: object) -> None:
+    assert asked(answer, free(SPACE)) is None
+    every = SPACE.enumerate()
+    assert every is not None
+    assert asked(Candidates(every), free(SPACE).without(every)) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        (np.zeros((2, 3), dtype=np.int64), TypeError, r"'fixed' gave ndarray.*Candidates\(x\)"),
+        (Candidates(np.zeros((2, 4), dtype=np.int64)), ValueError, r"shape \(2, 4\).*\(B, 3\)"),
+        (Candidates(np.zeros(3, dtype=np.int64)), ValueError, r"shape \(3,\)"),
+        (Candidates(np.zeros((2, 3))), ValueError, "type float64"),  # type: ignore[arg-type]
+        (Candidates(np.full((1, 3), 2)), ValueError, r"num_choices, which is \[2, 2, 2\]"),
+        (Candidates(np.full((1, 3), -1)), ValueError, "0 <= x"),
+    ],
+)
+def test_what_is_no_batch_of_the_space_names_the_source(
+    answer: object, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        asked(answer, free(SPACE))

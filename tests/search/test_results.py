@@ -77,3 +77,12 @@ def test_what_is_restored_is_what_was_stored() -> None:
     again.restore(held.state())
     assert again.state() == held.state()
     assert digest_of(again.snapshot().observations) == digest_of(held.snapshot().observations)
+
+
+@pytest.mark.parametrize("value", [2.0, 1e-5, "fast", None, True, float("nan")])
+def test_a_value_that_the_search_does_not_have_is_refused_and_named(value: object) -> None:
+    arch = SPACE.architectures(X[:1])[0].with_hyperparameters(lr=value)
+    held = results()
+    with pytest.raises(ValueError, match=rf"lr={value!r}.*low=0.0001, high=1.0"):
+        held.add(arch, 0.5, {})
+    assert not len(held.observations)

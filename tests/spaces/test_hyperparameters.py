@@ -49,6 +49,27 @@ def test_values_are_possible_for_optuna_at_the_ends_and_beyond(name: str) -> Non
         assert distribution._contains(distribution.to_internal_repr(value)), value
 
 
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_what_it_has_is_what_optuna_allows(name: str) -> None:
+    distribution, parameter = DISTRIBUTIONS[name], Hyperparameter.of(name, DISTRIBUTIONS[name])
+    rng = np.random.default_rng(1)
+    assert all(parameter.has(parameter.value(z)) for z in parameter.draw(50, rng))
+    low, high = getattr(distribution, "low", 0.0), getattr(distribution, "high", 1.0)
+    for value in (low, high, 2 * high + 1, low - 1, low * 0.9 - 1e-9, high / 3, low + 0.03):
+        try:
+            allowed = distribution._contains(distribution.to_internal_repr(value))
+        except ValueError:
+            allowed = False
+        assert parameter.has(value) == allowed, value
+    for value in ("none of them", float("nan"), (1, 2)):
+        assert not parameter.has(value), value  # type: ignore[arg-type]
+
+
+def test_a_number_of_single_precision_is_one_of_double() -> None:
+    for name in ("lr", "momentum", "dropout"):
+        assert Hyperparameter.of(name, DISTRIBUTIONS[name]).has(float(np.float32(0.7)))
+
+
 def test_numbers_lie_where_their_distribution_puts_them() -> None:
     z = ALL.rows([{"lr": 0.01, "momentum": 0.745, "layers": 5, "width": 8, "batch": 64}])[0]
     found = dict(zip(ALL.names, z, strict=True))
