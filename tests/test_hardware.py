@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import functools
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from optuna_agnet import Architecture, build_model, hardware, spaces
+from optuna_agnet import Architecture, build_model, spaces
 from optuna_agnet.hardware import Latency, count_flops, count_parameters, measure_latency
 
 SPACE = spaces.nas_bench_201()
@@ -28,7 +30,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "Timer", functools.partial(Timer, timer=Clock()))
+    monkeypatch.setattr("torch.utils.benchmark.Timer", functools.partial(Timer, timer=Clock()))
 
 
 class Sleep(nn.Module):
@@ -187,3 +189,15 @@ def test_cuda_waits_for_the_device() -> None:
     flops_per_s = count_flops(model, (8192, 4096)) / (latency.median_ms / 1000)
     assert flops_per_s < 1e15  # a launch without waiting would claim far more
     assert isinstance(latency, Latency)
+
+
+def test_counting_parameters_loads_no_compilers() -> None:
+    script = """
+import sys
+from optuna_agnet.hardware import count_parameters
+print(sorted({"sympy", "torch._dynamo", "torch.utils.cpp_extension"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
