@@ -192,6 +192,10 @@ def test_export_takes_the_best_trial_or_a_text(storage: str, tmp_path: Path) -> 
     assert "needs --output" in fails(run("export", storage, "--to", "onnx"), 2)
     bad = run("export", "--space", "nas_bench_201", "--architecture", "|x~0|")
     assert "'|x~0|' is no cell" in fails(bad, 1)
+    begun = optuna.load_study(study_name="mine", storage=storage).ask()
+    assert f"trial {begun.number} (running) has no architecture" in fails(
+        run("export", storage, "--space", "nas_bench_201", "--trial", begun.number), 1
+    )
 
 
 SMALL = ("--channels", 4, "--cells", 1, "--stages", 2, "--image", 1, 8, 8, "--classes", 5)
@@ -227,6 +231,7 @@ from torch import nn
 from optuna_agnet import build_model, spaces
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("conv7", "skip_connect"))
+WHOLE = spaces.Network(width=spaces.ordered(8, 16))
 OPS = {"conv7": lambda c_in, c_out: nn.Conv2d(c_in, c_out, 7, padding=3)}
 
 
@@ -271,7 +276,9 @@ def test_export_takes_trained_weights_and_ones_own_operations(trained: Path) -> 
     assert "are another network's: 'stem.0.weight' is of shape (4, 1, 3, 3) there" in fails(
         run(*arguments, "--channels", 6), 1
     )
-    assert "unknown operation 'conv7'" in fails(run(*arguments[:-2]), 1)
+    lacks = fails(run(*arguments[:-2]), 1)
+    assert "unknown operation 'conv7'" in lacks
+    assert "--ops" in lacks
 
 
 def test_export_takes_a_network_of_ones_own(trained: Path) -> None:
@@ -290,6 +297,11 @@ def test_export_takes_a_network_of_ones_own(trained: Path) -> None:
             run("export", *CONV7, *own, f"{trained}:{wrong}"), 1
         )
     assert "is not FILE.py:NAME" in fails(run("export", *CONV7, *own, "build"), 2)
+    assert "no image of (channels, height, width) = (3, 32, 32)" in fails(
+        run("export", *CONV7, *own[:4], "--build", f"{trained}:build"), 1
+    )
+    whole = ("--space", f"{trained}:WHOLE", "--architecture", '{"width": 8}', *CONV7[2:])
+    assert "--build FILE.py:NAME" in fails(run("export", *whole, "-o", file), 1)
     assert "go with --to pytorch" in fails(
         run("export", *CONV7[:2], *own[:2], "--weights", file), 2
     )
@@ -323,9 +335,17 @@ def test_pretrain_writes_a_generator(tmp_path: Path) -> None:
     provenance = load_generator(NB201, file).provenance
     assert provenance is not None
     assert (provenance["steps"], provenance["seed"]) == (2, 5)
-    assert "can't be written" in fails(
-        run("pretrain", "nas_bench_201", tmp_path / "no" / "g.safetensors", "--steps", 1), 1
-    )
+
+
+@pytest.mark.parametrize("command", ["pretrain", "report", "export"])
+def test_what_cannot_be_written_is_said_before_the_work(
+    command: str, storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("generator.pretraining.Trainer", "analysis.history.SearchHistory"):
+        monkeypatch.delattr(f"optuna_agnet.{module}")
+    where = tmp_path / "no" / "file.html"
+    given = ("nas_bench_201", where) if command == "pretrain" else (storage, "-o", where)
+    assert "can't be written (no such folder)" in fails(run(command, *given), 1)
 
 
 def test_search_trains_and_resumes(tmp_path: Path) -> None:
@@ -366,6 +386,10 @@ def objective(trial):
 def two(trial):
     text = str(space.suggest(trial))
     return text.count("conv"), text.count("pool")
+
+
+def elsewhere(trial):
+    return trial.suggest_float("rate", 0.0, 0.5)
 
 
 def wrong(trial):
@@ -474,6 +498,12 @@ def test_search_says_what_is_wrong_with_an_objective(
     assert "needs --space" in fails(run("search", f"{own}:objective"), 2)
     assert "has no 'nothing'" in fails(run("search", f"{own}:nothing", *where), 2)
     assert "no function of a trial" in fails(run("search", f"{own}:space", *where), 2)
+    assert "nor a function without arguments" in fails(
+        run("search", f"{own}:objective", "--space", f"{own}:objective"), 2
+    )
+    assert "let the objective call suggest(trial)" in fails(
+        run("search", f"{own}:elsewhere", *where, "--trials", 1), 1
+    )
     assert "neither one of digits, " in fails(run("search", "digit", *where), 2)
     assert "No module named" in fails(run("search", "no_such_module:objective", *where), 1)
     assert "is no URL" in fails(run("search", f"{own}:objective", *where, "--storage", "nas.db"), 1)

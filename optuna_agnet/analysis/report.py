@@ -103,7 +103,10 @@ def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
     counts = Counter(trial.state for trial in trials)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     rows = [(state.name.lower(), str(counts[state])) for state in TrialState if counts[state]]
-    names = constraint_names(study.get_trials(deepcopy=False))
+    every = study.get_trials(deepcopy=False)
+    if len(every) > len(trials):  # enqueued, or ended before it was given one
+        rows.append(("without an architecture", str(len(every) - len(trials))))
+    names = constraint_names(every)
     if names:
         kept = sum(is_feasible(trial, names) for trial in complete)
         rows.append(("complete and feasible", f"{kept} ({kept / max(1, len(complete)):.0%})"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optuna_agnet.cli.inputs import SpaceType
+from optuna_agnet.cli.inputs import OutputType, SpaceType
 from optuna_agnet.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ PAPER = {
 
 @click.command()
 @click.argument("space", type=SpaceType())
-@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("output", type=OutputType())
 @click.option("--steps", type=click.IntRange(1), metavar="N", default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True)
 @click.option("--paper", is_flag=True, help="The paper's generator; slower.")

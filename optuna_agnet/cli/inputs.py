@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -39,10 +40,36 @@ class SpaceType(click.ParamType):  # type: ignore[type-arg]  # generic in new ve
         if value in PRESETS:
             return PRESETS[value]()
         found = imported(value, PRESETS)
-        found = found() if callable(found) else found
+        found = found() if _takes_nothing(found) else found
         if not isinstance(found, SearchSpace):
-            self.fail(f"'{value}' is no search space, nor a function that returns one")
+            self.fail(
+                f"'{value}' is no search space, nor a function without arguments that returns one"
+            )
         return found
+
+
+def _takes_nothing(found: object) -> bool:
+    if not callable(found):
+        return False
+    try:
+        inspect.signature(found).bind()
+    except (TypeError, ValueError):  # it has arguments, or nobody knows
+        return False
+    return True
+
+
+class OutputType(click.Path):
+    """A file that is going to be written, in a folder that is there: work that takes minutes is not done in vain."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Text to path; a ValueError where it can't be written."""
+        path = Path(super().convert(value, param, ctx))
+        if not path.parent.is_dir():
+            raise ValueError(f"'{path}' can't be written (no such folder): give another path")
+        return path
 
 
 class ImportedType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -153,7 +180,8 @@ def _open(storage: str) -> Any:
     """A URL as it is, or a journal file; a file must be there already, as Optuna would make it."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
-    from sqlalchemy import create_engine, inspect, make_url
+    from sqlalchemy import create_engine, make_url
+    from sqlalchemy import inspect as tables_of
 
     if "://" not in storage:
         if not Path(storage).is_file():
@@ -169,7 +197,7 @@ def _open(storage: str) -> Any:
     if url.get_backend_name() == "sqlite":
         if not Path(url.database or "").is_file():
             raise ValueError(f"the database {storage} does not exist")
-        if not inspect(create_engine(url)).has_table("studies"):
+        if not tables_of(create_engine(url)).has_table("studies"):
             raise ValueError(f"{storage} is no database of Optuna")
     return storage
 

@@ -213,6 +213,11 @@ def _say(study: optuna.Study, problem: _Problem) -> None:
     best = best_trials(study)
     if not best:
         raise ValueError("no trial is complete and within its constraints")
+    if not all(problem.space.is_complete(trial.params) for trial in best):
+        raise ValueError(
+            f"the best trial has no architecture of {problem.space!r}: let the objective call suggest(trial) of the"
+            " space that is searched"
+        )
     archs = [problem.space.from_params(trial.params) for trial in best]
     rows = {"trials": str(len(study.trials)), "best architecture": str(archs[0])}
     for k, value in enumerate(best[0].values):

@@ -10,6 +10,7 @@ import click
 
 from optuna_agnet.cli.inputs import (
     ImportedType,
+    OutputType,
     generator_option,
     given_generator,
     load_study,
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
 @click.argument("storage")
 @study_option
 @space_option
-@click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A .html or .md file."
-)
+@click.option("--output", "-o", type=OutputType(), metavar="FILE", help="A .html or .md file.")
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -94,9 +93,7 @@ def report(
     default="genotype",
     show_default=True,
 )
-@click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write."
-)
+@click.option("--output", "-o", type=OutputType(), metavar="FILE", help="File to write.")
 @click.option("--classes", type=click.IntRange(1), metavar="N", help="Default: 10.")
 @click.option(
     "--image",
@@ -193,14 +190,26 @@ def _network(
 ) -> torch.nn.Module:
     """The user's own network, or one in the skeleton of the space with what is given of its sizes and operations."""
     if build is None:
-        from optuna_agnet import build_model
-
-        return build_model(space, arch, in_channels=channels, **given)
+        return _skeleton_network(space, arch, {"in_channels": channels, **given})
     if any(value is not None for value in given.values()):
         raise click.UsageError(
             "--build makes the whole network: leave out --ops, --classes and sizes"
         )
     return _own_network(build, arch)
+
+
+def _skeleton_network(
+    space: SearchSpace, arch: Architecture, given: Mapping[str, Any]
+) -> torch.nn.Module:
+    from optuna_agnet import build_model
+
+    try:
+        return build_model(space, arch, **given)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. On the command line, --ops names your operations, and --build FILE.py:NAME a function of an"
+            " architecture that makes your whole network"
+        ) from error
 
 
 def _own_network(build: object, arch: Architecture) -> torch.nn.Module:
@@ -224,8 +233,13 @@ def _from_study(
     storage: str, name: str | None, number: int | None, space: SearchSpace | None
 ) -> tuple[SearchSpace, Architecture]:
     study = load_study(storage, name)
-    space = space or space_of(study)
-    return space, space.from_params(_trial(study, number).params)
+    space, trial = space or space_of(study), _trial(study, number)
+    if not space.is_complete(trial.params):
+        raise ValueError(
+            f"trial {trial.number} ({trial.state.name.lower()}) has no architecture of {space!r}: give another --trial,"
+            " or the --space that the study searched"
+        )
+    return space, space.from_params(trial.params)
 
 
 def _trial(study: optuna.Study, number: int | None) -> FrozenTrial:

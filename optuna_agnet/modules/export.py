@@ -68,7 +68,8 @@ def _read_weights(path: Path) -> Mapping[str, Tensor]:
     state = nested[0] if nested else found
     if not isinstance(state, dict) or not all(isinstance(w, Tensor) for w in state.values()):
         raise ValueError(
-            f"'{path}' holds no weights, but {type(state).__name__}: give torch.save(model.state_dict(), path) wrote"
+            f"'{path}' holds no weights, but {type(state).__name__}: give what torch.save(model.state_dict(), path)"
+            " wrote"
         )
     return state
 
@@ -82,12 +83,11 @@ def export_pytorch(model: nn.Module, path: str | Path, image: tuple[int, int, in
         image: Channels, height and width; the batch's size stays free.
 
     Raises:
-        ValueError: The file can't be written.
+        ValueError: The file can't be written, or the network does not take such images.
     """
+    images = _images(model, image)
     batch = torch.export.Dim("batch", min=1)
-    program = torch.export.export(
-        model.eval(), (torch.zeros(2, *image),), dynamic_shapes=({0: batch},)
-    )
+    program = torch.export.export(model.eval(), (images,), dynamic_shapes=({0: batch},))
     try:
         torch.export.save(program, Path(path))
     except (OSError, RuntimeError) as error:
@@ -104,7 +104,7 @@ def export_onnx(model: nn.Module, path: str | Path, image: tuple[int, int, int])
 
     Raises:
         ImportError: onnxscript is missing (``pip install 'optuna-agnet[onnx]'``).
-        ValueError: The file can't be written.
+        ValueError: The file can't be written, or the network does not take such images.
     """
     try:
         import onnxscript  # noqa: F401
@@ -112,12 +112,13 @@ def export_onnx(model: nn.Module, path: str | Path, image: tuple[int, int, int])
         raise ImportError("ONNX needs onnxscript: pip install 'optuna-agnet[onnx]'") from error
     if not Path(path).parent.is_dir():
         raise ValueError(f"'{path}' can't be written (no such folder): give another path")
+    images = _images(model, image)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the exporter's own future
         torch.onnx.export(
             model.eval(),
-            (torch.zeros(2, *image),),
+            (images,),
             str(path),
             input_names=["images"],
             output_names=["logits"],
@@ -126,3 +127,18 @@ def export_onnx(model: nn.Module, path: str | Path, image: tuple[int, int, int])
             external_data=False,
             verbose=False,
         )
+
+
+def _images(model: nn.Module, image: tuple[int, int, int]) -> Tensor:
+    """Two images (2, channels, height, width), known to fit the network."""
+    images = torch.zeros(2, *image)
+    with torch.inference_mode():
+        try:
+            model.eval()(images)
+        except Exception as error:  # of the user's own network
+            why = f"{error}".partition("\n")[0]
+            raise ValueError(
+                f"the network takes no image of (channels, height, width) = {image} ({why}): give the size of those"
+                " that it was trained on"
+            ) from error
+    return images

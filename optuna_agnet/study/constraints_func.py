@@ -49,20 +49,28 @@ class Constraints:
             return
         done = copy.copy(trial)
         done.state, done.values = state, values
+        unknown = f"in trial {trial.number}; the constraints of such trials stay unknown"
         try:
-            found = [float(value) for value in self._function(done)]
+            given = self._function(done)
         except Exception as error:  # the user's own code; the trial's result must not be lost
             self._warn(
                 "constraints_func",
-                f"constraints_func raised {type(error).__name__}: {error} in trial {trial.number}; the constraints of"
-                " such trials stay unknown",
+                f"constraints_func raised {type(error).__name__}: {error} {unknown}",
+            )
+            return
+        try:
+            found = [float(value) for value in given]
+        except (TypeError, ValueError):
+            self._warn(
+                "no numbers",
+                f"constraints_func returned {given!r} {unknown}. It must return a sequence of numbers, at most 0 where"
+                " the limit is kept, such as (latency - 4.0,)",
             )
             return
         if any(math.isnan(value) for value in found):
             self._warn(
                 "NaN",
-                f"constraints_func returned NaN in trial {trial.number}: {found}; the constraints of such trials stay"
-                " unknown",
+                f"constraints_func returned NaN: {found} {unknown}",
             )
             return
         set_constraints(study, trial, found)

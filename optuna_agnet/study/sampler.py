@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property, partial
+from numbers import Real
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -22,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_agnet.core.deprecation import accepts_old_names
 from optuna_agnet.core.html import html_value
 from optuna_agnet.core.seeds import check_seed
-from optuna_agnet.core.validation import check_type
+from optuna_agnet.core.validation import check_count, check_type
 from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.generator.checkpoints import ArtifactStore, Checkpoints
 from optuna_agnet.generator.network import Generator
@@ -339,13 +340,13 @@ def _check_space(space: SearchSpace | None) -> SearchSpace:
 
 
 def _check_failures(max_failures: int, stale_after: float | None) -> tuple[int, float | None]:
-    if max_failures < 1:
-        raise ValueError(f"max_failures={max_failures} must be at least 1")
-    if stale_after is not None and not 0 <= stale_after < math.inf:
+    if stale_after is not None and not (
+        isinstance(stale_after, Real) and 0 <= stale_after < math.inf
+    ):
         raise ValueError(
-            f"stale_after={stale_after} must be a number of seconds, at least 0, or None for never"
+            f"stale_after={stale_after!r} must be a number of seconds, at least 0, or None for never"
         )
-    return max_failures, stale_after
+    return check_count("max_failures", max_failures, 1), stale_after
 
 
 def _check_sampler(sampler: BaseSampler | None, seed: int) -> BaseSampler:

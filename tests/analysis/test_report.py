@@ -62,6 +62,18 @@ def feasible(trial: optuna.trial.FrozenTrial) -> bool:
     return SPACE.from_params(trial.params).nodes.count("pool") <= 1
 
 
+def test_no_trial_is_missing_from_the_count() -> None:
+    study = run()
+    for _ in range(2):
+        study.ask()  # killed before it suggests anything
+    study.enqueue_trial({})
+    SPACE.suggest(study.ask())  # takes the enqueued one, and runs
+    queries = table(report(study, SPACE), "Queries")
+    assert queries["running"] == ("1",)
+    assert queries["without an architecture"] == ("2",)
+    assert "without an architecture" not in table(report(run(), SPACE), "Queries")
+
+
 def test_queries_and_best_feasible_architecture(limited: tuple[optuna.Study, Report]) -> None:
     study, result = limited
     complete = [t for t in study.trials if t.state == TrialState.COMPLETE]

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from optuna_agnet import build_model, spaces
-from optuna_agnet.modules.export import load_weights
+from optuna_agnet.modules.export import export_onnx, export_pytorch, load_weights
 
 SPACE = spaces.darts()
 ARCH = SPACE.random_architecture(0)
@@ -53,6 +53,14 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message):
             load_weights(model, file)
         assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
+
+
+@pytest.mark.parametrize("export", [export_pytorch, export_onnx])
+def test_images_that_the_network_does_not_take_are_named(export: object, tmp_path: Path) -> None:
+    file = tmp_path / "net"
+    with pytest.raises(ValueError, match=r"no image of .* = \(1, 8, 8\) \(.*channels"):
+        export(network(), file, (1, 8, 8))  # type: ignore[operator]
+    assert not file.exists()
 
 
 class Payload:

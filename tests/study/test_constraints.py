@@ -91,15 +91,26 @@ def test_constraints_func_is_the_same_for_optuna_4_and_ray() -> None:
         assert [t.params for t in twin.trials] == [t.params for t in study.trials]
 
 
-@pytest.mark.parametrize("result", [[math.nan], ZeroDivisionError("no latency"), None])
-def test_constraints_that_cannot_be_computed_stay_unknown_with_one_warning(result: object) -> None:
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ([math.nan], r"returned NaN: \[nan\] in trial 0"),
+        (ZeroDivisionError("no latency"), "raised ZeroDivisionError: no latency in trial 0"),
+        (None, "returned None in trial 0.*a sequence of numbers"),
+        (-0.5, "returned -0.5 in trial 0.*a sequence of numbers"),
+        (["fast"], r"returned \['fast'\] in trial 0.*a sequence of numbers"),
+    ],
+)
+def test_constraints_that_cannot_be_computed_stay_unknown_with_one_warning(
+    result: object, message: str
+) -> None:
     def constraints(trial: optuna.trial.FrozenTrial) -> object:
         if isinstance(result, Exception):
             raise result
         return result
 
     study = new_study(constraints_func=constraints)
-    with pytest.warns(UserWarning, match="constraints_func") as caught:
+    with pytest.warns(UserWarning, match=f"constraints_func {message}") as caught:
         study.optimize(accuracy, n_trials=3)
     assert len([w for w in caught if "constraints_func" in str(w.message)]) == 1
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)

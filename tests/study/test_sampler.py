@@ -264,8 +264,11 @@ def test_copies_go_on_alike(again: object) -> None:
 def test_arguments_are_checked_at_once() -> None:
     with pytest.raises(ValueError, match="seed=-1"):
         sampler(seed=-1)
-    with pytest.raises(ValueError, match="max_failures=0"):
-        sampler(max_failures=0)
+    for failures in (0, 1.5, True):
+        with pytest.raises(ValueError, match=f"max_failures={failures}"):
+            sampler(max_failures=failures)
+    with pytest.raises(ValueError, match="stale_after='1h' must be a number of seconds"):
+        sampler(stale_after="1h")
     with pytest.raises(ValueError, match="generator was made for"):
         sampler(generator=Generator(TINY))
 
