@@ -16,6 +16,8 @@ from optuna_agnet.search.observations import Observations
 from optuna_agnet.search.outcomes import Outcomes
 from optuna_agnet.surrogate.base import Candidates, Surrogate
 
+_LEAST_DEVIATION = 1e-12  # of a prediction: an improvement is measured in deviations
+
 
 @dataclass(frozen=True)
 class CandidateOrder:
@@ -34,6 +36,12 @@ class CandidateOrder:
     @cached_property
     def fitted(self) -> Outcomes:
         """What the surrogate says of the results (N, M + C)."""
+        for name in ("fitted", "feasibility_threshold"):
+            if not hasattr(self.surrogate, name):
+                raise TypeError(
+                    f"{type(self.surrogate).__name__} has no '{name}' after fit: set it there, as"
+                    " optuna_agnet.search.Surrogate says"
+                )
         said = self.surrogate.fitted, self.surrogate.feasibility_threshold
         return self.observations.measured.predicted(*said)
 
@@ -53,11 +61,44 @@ class CandidateOrder:
             candidates: To be ordered.
             rng: Of the acquisition.
             before: What was said of others, which are ordered with them and come before them in the numbers.
+
+        Raises:
+            TypeError: A surrogate of one's own lacks what `fit` has to set.
+            ValueError: It predicts arrays of another shape, or an acquisition of one's own gives no row numbers.
         """
-        mean, std = self.surrogate.predict(candidates)
+        mean, std = _predicted(self.surrogate, candidates, self.observations)
         predicted = Prediction(mean, std, self.fitted.feasibility_threshold, self.known)
         predicted = predicted if before is None else before.joined(predicted)
-        return self.acquisition.order(predicted, rng), predicted
+        return _row_numbers(self.acquisition, predicted, rng), predicted
+
+
+def _predicted(
+    surrogate: Surrogate, candidates: Candidates, observations: Observations
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation, both (B, M + C); who is sure of everything is a little unsure, and has an order."""
+    shape = len(candidates.x), observations.outcomes.shape[1]
+    said = surrogate.predict(candidates)
+    if not isinstance(said, tuple) or [np.shape(part) for part in said] != [shape, shape]:
+        shapes = [np.shape(part) for part in said] if isinstance(said, tuple) else type(said)
+        raise ValueError(
+            f"{type(surrogate).__name__}.predict gave {shapes}: give a mean and a standard deviation of shape {shape},"
+            " a row a candidate and a column an outcome"
+        )
+    mean, std = map(np.asarray, said)
+    return mean, np.maximum(std, _LEAST_DEVIATION)
+
+
+def _row_numbers(
+    acquisition: Acquisition, predicted: Prediction, rng: np.random.Generator
+) -> IntArray:
+    """The acquisition's order, which names candidates that exist."""
+    order, size = np.asarray(acquisition.order(predicted, rng)), len(predicted.mean)
+    if order.ndim != 1 or order.dtype.kind not in "iu" or len(order) != size:
+        raise ValueError(
+            f"{type(acquisition).__name__}.order gave {order.dtype} of shape {order.shape} for {size} candidates: give"
+            f" their row numbers, ({size},), the best first, such as np.argsort(-score)"
+        )
+    return order
 
 
 def _incumbents(surrogate: Surrogate, observations: Observations, measured: Outcomes) -> BoolArray:

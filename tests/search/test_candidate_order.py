@@ -8,7 +8,14 @@ import pytest
 from optuna_agnet import AGNet, AGNetConfig, spaces
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.core.ranking import RANKINGS
-from optuna_agnet.search import Candidates, ExpectedImprovement, Observations, Prediction, Surrogate
+from optuna_agnet.search import (
+    Acquisition,
+    Candidates,
+    ExpectedImprovement,
+    Observations,
+    Prediction,
+    Surrogate,
+)
 from optuna_agnet.search.candidate_order import CandidateOrder
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
@@ -36,6 +43,72 @@ def known(constraints: list[float], guess: list[float]) -> list[float]:
     observed = Observations(X, Y, np.array(constraints)[:, None], ("latency",))
     surrogate = Told(observed.outcomes, np.array(guess))
     return CandidateOrder(surrogate, ExpectedImprovement(), observed).known.ravel().tolist()
+
+
+class Sure(Surrogate):
+    """Predicts the first decision and nothing beside it: no uncertainty at all."""
+
+    def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
+        self.fitted, self.feasibility_threshold = y, np.zeros(y.shape[1])
+
+    def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
+        mean = candidates.x[:, :1].astype(float)
+        return mean, np.zeros_like(mean)
+
+
+def fitted(surrogate: Surrogate, acquisition: Acquisition | None = None) -> CandidateOrder:
+    observed = Observations(X, Y - Y.max() + 2.5, np.empty((4, 0)), ())  # the best one is 2.5
+    surrogate.fit(X, observed.outcomes, np.arange(4.0))
+    return CandidateOrder(surrogate, acquisition or ExpectedImprovement(), observed)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_surrogate_that_is_sure_has_its_order() -> None:
+    x = SPACE.sample(50, np.random.default_rng(1))
+    rows, _ = fitted(Sure()).best_first(Candidates(x), np.random.default_rng(0))
+    better = (x[:, 0] > 2.5).sum()
+    assert 0 < better < len(x)
+    ordered = x[rows, 0]
+    assert (np.diff(ordered[:better]) <= 0).all()
+    assert (ordered[better:] < 2.5).all()
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        (lambda x: (np.zeros(len(x)), np.ones(len(x))), r"\[\(6,\), \(6,\)\].*\(6, 1\)"),
+        (lambda x: (np.zeros((len(x), 2)), np.ones((len(x), 2))), r"\(6, 2\).*\(6, 1\)"),
+        (lambda x: np.zeros((len(x), 1)), "ndarray.*a mean and a standard deviation"),
+        (lambda x: (np.zeros((1, 1)), np.ones((1, 1))), r"\(1, 1\).*a row a candidate"),
+    ],
+)
+def test_predictions_of_another_shape_are_named(predict: object, message: str) -> None:
+    class Own(Sure):
+        def predict(self, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
+            return predict(candidates.x)  # type: ignore[operator, no-any-return]
+
+    x = SPACE.sample(6, np.random.default_rng(1))
+    with pytest.raises(ValueError, match=rf"Own\.predict gave .*{message}"):
+        fitted(Own()).best_first(Candidates(x), np.random.default_rng(0))
+
+
+def test_a_surrogate_that_leaves_out_what_it_said_of_the_results_is_named() -> None:
+    class Own(Sure):
+        def fit(self, x: IntArray, y: FloatArray, rank: FloatArray) -> None:
+            self.feasibility_threshold = np.zeros(1)
+
+    with pytest.raises(TypeError, match="Own has no 'fitted' after fit"):
+        fitted(Own()).best_first(Candidates(X), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("answer", [[], [0], [0.5] * 4, [[0, 1, 2, 3]]])
+def test_an_acquisition_that_gives_no_row_numbers_is_named(answer: list[float]) -> None:
+    class Own:
+        def order(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
+            return np.array(answer)
+
+    with pytest.raises(ValueError, match=r"Own\.order gave .* for 4 candidates.*argsort"):
+        fitted(Sure(), Own()).best_first(Candidates(X), np.random.default_rng(0))
 
 
 def test_incumbents_keep_the_constraint_for_certain() -> None:
