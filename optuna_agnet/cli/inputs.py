@@ -66,7 +66,8 @@ class OutputType(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Text to path; a ValueError where it can't be written."""
-        path = Path(super().convert(value, param, ctx))
+        path = super().convert(value, param, ctx)
+        assert isinstance(path, Path)
         if not path.parent.is_dir():
             raise ValueError(f"'{path}' can't be written (no such folder): give another path")
         return path
