@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -23,6 +24,9 @@ from optuna_agnet.core.version import VERSION
 from optuna_agnet.generator.files import load_generator, save_generator
 from optuna_agnet.generator.network import Generator, GeneratorConfig
 from optuna_agnet.spaces.base import SearchSpace
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in file names, on one system or another
+_LONGEST = 60  # characters of a space's name, which may be anything
 
 
 def cache_folder() -> Path:
@@ -58,7 +62,7 @@ def kept(
 def _name(space: SearchSpace, config: GeneratorConfig, training: dict[str, int]) -> str:
     about = [VERSION, space.fingerprint, asdict(config), training]
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    return f"{space.name}-{digest[:24]}"
+    return f"{_FORBIDDEN.sub('_', space.name)[:_LONGEST]}-{digest[:24]}"
 
 
 def _lock(path: Path, stack: ExitStack) -> bool:

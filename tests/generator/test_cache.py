@@ -152,3 +152,13 @@ def test_a_trainer_that_dies_leaves_nothing_and_blocks_nobody(folder):
 def test_by_default_it_is_the_users_cache_folder(monkeypatch):
     monkeypatch.delenv("OPTUNA_AGNET_CACHE", raising=False)
     assert cache.cache_folder().name == "optuna-agnet"
+
+
+@pytest.mark.parametrize("name", ["resnet/v2", 'a:b*c?"<d>|\\', "../up", "long" * 100, "größe 1"])
+def test_a_space_may_have_any_name(folder, name):
+    space = spaces.EdgeCell(nodes=3, ops=("conv", "pool"))
+    space.name = name
+    pretraining.pretrained(space, CONFIG, steps=2)
+    (file,) = folder.glob("*.safetensors")
+    assert not set(file.name) & set('<>:"/\\|?*')
+    assert len(file.name.encode()) < 200
