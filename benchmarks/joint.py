@@ -48,7 +48,9 @@ METHODS: dict[str, Callable[[JointProblem, int], BaseSampler]] = {
     "agnet-mutants": lambda p, seed: AGNetSampler(
         p.space, seed=seed, config=AGNetConfig(dedup="encoding", candidate_sources=("mutants",))
     ),
-    "split": lambda p, seed: Split(p.space, seed=seed, config=AGNetConfig(dedup="encoding")),
+    "split": lambda p, seed: Split(
+        p.space, seed=seed, config=AGNetConfig(dedup="encoding", n_startup=16)
+    ),
     "tpe": lambda p, seed: TPESampler(multivariate=True, seed=seed),
     "gp": lambda p, seed: GPSampler(seed=seed),
     "random": lambda p, seed: RandomSampler(seed=seed),

@@ -76,7 +76,7 @@ def _predicted(
     surrogate: Surrogate, candidates: Candidates, observations: Observations
 ) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation, both (B, M + C); who is sure of everything is a little unsure, and has an order."""
-    shape = len(candidates.x), observations.outcomes.shape[1]
+    shape = len(candidates.x), observations.measured.values.shape[1]
     said = surrogate.predict(candidates)
     if not isinstance(said, tuple) or [np.shape(part) for part in said] != [shape, shape]:
         shapes = [np.shape(part) for part in said] if isinstance(said, tuple) else type(said)

@@ -221,28 +221,54 @@ class CandidateSource(Protocol):
         """New and allowed architectures (``request.allowed.new``); None where there is none: random ones then."""
 
 
-def ask_source(source: CandidateSource, request: CandidateRequest) -> Candidates | None:
-    """What a source gives, repaired, without what is not new or not allowed; None where nothing is left.
+@dataclass(frozen=True, slots=True)
+class CheckedSource:
+    """A source of one's own, of which nothing is believed.
 
-    A row that is not repaired stands for an architecture whose row is another one: it would never be told.
+    Its candidates are repaired: a row that is not stands for an architecture whose row is another one, and would never
+    be told. What is not new or not allowed is left out.
 
-    Raises:
-        TypeError: The source gave something else than `Candidates` or None.
-        ValueError: Its decisions have another shape than those of the space, or are none of its choices.
+    Args:
+        source: The source.
     """
-    given = source.candidates(request)
-    if given is None:
-        return None
-    if not isinstance(given, Candidates):
-        raise TypeError(
-            f"the source '{source.name}' gave {type(given).__name__}: give Candidates(x), or None"
-        )
-    x = _checked(source.name, np.asarray(given.x), request.allowed.space)
-    found = Candidates(request.allowed.space.repair(x), given.scores)
-    kept = request.allowed.new(found.x)
-    if len(kept) < len(x):
-        found = found.take(kept)
-    return found if len(found.x) else None
+
+    source: CandidateSource
+
+    @property
+    def name(self) -> str:
+        """Of the source."""
+        return self.source.name
+
+    @property
+    def uses_generator(self) -> bool:
+        """Whether the source may read the generator."""
+        return bool(getattr(self.source, "uses_generator", True))
+
+    @property
+    def refinements(self) -> int:
+        """How often the source is asked again."""
+        return int(getattr(self.source, "refinements", 0))
+
+    def candidates(self, request: CandidateRequest) -> Candidates | None:
+        """What is left of what the source gives; None where nothing is.
+
+        Raises:
+            TypeError: The source gave something else than `Candidates` or None.
+            ValueError: Its decisions have another shape than those of the space, or are none of its choices.
+        """
+        given = self.source.candidates(request)
+        if given is None:
+            return None
+        if not isinstance(given, Candidates):
+            raise TypeError(
+                f"the source '{self.name}' gave {type(given).__name__}: give Candidates(x), or None"
+            )
+        x = _checked(self.name, np.asarray(given.x), request.allowed.space)
+        found = Candidates(request.allowed.space.repair(x), given.scores)
+        kept = request.allowed.new(found.x)
+        if len(kept) < len(x):
+            found = found.take(kept)
+        return found if len(found.x) else None
 
 
 def _checked(name: str, x: IntArray, space: SearchSpace) -> IntArray:

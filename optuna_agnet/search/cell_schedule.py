@@ -7,7 +7,7 @@ import numpy as np
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.core.ranking import RANKINGS
 from optuna_agnet.core.seeds import Stream, seed_from
-from optuna_agnet.search.config import AGNetConfig
+from optuna_agnet.search.config import STARTUP, AGNetConfig
 from optuna_agnet.search.observations import Observations
 from optuna_agnet.spaces.base import Choice, SearchSpace
 
@@ -39,13 +39,14 @@ def fixed_by_turn(
         observations: Results so far.
         seed: Of the search; the cells that stay as they are in the first turn are the same for all of its proposals.
     """
-    found, start = [], config.n_startup
+    startup = config.n_startup or STARTUP
+    found, start = [], startup
     if len(observations) < start:
         return [{}]
     rng = np.random.default_rng(seed_from(seed, Stream.CELL_SCHEDULE))
     for cell, results in config.cell_schedule:
         if len(observations) < start + results:
-            first = start == config.n_startup
+            first = start == startup
             row = space.sample(1, rng)[0] if first else _best(observations.head(start), config)
             params = space.row_to_params(row)
             found.append({name: c for name, c in params.items() if not name.startswith(f"{cell}.")})

@@ -26,6 +26,8 @@ Source = Literal["generator", "mutants", "neighbors", "random"]
 _PACKAGES = {"gnn": "torch_geometric", "xgboost": "xgboost"}
 """What surrogates need, each an extra of the surrogate's name."""
 _WITH_UNCERTAINTY = ("gp", "gnn")
+STARTUP = 16
+"""Random architectures, Alg. 1, l. 2; and results that the first round of generator training has."""
 _RENAMED = {
     "sources": "candidate_sources",
     "draws": "samples_per_attempt",
@@ -68,8 +70,10 @@ class AGNetConfig:
     """Settings of `AGNet` and `AGNetSampler`. ``AGNetConfig()`` is the recommended default.
 
     Args:
-        n_startup: Random architectures before the first model (Alg. 1, l. 2: 16). Where several are evaluated at once,
-            those without a result yet are counted as soon as they are no more than the others.
+        n_startup: Random architectures before the first model (Alg. 1, l. 2: 16). None leaves it to what is searched:
+            16, or less where little is to be learned, down to 8 (`search.random_starts`). Where several are evaluated
+            at once, those without a result yet are counted as soon as they are no more than the others. The generator
+            is first trained with so many results, or with 16.
         retrain_every: Results between two rounds of generator training ...
         retrain_growth: ... and at least this share of all results.
         generator: Its shape.
@@ -104,7 +108,7 @@ class AGNetConfig:
         ('gp', 'mlp')
     """
 
-    n_startup: int = 16
+    n_startup: int | None = None
     retrain_every: int = 4
     retrain_growth: float = 1 / 16
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
@@ -182,6 +186,7 @@ class AGNetConfig:
         options |= {name: changes.pop(name) for name in _PAPERS & changes.keys()}
         paper: dict[str, Any] = {
             "paper_options": PaperOptions(**options),  # type: ignore[arg-type]
+            "n_startup": STARTUP,
             "retrain_every": 16,
             "retrain_growth": 0.0,
             "generator": GeneratorConfig.paper(),

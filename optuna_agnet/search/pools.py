@@ -15,7 +15,6 @@ from optuna_agnet.search.candidates import (
     CandidateSource,
     Filter,
     RandomSource,
-    ask_source,
     random_pool,
 )
 from optuna_agnet.search.config import AGNetConfig
@@ -89,8 +88,8 @@ class ArchitecturePool:
         x = self.candidates.x
         rows, predicted = order.best_first(self.candidates, rng)
         for _ in range(self.refinements):
-            bred = ask_source(self.asked, self.request.around(x[rows]))
-            if bred is None:
+            bred = self.asked.candidates(self.request.around(x[rows]))
+            if bred is None or not len(bred.x):
                 break
             x = np.concatenate([x, bred.x])
             rows, predicted = order.best_first(bred, rng, predicted)
@@ -137,8 +136,8 @@ class Pools:
 
     def _asked(self, request: CandidateRequest, turn: int) -> tuple[Candidates, CandidateSource]:
         source = self.sources[turn % len(self.sources)]
-        pool = ask_source(source, request)
-        if pool is None:
+        pool = source.candidates(request)
+        if pool is None or not len(pool.x):
             drawn = random_pool(request.size, request.allowed, request.rng)
             return Candidates(drawn), RandomSource()
         return pool, source

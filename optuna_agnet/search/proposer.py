@@ -30,7 +30,7 @@ from optuna_agnet.search.pairs import PairFilter, random_pairs
 from optuna_agnet.search.parts import SearchParts, config_or_default
 from optuna_agnet.search.pools import CandidatePools, Pools, ProposalRequest
 from optuna_agnet.search.scores import ScoreTable
-from optuna_agnet.search.source_schedule import check_sources, use_generator
+from optuna_agnet.search.source_schedule import check_sources, random_starts, use_generator
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Candidates, Surrogate
@@ -126,6 +126,7 @@ class Proposer:
         self._ranking = RANKINGS[self.config.paper_options.ranking]
         sources = check_sources(parts.candidate_sources, self.config, self.space)
         self._use_generator = use_generator(sources)
+        self.startup = random_starts(self.config, self.space, self.hyperparameters)
         pools = Pools(sources, self.config, self.seed)
         self._pools: CandidatePools = PairPools(pools) if self._pairs else pools
         self._by_mean = PosteriorMean(self._ranking)
@@ -257,7 +258,7 @@ class Proposer:
         What is being evaluated counts once half of the startup has results. Otherwise 16 workers that ask whenever they
         are free would begin 31 random architectures before the 16th result.
         """
-        known, startup = len(snapshot.observations.x), self.config.n_startup
+        known, startup = len(snapshot.observations.x), self.startup
         if self.config.paper_options.round_size > 1 or self.config.surrogate == "mlp":
             return known < startup  # the first model is that of the first round of training
         return 2 * known < startup or known + len(snapshot.pending) < startup

@@ -9,19 +9,22 @@ import numpy as np
 
 from optuna_agnet.search.candidates import (
     CandidateSource,
+    CheckedSource,
     GeneratorSource,
     NeighborSource,
     RandomSource,
 )
-from optuna_agnet.search.config import AGNetConfig, Source
+from optuna_agnet.search.config import STARTUP, AGNetConfig, Source
 from optuna_agnet.search.mutants import MutantSource
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.chain import Chain
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.spaces.tree_graph import TreeGraph
 
 MANY_DECISIONS = 32
 """With more than so many that make a difference in a random architecture, results are too few to train a generator."""
 _SAMPLES = 256
+_FEWEST_STARTS = 8
 _FEW: tuple[Source, ...] = ("generator", "generator", "generator", "neighbors")
 _MANY: tuple[Source, ...] = ("mutants",)
 
@@ -55,6 +58,26 @@ def unlike_decisions(space: SearchSpace) -> bool:
         (False, True)
     """
     return isinstance(space, Chain | TreeGraph) or many_decisions(space)
+
+
+def random_starts(config: AGNetConfig, space: SearchSpace, hyperparameters: Hyperparameters) -> int:
+    """How many random proposals come before the model: one for each number that is free, from 8 to 16.
+
+    A choice among k without an order has k - 1 free numbers, an ordered one and a hyperparameter have one. With fewer
+    than 16 of these a model of 8 results is already worth more than chance; on cells, which have more, it is not.
+
+    Example:
+        >>> from optuna_agnet import STARTUP, AGNetConfig, spaces
+        >>> from optuna_agnet.spaces.hyperparameters import NONE
+        >>> few = spaces.Network(depth=spaces.ordered(1, 2, 3), width=spaces.ordered(16, 32, 64))
+        >>> [random_starts(AGNetConfig(), s, NONE) for s in (spaces.nas_bench_201(), few)]
+        [16, 8]
+    """
+    if config.n_startup is not None or config.surrogate != "gp":
+        return config.n_startup or STARTUP
+    free = sum(1 if d.ordered else len(d.choices) - 1 for d in space.decisions)
+    free += sum(len(p.choices) - 1 if p.unordered else 1 for p in hyperparameters.parameters)
+    return min(max(free, _FEWEST_STARTS), STARTUP)
 
 
 def sources_of(config: AGNetConfig, space: SearchSpace) -> tuple[CandidateSource, ...]:
@@ -103,4 +126,4 @@ def check_sources(
                 f"candidate_sources contains {source!r}: a source has a name and a method candidates(request), see"
                 " optuna_agnet.search.CandidateSource"
             )
-    return tuple(sources)
+    return tuple(CheckedSource(source) for source in sources)

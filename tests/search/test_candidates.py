@@ -9,8 +9,8 @@ from optuna_agnet import spaces
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.search.candidates import (
     CandidateRequest,
+    CheckedSource,
     Filter,
-    ask_source,
     neighbor_pool,
     random_pool,
 )
@@ -105,7 +105,7 @@ class Fixed:
 def asked(answer: object, allowed: Filter) -> Candidates | None:
     nothing = np.empty((0, len(allowed.space.decisions)), dtype=np.int64)
     request = CandidateRequest(None, nothing, 100, allowed, np.random.default_rng(0))
-    return ask_source(Fixed(answer), request)
+    return CheckedSource(Fixed(answer)).candidates(request)
 
 
 @pytest.mark.parametrize("dedup", ["graph", "encoding"])

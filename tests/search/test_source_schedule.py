@@ -2,11 +2,25 @@
 
 import numpy as np
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from optuna_agnet import AGNet, AGNetConfig, spaces
-from optuna_agnet.search import CandidateRequest, NeighborSource, RandomSource
+from optuna_agnet.search import (
+    CandidateRequest,
+    NeighborSource,
+    Observations,
+    Proposer,
+    RandomSource,
+    Snapshot,
+)
 from optuna_agnet.search.candidates import Filter
-from optuna_agnet.search.source_schedule import many_decisions, sources_of, use_generator
+from optuna_agnet.search.source_schedule import (
+    many_decisions,
+    random_starts,
+    sources_of,
+    use_generator,
+)
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.targets import RANKS, VALUES
 
 LONG = spaces.Chain([("a", "b", "c")] * 40)
@@ -45,6 +59,54 @@ def test_decisions_that_a_random_architecture_has_are_counted():
 def test_what_a_config_names_comes_first():
     assert names(LONG, candidate_sources=("generator", "random")) == ["generator", "random"]
     assert [s.name for s in sources_of(AGNetConfig.paper(), LONG)] == ["generator"]
+
+
+def free_numbers(decisions, hyperparameters=()):
+    """The columns of a linear model: indicators of all choices but one, and numbers as they are."""
+    columns = [["x"] if d.ordered else d.choices[1:] for d in decisions]
+    columns += [
+        d.choices[1:] if isinstance(d, CategoricalDistribution) else ["x"] for d in hyperparameters
+    ]
+    return sum(map(len, columns))
+
+
+FEW = spaces.Network(depth=spaces.ordered(1, 2, 3), act=("relu", "tanh", "gelu"))
+
+
+@pytest.mark.parametrize("space", [*CELLS, LONG, FEW], ids=lambda s: s.name)
+@pytest.mark.parametrize("count", [0, 5, 30])
+def test_a_random_start_for_each_free_number(space, count):
+    given = {f"lr_{k}": FloatDistribution(0.0, 1.0) for k in range(count)}
+    given["optimizer"] = CategoricalDistribution(("sgd", "adam", "rmsprop"))
+    starts = random_starts(AGNetConfig(), space, Hyperparameters.of(given))
+    free = free_numbers(space.decisions, given.values())
+    assert starts == (8 if free < 8 else 16 if free > 16 else free)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"n_startup": 3}, {"n_startup": 40}, {"surrogate": "mlp", "acquisition": "mean"}]
+)
+def test_starts_that_are_given_are_kept(changes):
+    given = changes.get("n_startup", 16)
+    assert random_starts(AGNetConfig(**changes), FEW, NONE) == given
+    assert random_starts(AGNetConfig.paper(), FEW, NONE) == 16
+
+
+@pytest.mark.parametrize("config", [AGNetConfig(), AGNetConfig(n_startup=3)])
+def test_the_model_takes_over_after_the_random_starts(config):
+    space = spaces.Network(depth=spaces.ordered(1, 2, 3, 4), width=spaces.ordered(16, 32, 64, 128))
+    rows = space.repair(space.enumerate())
+    nothing = rows[:0]
+    search = Proposer(space, seed=0, config=config)
+    starts = config.n_startup or 8
+
+    def source_after(n):
+        results = [(row, (float(row.sum()),), {}) for row in rows[:n]]
+        known = Observations.of(results, ("maximize",), len(space.decisions))
+        return search.propose(Snapshot(known, nothing, nothing, n)).source
+
+    assert source_after(starts - 1) == "startup"
+    assert source_after(starts) != "startup"
 
 
 def test_a_surrogate_that_reads_or_teaches_the_generator_keeps_it():

@@ -185,7 +185,7 @@ def plot_surrogate_calibration(
     judged = history.judgements(objective)
     if not judged:
         raise ValueError(
-            f"{len(history.observations)} results and a startup of {history.search.config.n_startup}: no result came"
+            f"{len(history.observations)} results and a startup of {history.search.startup}: no result came"
             " after the surrogate's first fit"
         )
     mean, std = (np.concatenate([getattr(j, part) for j in judged]) for part in ("mean", "std"))
