@@ -17,6 +17,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -30,12 +31,20 @@ from tqdm import tqdm
 
 from benchmarks.problems.base import data_file
 from benchmarks.training_free import darts
-from optuna_agnet import build_model, spaces
+from optuna_agnet import Architecture, build_model, spaces
 from optuna_agnet.hardware import count_flops, count_parameters
+from optuna_agnet.search.scores import architectures_of
 from optuna_agnet.spaces import SearchSpace
-from optuna_agnet.training_free import gradient_norm, jacobian_score, naswot, synflow
+from optuna_agnet.training_free import (
+    gradient_norm,
+    jacobian_score,
+    naswot,
+    quick_scores,
+    synflow,
+)
 
 OUT = Path(__file__).parent / "results" / "training_free"
+SEARCHED = OUT / "naswot-darts.jsonl"
 SCORES: dict[str, Callable[[nn.Module, Tensor], float]] = {
     "naswot": naswot,
     "jacobian_score": jacobian_score,
@@ -77,12 +86,10 @@ def scored_cells() -> pd.DataFrame:
     return table.merge(accuracy, on="arch")
 
 
-def score(
-    space: SearchSpace, text: str, images: Tensor, names: Iterable[str] = SCORES
-) -> dict[str, float]:
+def score(space: SearchSpace, images: Tensor, text: str) -> dict[str, float]:
     """Mean scores of an architecture, and the CPU seconds of one draw behind each name."""
     found: dict[str, float] = {}
-    for name in names:
+    for name in SCORES:
         values, start = [], time.process_time()  # of this process: others share the machine
         for draw in range(1 if name in ("parameters", "flops") else DRAWS):
             with torch.random.fork_rng(devices=[]):
@@ -96,18 +103,33 @@ def score(
     return found
 
 
-def measure(space: SearchSpace, texts: Iterable[str], out: Path) -> pd.DataFrame:
+def measure(
+    texts: Iterable[str], out: Path, scores_of: Callable[[str], dict[str, float]]
+) -> pd.DataFrame:
     """The scores of all architectures; those in ``out`` are not computed again."""
     lines = out.read_text().splitlines() if out.exists() else []
     known = {record["arch"]: record for record in map(json.loads, lines)}
-    images, texts = photo_noise(), list(texts)
+    texts = list(texts)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("a") as file:
-        for text in tqdm([text for text in texts if text not in known], desc=space.name):
-            known[text] = {"arch": text, **score(space, text, images)}
+        for text in tqdm([text for text in texts if text not in known], desc=out.stem):
+            known[text] = {"arch": text, **scores_of(text)}
             file.write(json.dumps(known[text]) + "\n")
             file.flush()
     return pd.DataFrame([known[text] for text in texts])
+
+
+def searched() -> dict[str, float]:
+    """NASWOT, as `quick_scores` has it, of the DARTS cells that a search with scores asks for, by text."""
+    space = spaces.darts()
+
+    def build(architecture: Architecture) -> nn.Module:
+        return build_model(space, architecture, in_channels=3, channels=8, cells_per_stage=1)
+
+    naswot_of = quick_scores(build, photo_noise())["naswot"]
+    texts = [str(architecture) for architecture in space.architectures(architectures_of(space))]
+    found = measure(texts, SEARCHED, lambda text: {"naswot": naswot_of(space.parse(text))})
+    return dict(zip(found.arch, found.naswot, strict=True))
 
 
 def beside_table(found: pd.DataFrame, table: pd.DataFrame) -> list[str]:
@@ -146,15 +168,14 @@ def main() -> None:
 
     few = max(2, args.cells // 12)
     chains = [str(chain.random_architecture(seed=seed)) for seed in range(few)]
-    cells = measure(
-        spaces.nas_bench_201(),
-        some(table.arch, args.cells),
-        args.out / "proxies-nas_bench_201.jsonl",
-    )
-    darts_cells = measure(
-        spaces.darts(), some(genotypes.arch, few), args.out / "proxies-darts.jsonl"
-    )
-    layers = measure(chain, chains, args.out / "proxies-fbnet.jsonl")
+
+    def measured(space: SearchSpace, texts: Iterable[str]) -> pd.DataFrame:
+        out = args.out / f"proxies-{space.name}.jsonl"
+        return measure(texts, out, partial(score, space, photo_noise()))
+
+    cells = measured(spaces.nas_bench_201(), some(table.arch, args.cells))
+    darts_cells = measured(spaces.darts(), some(genotypes.arch, few))
+    layers = measured(chain, chains)
     joined = darts_cells.merge(genotypes, on="arch")
     text = [
         "# Scores of untrained networks beside published tables",

@@ -5,6 +5,7 @@ PYTHONPATH=. python docs/figures.py
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,41 +13,50 @@ import optuna
 from matplotlib import pyplot as plt
 
 from benchmarks.problems.nb201 import index, package_columns
-from benchmarks.records import RESULTS, longest, read
+from benchmarks.records import RESULTS, Record, longest, read
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.spaces import Network, OneOf, Repeat, ordered
 from optuna_agnet.visualization import architecture_svg, plot_operation_drift
 
 IMAGES = Path(__file__).parent / "images"
 SPACE = spaces.nas_bench_201()
-METHODS = {
-    "agnet": "AG-Net, the default",
-    "agnet-paper": "AG-Net as in the paper",
-    "local-search": "local search",
-    "tpe": "TPE",
-    "random": "random search",
+METHODS = {  # by color
+    "C5": ("agnet+synflow", "AG-Net with a score"),
+    "C0": ("agnet", "AG-Net, the default"),
+    "C1": ("agnet-paper", "AG-Net as in the paper"),
+    "C2": ("local-search", "local search"),
+    "C3": ("tpe", "TPE"),
+    "C4": ("random", "random search"),
 }
 PROBLEMS = {"nb201-c10": "CIFAR-10", "nb201-c100": "CIFAR-100", "nb201-in16": "ImageNet16-120"}
 
 
 def draw_results() -> None:
-    """Distance to the best cell by number of trained cells, mean over the seeds."""
-    figure, every = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
-    for axes, (problem, title) in zip(every, PROBLEMS.items(), strict=True):
+    """Distance to the best cell by number of trained cells, mean over the seeds; below, the first 48."""
+    figure, every = plt.subplots(2, 3, figsize=(11, 6.5), layout="constrained")
+    for column, (problem, title) in enumerate(PROBLEMS.items()):
         records = list(longest(read(RESULTS / f"{problem}.jsonl")).values())
-        for number, (method, name) in enumerate(METHODS.items()):
-            runs = [r for r in records if r.method == method]
-            if not runs:
-                continue
-            values = np.array([r.values[0][:192] for r in runs], dtype=float)
-            regret = float(runs[0].optimum or np.nan) - np.maximum.accumulate(values, axis=1)
-            mean = regret.mean(0)
-            axes.plot(np.arange(1, len(mean) + 1), mean, f"C{number}", label=name)
-        axes.set(title=title, xlabel="trained cells", yscale="log", xlim=(1, 192), ylim=(0.01, 20))
-        axes.grid(alpha=0.3)
-    every[0].set_ylabel("points below the best cell")
-    figure.legend(*every[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        for axes, last in zip(every[:, column], (192, 48), strict=True):
+            for color, (method, name) in METHODS.items():
+                mean = mean_regret([r for r in records if r.method == method], last)
+                axes.plot(np.arange(1, len(mean) + 1), mean, color, label=name)
+            axes.set(title=title, yscale="log", xlim=(1, last), ylim=(1 / last, 20))
+            axes.grid(alpha=0.3)
+        every[1, column].set(xlabel="trained cells")
+    for axes in every[:, 0]:
+        axes.set_ylabel("points below the best cell")
+    figure.legend(*every[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     figure.savefig(IMAGES / "nas_bench_201.png", dpi=110)
+
+
+def mean_regret(runs: Sequence[Record], last: int) -> FloatArray:
+    """Mean distance (Q,) to the best cell up to query ``last``, of the runs that go so far; empty where none does."""
+    long = [run for run in runs if run.budget >= last]
+    if not long:
+        return np.empty(0)
+    values = np.array([run.values[0][:last] for run in long], dtype=float)
+    return float(long[0].optimum or np.nan) - np.maximum.accumulate(values, axis=1).mean(0)
 
 
 def draw_search() -> None:

@@ -218,10 +218,11 @@ def test_scores_are_shown_beside_the_default_of_the_same_seeds(results, long_rec
     for seed, default, scored in ((0, 40.0, 44.0), (1, 41.0, 43.0)):
         for method, best in (("agnet", default), ("agnet+synflow", scored)):
             values = [[30.0] * 15 + [best] * 81]
-            results(long_record(seed, queries=96, method=method, values=values))
+            results(long_record(seed, queries=96, method=method, values=values, optimum=44.0))
     results(long_record(2, queries=96, method="agnet", values=[[90.0] * 96]))
     lines = list(tables.scores())
-    assert lines[2] == "| method | seeds | @8 | @16 | @20 | @24 | @48 | @96 |"
+    assert lines[2] == "| method | seeds | @8 | @16 | @20 | @24 | @48 | @96 | optimum by 48 |"
     assert cells(lines, "agnet")[1:4] == ["3", "50.00", "57.00"]
     row = cells(lines, "agnet+synflow")
     assert row[1:4] == ["2", "30.00 (+0.00 ± 0.00)", "43.50 (+3.00 ± 1.00)"]
+    assert [cells(lines, name)[-1] for name in ("agnet", "agnet+synflow")] == ["0 of 3", "1 of 2"]

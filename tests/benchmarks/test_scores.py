@@ -1,0 +1,50 @@
+"""Searches with scores: what a score says that is right, negated, noise or unknown for half of the cells."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.methods import scores
+from optuna_agnet import spaces
+from optuna_agnet.search.scores import architectures_of
+
+SPACE = spaces.nas_bench_201()
+X = architectures_of(SPACE)
+VALUES = dict(zip(SPACE.keys(X).tolist(), range(len(X)), strict=True))
+
+
+def said(seed: int = 0, **changes: float) -> list[float]:
+    """What a score says of all cells, asked twice: a cell has one score."""
+    score = scores.score(SPACE, VALUES, np.random.default_rng(seed), **changes)
+    first, second = ([score(a) for a in SPACE.architectures(X)] for _ in range(2))
+    assert np.array_equal(first, second, equal_nan=True)
+    return first
+
+
+def test_a_score_is_the_tables_and_may_be_negated() -> None:
+    true = [VALUES[key] for key in SPACE.keys(X).tolist()]
+    assert said() == true
+    assert said(sign=-1.0) == [-value for value in true]
+
+
+def test_noise_says_nothing_of_the_table_and_is_drawn_by_the_seed() -> None:
+    noise = said(noise=True)
+    assert all(0 <= value < 1 for value in noise)
+    assert noise == said(noise=True)
+    assert noise != said(seed=1, noise=True)
+
+
+def test_half_of_the_cells_are_unknown_the_others_as_they_are() -> None:
+    true, half = said(), said(known=0.5)
+    unknown = np.isnan(half)
+    assert 0.4 < unknown.mean() < 0.6
+    assert all(math.isnan(b) or a == b for a, b in zip(true, half, strict=True))
+
+
+@pytest.mark.parametrize(("problem", "column"), [("nb101", "nwot"), ("nb301", "synflow")])
+def test_a_problem_without_such_a_score_is_refused(problem: str, column: str) -> None:
+    with pytest.raises(ValueError, match=f"no score '{column}' of {problem}"):
+        scores.known_scores(problem, column)
