@@ -234,14 +234,16 @@ def scores() -> Iterator[str]:
 def best_and_gain(runs: Sequence[Record], default: Mapping[int, Record]) -> list[str]:
     """Seeds, the mean best at each number of queries, how many have the optimum by 48.
 
-    In brackets by how much the mean is more than the default's of the same seeds.
+    In brackets by how much the mean is more than the default's of the same seeds, and of how many where not of all.
     """
     pairs = [(run, default[run.seed]) for run in runs if run.seed in default]
     cells = [str(len(runs))]
     for n in SCORES_AT:
         known = at(runs, n, value)
-        gain = difference(pairs, n) if pairs else ""
-        cells.append(f"{np.mean(known):.2f}{gain and f' ({gain})'}" if known else "")
+        gain = difference(pairs, n)
+        some = f"seeds: {len(known)}" if len(known) < len(runs) else ""
+        note = "; ".join(filter(None, (gain, some)))
+        cells.append(f"{np.mean(known):.2f}{note and f' ({note})'}" if known else "")
     needed = np.array([curves.queries_to_optimum(run) for run in runs if run.budget >= 48])
     found = needed[~np.isnan(needed)]
     return [*cells, f"{int((found <= 48).sum())} of {len(found)}" if len(found) else ""]

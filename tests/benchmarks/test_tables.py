@@ -220,9 +220,13 @@ def test_scores_are_shown_beside_the_default_of_the_same_seeds(results, long_rec
             values = [[30.0] * 15 + [best] * 81]
             results(long_record(seed, queries=96, method=method, values=values, optimum=44.0))
     results(long_record(2, queries=96, method="agnet", values=[[90.0] * 96]))
+    for seed in (0, 1):
+        shorter = [[30.0] * (24 + 72 * seed)]
+        results(long_record(seed, queries=len(shorter[0]), method="agnet+noise", values=shorter))
     lines = list(tables.scores())
     assert lines[2] == "| method | seeds | @8 | @16 | @20 | @24 | @48 | @96 | optimum by 48 |"
     assert cells(lines, "agnet")[1:4] == ["3", "50.00", "57.00"]
     row = cells(lines, "agnet+synflow")
     assert row[1:4] == ["2", "30.00 (+0.00 ± 0.00)", "43.50 (+3.00 ± 1.00)"]
     assert [cells(lines, name)[-1] for name in ("agnet", "agnet+synflow")] == ["0 of 3", "1 of 2"]
+    assert cells(lines, "agnet+noise")[6:] == ["30.00 (seeds: 1)"] * 2 + ["0 of 1"]
