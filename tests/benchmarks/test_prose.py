@@ -273,3 +273,38 @@ def test_where_the_gp_sampler_is_ahead_with_hyperparameters_beside_the_architect
         "it is level after 96 trials, and ahead where results are noisy (`benchmarks/results/joint.md`, five seeds)",
         "docs/faq.md",
     )
+
+
+def test_what_scores_are_worth() -> None:
+    """With a score that fits, with three, and with scores that mislead: docs/scores.md."""
+    for problem, name in zip(NB201, ("CIFAR-10", "CIFAR-100", "ImageNet16-120"), strict=True):
+        by = {m: means(problem, m, 24) for m in ("agnet+synflow", "agnet")}
+        found = [optima(problem, method, 48) for method in by]
+        says(
+            f"| {name} | {by['agnet+synflow']:.2f} instead of {by['agnet']:.2f} | {found[0]}"
+            f" instead of {found[1]} |",
+            "docs/scores.md",
+        )
+    lies = [
+        gain("nb201-c100", f"agnet+{lie}", 24)
+        for lie in ("noise", "synflow-half", "synflow-negated", "parameters-negated")
+    ]
+    says(
+        f"noise {lies[0]}, synflow of half of the cells {lies[1]}, negated synflow {lies[2]}, negated"
+        f" parameters {lies[3]}",
+        "docs/scores.md",
+    )
+
+
+def optima(problem: str, method: str, queries: int) -> str:
+    """In how many searches that go so far the best cell was found by then."""
+    long_enough = [run for run in runs(problem, method) if run.budget >= queries]
+    found = sum(curves.queries_to_optimum(run) <= queries for run in long_enough)
+    return f"{found} of {len(long_enough)}"
+
+
+def gain(problem: str, method: str, queries: int) -> str:
+    """What a method has more than the default of the same seeds, as a mean and its standard error."""
+    default = {run.seed: run for run in runs(problem, "agnet")}
+    pairs = [(run, default[run.seed]) for run in runs(problem, method) if run.seed in default]
+    return difference(pairs, queries)
