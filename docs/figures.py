@@ -41,7 +41,7 @@ def draw_results() -> None:
             for color, (method, name) in METHODS.items():
                 mean = mean_regret([r for r in records if r.method == method], last)
                 axes.plot(np.arange(1, len(mean) + 1), mean, color, label=name)
-            axes.set(title=title, yscale="log", xlim=(1, last), ylim=(1 / last, 20))
+            axes.set(title=title, yscale="log", xlim=(1, last), ylim=(0.01, 20))
             axes.grid(alpha=0.3)
         every[1, column].set(xlabel="trained cells")
     for axes in every[:, 0]:
