@@ -305,8 +305,8 @@ class SearchSpace(Rows, ABC):
                 if type(error) is not ValueError:  # the sampler's own, such as SpaceExhausted
                     raise
                 raise ValueError(
-                    f"the parameter '{decision.name}' of {self!r} can't be suggested ({error})."
-                    f" {advice_on(trial, decision)}"
+                    f"the parameter '{decision.name}' of {self!r} can't be suggested ({error})"
+                    f"{advice_on(trial, decision)}"
                 ) from error
 
         return self._architecture(self.repair(self._decide(choose)[None])[0])

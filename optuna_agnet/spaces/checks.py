@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optuna_agnet.core.architecture import INPUT, OUTPUT, Architecture
@@ -44,26 +44,23 @@ def check_operations(ops: Sequence[str]) -> tuple[str, ...]:
 
 
 def advice_on(trial: optuna.Trial, decision: Decision) -> str:
-    """What to do about a decision that a trial can't take."""
-    given = _given_params(trial)
-    if decision.name in given and given[decision.name] not in decision.choices:
+    """What to do about a decision that a trial can't take; nothing where the reason is not one of these."""
+    name, choices = decision.name, decision.choices
+    trials = trial.study.get_trials(deepcopy=False) if hasattr(trial, "study") else []
+    own = [frozen for frozen in trials if frozen.number == trial.number]
+    given = own[0].system_attrs.get("fixed_params", {}) if own else {}  # what it was enqueued with
+    if name in given and given[name] not in choices:
         return (
-            f"The trial was given {given[decision.name]!r}, which is none of {list(decision.choices)}: enqueue what the"
+            f". The trial was given {given[name]!r}, which is none of {list(choices)}: enqueue what the"
             " space knows, such as study.enqueue_trial(space.to_params(architecture))"
         )
-    return (
-        "Where another parameter of the study has this name, rename that one; search two spaces at once as cells of a"
-        " Stack; and give a changed space a new study"
-    )
-
-
-def _given_params(trial: optuna.Trial) -> Mapping[str, object]:
-    """Parameters that a trial was enqueued with."""
-    for frozen in trial.study.get_trials(deepcopy=False) if hasattr(trial, "study") else ():
-        if frozen.number == trial.number:
-            found: Mapping[str, object] = frozen.system_attrs.get("fixed_params", {})
-            return found
-    return {}
+    known = [t.distributions[name] for t in trials if name in t.distributions]
+    if any(getattr(other, "choices", None) != choices for other in known):
+        return (
+            ". Where another parameter of the study has this name, rename that one; search two spaces at once as cells"
+            " of a Stack; and give a changed space a new study"
+        )
+    return ""
 
 
 def check_decides(space: Rows) -> None:

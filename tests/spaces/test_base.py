@@ -399,6 +399,16 @@ def test_another_parameter_of_the_same_name_is_to_be_renamed() -> None:
         space.suggest(trial)
 
 
+def test_errors_of_the_sampler_come_without_advice_that_does_not_fit() -> None:
+    class Broken(optuna.samplers.RandomSampler):
+        def sample_independent(self, *args: object) -> object:
+            raise ValueError("my sampler is broken")
+
+    trial = optuna.create_study(sampler=Broken()).ask()
+    with pytest.raises(ValueError, match=r"can't be suggested \(my sampler is broken\)$"):
+        spaces.nas_bench_201().suggest(trial)
+
+
 def test_one_hot_marks_the_choice_of_every_decision():
     space = spaces.NodeCell(max_nodes=4, max_edges=5, ops=("a", "b", "c"))
     x = space.sample(20, np.random.default_rng(0))
