@@ -21,6 +21,10 @@ Result: TypeAlias = tuple[IntArray, tuple[float, ...] | None, Mapping[str, float
 """Decisions (D,), objectives as the user gives them or None, constraints by name."""
 
 
+FAILS = "agnet:fails"
+"""The constraint that what can't be evaluated breaks."""
+
+
 @dataclass(frozen=True)
 class Observations:
     """Evaluated architectures in the order in which their results came.
@@ -103,6 +107,25 @@ class Observations:
                 constraints[:, column] = self.constraints[:, self.names.index(name)]
         return Observations(self.x, self.y, constraints, names, self.z)
 
+    def with_failures(self, failed: Pairs) -> Observations:
+        """These and, behind them, pairs that can't be evaluated: that is one more constraint, which these keep.
+
+        Otherwise a search that is promised much by what runs out of memory or diverges would try nothing else.
+        """
+        if not len(failed.x):
+            return self
+        count, columns = len(failed.x), len(self.names)
+        z = None if self.z is None else np.concatenate([self.z, failed.z])
+        constraints = np.concatenate([self.constraints, np.full((count, columns), np.nan)])
+        fails = np.repeat([-1.0, 1.0], [len(self), count])[:, None]
+        return Observations(
+            np.concatenate([self.x, failed.x]),
+            np.concatenate([self.y, np.full((count, self.y.shape[1]), np.nan)]),
+            np.concatenate([constraints, fails], axis=1),
+            (*self.names, FAILS),
+            z,
+        )
+
     @cached_property
     def pairs(self) -> Pairs:
         """Architectures and hyperparameters."""
@@ -177,9 +200,10 @@ class Snapshot:
         position: Of the proposal; separates the randomness of proposals that know the same results. In a study the
             number of earlier trials that did not fail: a trial that failed or died leaves its place to the next one,
             which gets the same architecture if nothing else has changed, so a study that was killed goes on as if it
-            had not been.
+            had not been. What has failed for the last time keeps its place: the next proposal is of another kind.
         pending_z: Hyperparameters (P, H) of those that are being evaluated; None where there are none.
         given_up: Pairs that are not to be proposed again and have no value.
+        failed: Pairs that failed for the last time; None where there is none.
         judged: The observations as they are judged by now, and behind them what is expected of trainings that still
             run; None where that is the same. What a training that was stopped would have come to is judged again
             whenever more is known, but the generator learns from what was known first: its rounds of training are not
@@ -193,6 +217,7 @@ class Snapshot:
     pending_z: FloatArray | None = None
     given_up: Pairs | None = None
     judged: Observations | None = None
+    failed: Pairs | None = None
 
     @property
     def latest(self) -> Observations:

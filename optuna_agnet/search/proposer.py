@@ -152,6 +152,14 @@ class Proposer:
             start = pretrained(self.space, self.config.generator)
         return Model(self.parts, start, self.scores)
 
+    @property
+    def _learns_failures(self) -> bool:
+        """Whether failures are a constraint to be learned: with hyperparameters, most of which diverge somewhere.
+
+        Prior studies have no such constraint. Among architectures alone it saved no failures.
+        """
+        return self._pairs and self.parts.surrogate is None and not self.parts.prior_observations
+
     def score_weights(self, observations: Observations) -> FloatArray:
         """How far each of the S scores is followed for each outcome, given results: (M + C, S).
 
@@ -325,6 +333,8 @@ class Proposer:
     ) -> tuple[Candidates, str]:
         """Candidates, the best first, and where they come from."""
         observations = snapshot.latest
+        if snapshot.failed is not None and self._learns_failures:
+            observations = observations.with_failures(snapshot.failed)
         if self.config.paper_options.round_size > 1:
             # Alg. 1, l. 13-18: a round proposes from what was known when it began
             observations = observations.head(self.model.trained_on)

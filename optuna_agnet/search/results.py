@@ -16,6 +16,7 @@ from optuna_agnet.search.observations import (
     Snapshot,
     check_result,
     hopeless,
+    is_observed,
 )
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.search.proposer import Proposal
@@ -86,13 +87,19 @@ class Results:
         """What the next proposal is made from."""
         observations, pending = self.observations, self._joined(self._pending)
         told = zip(self._told, self._told_z, strict=True)
-        failed = self._joined(
-            [Pairs(r[None], z[None]) for (r, values, _), z in told if values is None]
-        )
+        given_up = [
+            (Pairs(result[0][None], z[None]), is_observed(result))
+            for result, z in told
+            if result[1] is None
+        ]
+        failed = self._joined([pair for pair, _ in given_up])
         excluded = failed.x
         if len(self.hyperparameters):  # other values of them may do
             excluded = hopeless(failed.x, observations.x)
-        return Snapshot(observations, pending.x, excluded, self._asked, pending.z, failed)
+        broken = self._joined([pair for pair, observed in given_up if not observed])
+        return Snapshot(
+            observations, pending.x, excluded, self._asked, pending.z, failed, failed=broken
+        )
 
     def _joined(self, pairs: Sequence[Pairs]) -> Pairs:
         x = [p.x for p in pairs] or [np.empty((0, len(self.space.decisions)), dtype=np.int64)]

@@ -174,6 +174,19 @@ class FinishedTrials:
         given_up, failed = self._given_up(z)
         return observations, given_up, hopeless(failed, observations.x)
 
+    def last_failures(self, hyperparameters: Hyperparameters) -> tuple[list[int], Pairs]:
+        """Failed trials after which an architecture, or a pair, is not tried again: their numbers, and those."""
+        z, places, failures = self._known_z(hyperparameters), list[int](), Counter[object]()
+        numbers = list(self.trials)
+        for place, trial in enumerate(self.trials.values() if self.failed else ()):
+            if trial.state == TrialState.FAIL:
+                pair = self._results[place][0].tobytes(), z[place].tobytes()
+                failures[pair] += 1
+                if failures[pair] == self._max_failures:
+                    places.append(place)
+        x = self._stack([self._results[place][0] for place in places])
+        return [numbers[place] for place in places], Pairs(x, z[places])
+
     def _known_z(self, hyperparameters: Hyperparameters) -> FloatArray:
         """Hyperparameters (N, H) of all results; the middle of the range where a trial ended before it asked."""
         if not hyperparameters.parameters:

@@ -103,6 +103,8 @@ class StudyState:
             others = _without(self._trials.unfinished(), number)
         running, pending = self._claims.held(others.alive, hyperparameters)
         lost = sum(failed < number for failed in self.finished.failed)
+        ended, failed = self.finished.last_failures(hyperparameters)
+        lost -= sum(last < number for last in ended)
         lost += sum(trial.number < number for trial in others.dead)
         position = max(number - lost, 0)
         if not hyperparameters.parameters:
@@ -114,7 +116,7 @@ class StudyState:
         judged = self._foretold.judged(
             snapshot.observations, self.finished, running, pending, hyperparameters
         )
-        return replace(snapshot, judged=judged)
+        return replace(snapshot, judged=judged, failed=failed)
 
     def read_after(self, study: Study, trial: FrozenTrial, state: TrialState) -> Snapshot:
         """The study as it will be when a trial has ended in this state, which the storage does not know yet."""

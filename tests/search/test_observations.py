@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from optuna_agnet.search.observations import Observations
+from optuna_agnet import spaces
+from optuna_agnet.core.ranking import RANKINGS
+from optuna_agnet.search.observations import Observations, Pairs, Result
 
 
 def observed() -> Observations:
@@ -23,3 +25,20 @@ def test_constraints_are_matched_by_name() -> None:
 def test_feasible_breaks_nothing_that_is_known_and_kept_knows_all() -> None:
     assert observed().feasible.tolist() == [False, True, True]
     assert observed().kept.tolist() == [False, False, True]
+
+
+def test_failures_are_a_constraint_that_results_keep_and_failures_break() -> None:
+    space = spaces.nas_bench_201()
+    x = space.sample(5, np.random.default_rng(0))
+    z = np.linspace(0.0, 1.0, 5)[:, None]
+    results: list[Result] = [(row, (float(k),), {"ms": -1.0}) for k, row in enumerate(x[:3])]
+    known = Observations.of(results, ("maximize",), x.shape[1], z[:3])
+    both = known.with_failures(Pairs(x[3:], z[3:]))
+    np.testing.assert_array_equal(both.pairs.x, x)
+    np.testing.assert_array_equal(both.pairs.z, z)
+    assert both.kept.tolist() == [True] * 3 + [False] * 2
+    assert both.feasible.tolist() == both.kept.tolist()
+    ranks = both.ranks(RANKINGS["pareto"])
+    np.testing.assert_array_equal(ranks[:3], known.ranks(RANKINGS["pareto"]))
+    assert (ranks[3:] >= 3).all()
+    assert known.with_failures(Pairs(x[:0], z[:0])) is known

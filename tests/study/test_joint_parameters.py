@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections import Counter
 
 import numpy as np
 import optuna
@@ -13,7 +14,7 @@ from optuna.samplers import PartialFixedSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import TrialState
 
-from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.study.joint_parameters import JointParameters
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("skip", "conv", "pool"))
@@ -245,3 +246,34 @@ def test_other_surrogates_leave_hyperparameters_to_the_independent_sampler() -> 
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.optimize(objective, n_trials=3)
     assert sampler._joint_parameters(study) == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_some_values_always_fail_the_search_goes_on_elsewhere(seed: int) -> None:
+    def diverges(trial: optuna.Trial) -> float:
+        arch = SPACE.suggest(trial)
+        lr = trial.suggest_float("lr", 1e-4, 1e-1, log=True)
+        if lr > 0.01:
+            raise RuntimeError("the loss is NaN")
+        return str(arch).count("conv") - lr
+
+    study = optuna.create_study(
+        direction="maximize", sampler=AGNetSampler(SPACE, seed=seed, config=CONFIG)
+    )
+    study.optimize(diverges, n_trials=40, catch=(RuntimeError,))
+    failed = [trial.state == TrialState.FAIL for trial in study.trials]
+    assert sum(failed) <= 20
+    same = [tuple(sorted(t.params.items())) for t in study.trials]
+    assert max(Counter(same).values()) == 2  # each is tried again once
+
+
+def test_an_ask_and_tell_search_learns_where_its_pairs_fail() -> None:
+    search = AGNet(SPACE, seed=0, config=CONFIG, hyperparameters={"lr": DISTRIBUTIONS["lr"][0]})
+    failed = 0
+    for _ in range(40):
+        arch = search.ask()
+        lr = arch.hyperparameters["lr"]
+        fails = lr > 0.01
+        search.tell(arch, None if fails else str(arch).count("conv") - lr)
+        failed += fails
+    assert failed <= 20  # half of all values fail

@@ -47,6 +47,42 @@ def test_pruned_and_often_failed_architectures_are_excluded() -> None:
     assert len(snapshot(study).observations) == 0
 
 
+@pytest.mark.parametrize(
+    ("ends", "max_failures", "position"),
+    [
+        ("", 2, 0),
+        ("ccc", 2, 3),
+        ("caf", 2, 1),  # has failed once, and may be tried again: in its place
+        ("cafaf", 2, 2),  # not again: the next proposal is another one
+        ("cafbf", 2, 1),
+        ("afbfafbf", 2, 2),
+        ("afafaf", 2, 1),
+        ("afafaf", 3, 1),
+        ("afaf", 3, 0),
+        ("af", 1, 1),
+        ("afafc", 2, 2),
+    ],
+)
+def test_what_failed_for_the_last_time_keeps_its_place(
+    ends: str, max_failures: int, position: int
+) -> None:
+    """Letters: c a trial that completes; af, bf two architectures that fail."""
+    study = random_study()
+    for name in ends.replace("f", ""):
+        if name == "c":
+            trial = study.ask()
+            SPACE.suggest(trial)
+            study.tell(trial, 1.0)
+        else:
+            study.enqueue_trial(SPACE.to_params(SPACE.random_architecture(ord(name))))
+            trial = study.ask()
+            SPACE.suggest(trial)
+            study.tell(trial, state=TrialState.FAIL)
+    state = StudyState(SPACE, study, max_failures)
+    assert state.read(study, len(study.trials)).position == position
+    assert state.read(study, 0).position == 0
+
+
 def evaluated(study: optuna.Study, intermediate: float | None, value: float | None) -> None:
     """One trial that reports at step 1 and, without a value, is pruned then."""
     trial = study.ask()
