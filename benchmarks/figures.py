@@ -244,8 +244,8 @@ def generator() -> Figure:
     shown = [(c, pair) for c in generator_pays.COMPARED if (pair := generator_pays.load(c.name))]
     if not shown:
         raise MissingResults("needs runs of agnet-mutants or agnet-with-generator")
-    rows = -(-len(shown) // 4)
-    figure, axes = plt.subplots(rows, 4, figsize=(13, 2.7 * rows), squeeze=False)
+    rows = -(-len(shown) // 5)
+    figure, axes = plt.subplots(rows, 5, figsize=(15, 2.6 * rows), squeeze=False)
     for axis, one in itertools.zip_longest(axes.flat, shown):
         generator_pays.draw(axis, *one) if one else axis.remove()
     legend(figure)

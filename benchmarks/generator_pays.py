@@ -46,12 +46,14 @@ class Compared:
 
 
 COMPARED = (
-    Compared("nb201-c100", "cell, 6 choices (NAS-Bench-201, CIFAR-100)"),
-    Compared("nb201-in16", "cell, 6 choices (NAS-Bench-201, ImageNet16)"),
-    Compared("nb301", "two cells, 28 choices (DARTS)"),
+    Compared("nb201-c100", "cell (NAS-Bench-201, CIFAR-100)"),
+    Compared("nb201-in16", "cell (NAS-Bench-201, ImageNet16)"),
+    Compared("nb101", "cell (NAS-Bench-101)"),
+    Compared("nb301", "two cells (DARTS)"),
+    Compared("nbnlp", "recurrent cell (NAS-Bench-NLP)", "loss, nats", relative=True),
     Compared("joint-nb201-dependent", "cell and hyperparameters", "missing, %"),
-    Compared("fcnet-slice", "MLP and its training (FCNet, slice)", "loss", relative=True),
-    Compared("fcnet-protein", "MLP and its training (FCNet, protein)", "loss", relative=True),
+    Compared("fcnet-slice", "MLP and training (FCNet slice)", "loss", relative=True),
+    Compared("fcnet-protein", "MLP and training (FCNet protein)", "loss", relative=True),
     Compared("blocks40", "10 to 40 layers", "of the optimum, %"),
     Compared("chain40", "40 layers", "of the optimum, %"),
 )
@@ -133,6 +135,7 @@ def draw(axis: Axes, compared: Compared, pair: Pair) -> None:
         axis.fill_between(queries, mean - error, mean + error, color=color, alpha=0.15, linewidth=0)
     axis.set_title(compared.title, fontsize=9)
     axis.set_ylabel(compared.unit, fontsize=8)
+    axis.set_xlabel("trained", fontsize=8)
     axis.tick_params(labelsize=7)
     axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 

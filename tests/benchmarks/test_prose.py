@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import curves, long, records, reproduce, tables
-from benchmarks.markdown import at, spread, value
+from benchmarks import curves, generator_pays, long, records, reproduce, tables
+from benchmarks.markdown import at, paired, spread, value
 from benchmarks.paper_tables import limited_runs
 from benchmarks.records import Record
 from benchmarks.tables import difference
@@ -308,3 +308,20 @@ def gain(problem: str, method: str, queries: int) -> str:
     default = {run.seed: run for run in runs(problem, "agnet")}
     pairs = [(run, default[run.seed]) for run in runs(problem, method) if run.seed in default]
     return difference(pairs, queries)
+
+
+def test_where_the_generator_pays() -> None:
+    for compared in generator_pays.COMPARED:
+        pair = generator_pays.load(compared.name)
+        if pair is None:
+            continue
+        gain = pair.gain(96, compared.relative)
+        limit = 2 * gain.std(ddof=1) / len(gain) ** 0.5
+        if compared.name == "nb301":
+            assert gain.mean() > limit
+            says(f"{paired(gain).lstrip('+')} points are missing on two DARTS cells", "README.md")
+            assert len(gain) == 10
+        elif compared.name == "chain40":
+            assert gain.mean() < -limit
+        else:
+            assert abs(gain.mean()) <= limit, compared.title

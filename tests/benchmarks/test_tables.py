@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import figures, paper_tables, readme, records, reproduce, tables
+from benchmarks import figures, generator_pays, paper_tables, readme, records, reproduce, tables
 from benchmarks.markdown import END, start, write
 
 
@@ -34,6 +34,7 @@ def test_written_parts_of_the_pages_are_what_the_committed_results_say(page, tmp
     else:
         tables.write_all(copy)
         write(reproduce.index(), copy, "reproduce")
+        write("\n".join(generator_pays.table()), copy, "generator_pays")
     assert copy.read_text() == page.read_text()
 
 
