@@ -102,10 +102,10 @@ def rate(row: Mapping[str, Any]) -> float:
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
+    """Mean and standard deviation, of the population as in all tables."""
     if len(values) == 1:
         return f"{values[0]:.2f}"
-    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
+    return f"{np.mean(values):.2f} ± {np.std(values):.2f}"
 
 
 def cells(rows: list[Mapping[str, Any]]) -> list[str]:
@@ -116,23 +116,22 @@ def cells(rows: list[Mapping[str, Any]]) -> list[str]:
         spread([b[n - 1] for b in best]) if n <= min(map(len, best)) else "" for n in (48, 96, 192)
     ]
     repeated = sum(row["trials"] - row["architectures"] for row in rows)
-    return [f"{rate(fastest):.2f}", f"{fastest['sampler_share']:.1%}", *quality, str(repeated)]
+    speed = [f"{rate(fastest):.2f}", f"{fastest['sampler_share']:.1%}"]
+    return [str(len(rows)), *speed, *quality, str(repeated)]
 
 
 def table(rows: list[Mapping[str, Any]]) -> str:
-    seeds = len({row["seed"] for row in rows})
-    seed_count = f"{seeds} seed" + "s" * (seeds > 1)
     lines = [
         "# More workers",
         "",
         "Made by `python -m benchmarks.scaling`: NAS-Bench-201, CIFAR-100, validation accuracy;"
-        f" {len(rows[0]['values'])} trials that wait for {rows[0]['wait_s']} s each, {seed_count}; workers"
+        f" {len(rows[0]['values'])} trials that wait for {rows[0]['wait_s']} s each; workers"
         " share a PostgreSQL database. Accuracy: mean and standard deviation. Speed: the fastest of the seeds, as other"
         " work on the machine's two cores only slows a search down; the more workers, the more of the sampler's share"
         " is waiting for a core.",
         "",
-        "| workers | trials a second | sampler's share | best at 48 | best at 96 | best at 192 | repeated |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| workers | seeds | trials a second | sampler's share | best at 48 | best at 96 | best at 192 | repeated |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for workers in sorted({row["workers"] for row in rows}):
         mine = [row for row in rows if row["workers"] == workers]

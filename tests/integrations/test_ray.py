@@ -193,11 +193,17 @@ def cluster() -> Iterator[None]:
 
 
 def run_tune(
-    train: Callable[[dict], dict], search: agnet_ray.AGNetSearch, folder: Path, trials: int
+    train: Callable[[dict], dict],
+    search: agnet_ray.AGNetSearch,
+    folder: Path,
+    trials: int,
+    at_once: int = 2,
 ) -> tune.ResultGrid:
     return tune.Tuner(
-        train,
-        tune_config=tune.TuneConfig(search_alg=search, num_samples=trials, max_concurrent_trials=2),
+        tune.with_resources(train, {"cpu": 2 / at_once}),
+        tune_config=tune.TuneConfig(
+            search_alg=search, num_samples=trials, max_concurrent_trials=at_once
+        ),
         run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
     ).fit()
 
@@ -254,3 +260,28 @@ def test_a_real_run_with_slow_diverging_and_breaking_trials_ends(tmp_path: Path)
         TrialState.COMPLETE,
     }
     assert best_trials(search.study)[0].value == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_sixteen_at_once_are_sixteen_architectures(tmp_path: Path) -> None:
+    """What is running is not proposed again, also while the model waits for the first results."""
+    space, running = SPACE, []
+
+    class Watched(agnet_ray.AGNetSearch):
+        def suggest(self, trial_id: str) -> dict | str:
+            params = super().suggest(trial_id)
+            running.append(sum(t.state == TrialState.RUNNING for t in self.study.trials))
+            return params
+
+    def train(config: dict) -> dict:
+        return {"accuracy": str(space.from_params(config)).count("conv")}
+
+    sampler = AGNetSampler(space, seed=0, config=QUICK, generator=Generator(space))
+    search = Watched(space, metric="accuracy", mode="max", sampler=sampler)
+    results = run_tune(train, search, tmp_path, trials=40, at_once=16)
+    assert max(running) == 16
+    assert len(results) == 40
+    assert not results.errors
+    assert all(t.state == TrialState.COMPLETE for t in search.study.trials)
+    assert len({str(space.from_params(t.params)) for t in search.study.trials}) == 40
