@@ -244,16 +244,16 @@ def lost(runs: Sequence[Row]) -> list[str]:
         sum(run[name] for run in runs) for name in ("stopped_best", "seen_best", "lost")
     )
     cells = [f"{stopped} of {seen}", f"{led} of {led + sum(len(run['best']) for run in runs)}"]
-    if not all("best_stopped" in run for run in runs):
-        return [*cells, ""]
-    ahead = [max((run["best_stopped"] or -np.inf) - run["best"][-1][1], 0.0) for run in runs]
-    return [*cells, f"{np.mean(ahead):.2f}"]
+    known = [run for run in runs if "best_stopped" in run]
+    ahead = [max((run["best_stopped"] or -np.inf) - run["best"][-1][1], 0.0) for run in known]
+    some = f" ({len(known)})" if len(known) < len(runs) else ""
+    return [*cells, f"{np.mean(ahead):.2f}{some}" if known else ""]
 
 
 def differences(rows: Sequence[Row]) -> list[str]:
     """Paired by the seeds that both have, at half of the epochs and at all of them."""
     runs_of, at = grouped(rows), checkpoints(rows)[2:]
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    datasets = [name for name in DATASETS if any(row["dataset"] == name for row in rows)]
     lines = []
     for ours, theirs in COMPARED:
         cells = [", ".join(ours), ", ".join(theirs)]
@@ -303,7 +303,7 @@ def report(rows: Sequence[Row]) -> str:
         " goes by trainings of the best percent that don't lead. New bests: trainings that are, or would have been,"
         " better than all whole ones so far; how many of them were stopped. The last column is what a user loses in the"
         " end: by how much the best of the stopped would have been ahead of the best found, nothing where it would not,"
-        " mean over the seeds."
+        " mean over the seeds (in brackets: how many, where older lines don't say)."
         " Differences are paired by seed, with their standard errors." + _older(rows),
         "",
     ]

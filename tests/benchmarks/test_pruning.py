@@ -45,6 +45,8 @@ def test_what_stopping_cost_is_added_up_over_the_runs():
 
     rows = [row(93.5, 90.0, 93.0), row(91.0, 92.0), row(None, 50.0)]
     assert pruning.lost(rows) == ["6 of 15", "3 of 7", "0.17"]
+    del rows[0]["best_stopped"]
+    assert pruning.lost(rows)[2] == "0.00 (2)"
     assert pruning.lost([{"best": []}]) == ["", "", ""]
 
 
