@@ -165,7 +165,11 @@ def test_table_5_marks_the_optimum_and_shows_both_settings(results, long_record)
         "| 39.7 (0.9) | 39.1 (1.5) | 37.2 (3.4) | 46.00 | 43.00 (3.00) | 41.00 (5.00) |"
     )
     assert rows[2].endswith("| 0.29 | 0.31 | 0.05 | 46.00 | 0.50 | 0.50 |")
-    assert cells(list(paper_tables.table5_counts()), "random")[1:] == ["1", "2", "1", "0"]
+    short = list(paper_tables.table5_counts())
+    assert cells(short, "random")[1:] == ["1", "2", "1", "0", "3.00", "0.50"]
+    assert cells(short, "random Joint=1")[1:] == ["1", "1", "0", "0", "5.00", "0.50"]
+    # best of ten runs, column Joint=0 of the paper's table
+    assert cells(short, "AG-Net, published")[1:5] == ["20", "10", "10", "0"]
 
 
 def test_without_results_there_are_no_tables(results):
