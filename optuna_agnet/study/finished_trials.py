@@ -178,7 +178,7 @@ class FinishedTrials:
         """Failed trials after which an architecture, or a pair, is not tried again: their numbers, and those."""
         z, places, failures = self._known_z(hyperparameters), list[int](), Counter[object]()
         numbers = list(self.trials)
-        for place, trial in enumerate(self.trials.values() if self.failed else ()):
+        for place, trial in enumerate(self.trials.values()):
             if trial.state == TrialState.FAIL:
                 pair = self._results[place][0].tobytes(), z[place].tobytes()
                 failures[pair] += 1

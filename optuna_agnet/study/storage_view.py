@@ -102,10 +102,11 @@ class StudyState:
             self._order.sync(study, self._trials, self.finished)
             others = _without(self._trials.unfinished(), number)
         running, pending = self._claims.held(others.alive, hyperparameters)
-        lost = sum(failed < number for failed in self.finished.failed)
-        ended, failed = self.finished.last_failures(hyperparameters)
-        lost -= sum(last < number for last in ended)
-        lost += sum(trial.number < number for trial in others.dead)
+        lost, failed = sum(trial.number < number for trial in others.dead), None
+        if self.finished.failed:
+            lost += sum(earlier < number for earlier in self.finished.failed)
+            ended, failed = self.finished.last_failures(hyperparameters)
+            lost -= sum(earlier < number for earlier in ended)
         position = max(number - lost, 0)
         if not hyperparameters.parameters:
             finished = self.finished
