@@ -319,7 +319,7 @@ def test_where_the_generator_pays() -> None:
         limit = 2 * gain.std(ddof=1) / len(gain) ** 0.5
         if compared.name == "nb301":
             assert gain.mean() > limit
-            says(f"{paired(gain).lstrip('+')} points are missing on two DARTS cells", "README.md")
+            says(f"cost {paired(gain).lstrip('+')} points on two DARTS cells after 96", "README.md")
             assert len(gain) == 10
         elif compared.name == "chain40":
             assert gain.mean() < -limit

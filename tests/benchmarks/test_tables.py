@@ -215,7 +215,7 @@ def test_figures_are_drawn_where_results_are_there(
 
 def test_an_unknown_figure(monkeypatch):
     monkeypatch.setattr("sys.argv", ["figures", "figure99"])
-    with pytest.raises(SystemExit, match="unknown figure figure99; known: figure3"):
+    with pytest.raises(SystemExit, match="unknown figure figure99; known: figure"):
         figures.main()
 
 
