@@ -158,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument(
-        "--cells", type=int, default=120, help="of NAS-Bench-201; a twelfth of the others"
+        "--cells", type=int, default=120, help="of NAS-Bench-201; one in 24 as many of the others"
     )
     args = parser.parse_args()
     table, genotypes, chain = scored_cells(), darts(), spaces.fbnet()
@@ -166,7 +166,7 @@ def main() -> None:
     def some(texts: pd.Series, count: int) -> list[str]:
         return texts.iloc[np.random.default_rng(0).permutation(len(texts))[:count]].tolist()
 
-    few = max(2, args.cells // 12)
+    few = max(2, args.cells // 24)
     chains = [str(chain.random_architecture(seed=seed)) for seed in range(few)]
 
     def measured(space: SearchSpace, texts: Iterable[str]) -> pd.DataFrame:

@@ -72,3 +72,11 @@ def test_why_three_scores_are_behind_one() -> None:
     page = " ".join((Path(__file__).parents[2] / "docs" / "scores.md").read_text().split())
     assert f"come first by synflow, {synflow} % have the skip connection on edge 0-3" in page
     assert f"by NASWOT {naswot} %, by the mean of synflow, NASWOT and parameters {mean} %" in page
+
+
+def test_darts_cells_have_the_scores_that_a_search_asks_for() -> None:
+    space = spaces.darts()
+    wanted = space.keys(architectures_of(space)).tolist()
+    known = scores.known_scores("nb301", "nwot")
+    assert set(wanted) == set(known)
+    assert len(set(known.values())) > len(known) / 2
