@@ -179,10 +179,16 @@ def random_pairs(size: int, allowed: PairFilter, rng: np.random.Generator) -> Ca
             return Candidates(pairs.x[:size], None, pairs.z[:size])
     pairs = allowed.new(_every_pair(allowed))
     if not len(pairs.x):
+        space, names = allowed.architectures.space, ", ".join(allowed.hyperparameters.names)
+        alone = space.num_combinations == 1
+        what = (
+            f"values of {names} are"
+            if alone
+            else f"pair of an architecture of {space!r} and {names} is"
+        )
         raise SpaceExhausted(
-            f"no new pair of an architecture of {allowed.architectures.space!r} and"
-            f" {', '.join(allowed.hyperparameters.names)} is left: {len(allowed.taken)} are taken. Stop here, widen the"
-            " ranges, or set AGNetConfig(allow_duplicates=True)"
+            f"no new {what} left: {len(allowed.taken)} are taken. Stop here, widen the ranges, or set"
+            " AGNetConfig(allow_duplicates=True)"
         )
     rows = rng.permutation(len(pairs.x))[:size]
     return Candidates(pairs.x[rows], None, pairs.z[rows])

@@ -15,6 +15,7 @@ from optuna_agnet.search.candidates import Filter, SpaceExhausted
 from optuna_agnet.search.observations import Pairs, hopeless
 from optuna_agnet.search.pairs import PairFilter, Turn, improved, pair_pool, random_pairs, turn_of
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
+from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.surrogate.base import Candidates
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("skip", "conv", "pool"))
@@ -128,8 +129,21 @@ def test_the_last_pair_of_a_grid_is_found_and_then_there_is_none() -> None:
     left = free.without(all_pairs.take(rows[rows != 17]))
     (row,), found = random_pairs(4, left, np.random.default_rng(0)).x, all_pairs.take(rows[[17]])
     np.testing.assert_array_equal(row, found.x[0])
-    with pytest.raises(SpaceExhausted, match="no new pair"):
+    with pytest.raises(
+        SpaceExhausted, match="no new pair of an architecture of EdgeCell.* a, b is"
+    ):
         random_pairs(4, free.without(all_pairs), np.random.default_rng(0))
+
+
+def test_who_has_no_architectures_is_told_of_none() -> None:
+    grid, space = Hyperparameters.of({"a": IntDistribution(0, 2)}), NoArchitecture()
+    z = np.array([[0.0], [0.5], [1.0]])
+    every = Filter(space, "encoding", frozenset(), {})
+    taken = PairFilter(grid, every, frozenset(), np.full(1, np.nan)).without(
+        Pairs(np.zeros((3, len(space.decisions)), dtype=np.int64), z)
+    )
+    with pytest.raises(SpaceExhausted, match="^no new values of a are left: 3 are taken"):
+        random_pairs(4, taken, np.random.default_rng(0))
 
 
 def test_architectures_that_only_fail_are_left_alone() -> None:
