@@ -130,7 +130,7 @@ def test_the_last_pair_of_a_grid_is_found_and_then_there_is_none() -> None:
     (row,), found = random_pairs(4, left, np.random.default_rng(0)).x, all_pairs.take(rows[[17]])
     np.testing.assert_array_equal(row, found.x[0])
     with pytest.raises(
-        SpaceExhausted, match="no new pair of an architecture of EdgeCell.* a, b is"
+        SpaceExhausted, match=r"no new pair of an architecture of EdgeCell.* a, b is"
     ):
         random_pairs(4, free.without(all_pairs), np.random.default_rng(0))
 
@@ -142,7 +142,7 @@ def test_who_has_no_architectures_is_told_of_none() -> None:
     taken = PairFilter(grid, every, frozenset(), np.full(1, np.nan)).without(
         Pairs(np.zeros((3, len(space.decisions)), dtype=np.int64), z)
     )
-    with pytest.raises(SpaceExhausted, match="^no new values of a are left: 3 are taken"):
+    with pytest.raises(SpaceExhausted, match=r"^no new values of a are left: 3 are taken"):
         random_pairs(4, taken, np.random.default_rng(0))
 
 
