@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import curves, generator_pays, long, records, reproduce, tables
+from benchmarks import curves, generator_pays, long, pruning, records, reproduce, tables
 from benchmarks.markdown import at, paired, spread, value
 from benchmarks.paper_tables import limited_runs
 from benchmarks.records import Record
@@ -132,22 +133,41 @@ def test_recurrent_cells() -> None:
 
 
 def test_pruning_at_equal_epochs() -> None:
-    """Of the table that `benchmarks.pruning` wrote: a pruner against none, after the epochs of 48."""
-    pages = (records.RESULTS / "pruning.md").read_text().split("\n## ")
-    cells = [
-        cell.strip()
-        for page in pages
-        if "costs at least" in page.splitlines()[0]
-        for line in page.splitlines()
-        if line.startswith(
-            ("| agnet-places, median | agnet, none", "| agnet-places, hyperband | agnet, none")
-        )
-        for cell in line.split("|")[4:-1:2]
+    """A pruner against none, after the epochs of 48 trainings, on the seeds that both have."""
+    found = pruning.grouped(
+        [
+            row
+            for row in records.rows(records.RESULTS / "pruning.jsonl", again=False)
+            if (row["trainings"], row["charge"]) == (48, pruning.RUNG)
+        ]
+    )
+    gains = []
+    for dataset, pruner in product(pruning.nb201.DATASETS, ("median", "hyperband", "agnet")):
+        runs = [{run["seed"]: run for run in found[dataset, "agnet", p]} for p in (pruner, "none")]
+        seeds = sorted(runs[0].keys() & runs[1].keys())
+        gains.append(np.subtract(*(pruning.best_at([r[s] for s in seeds], 48) for r in runs)))
+    means = np.array([gain.mean() for gain in gains])
+    errors = np.array([gain.std(ddof=1) / len(gain) ** 0.5 for gain in gains])
+    says(f"{means.min():.2f} to {means.max():.2f} points better in the end in all nine")
+    says(f"by more than two standard errors in {int((means > 2 * errors).sum())}")
+
+
+def test_what_stopping_costs() -> None:
+    """On DARTS cells: how much of the best percent, and of the new bests, was stopped."""
+    runs = [
+        run
+        for run in records.rows(records.RESULTS / "pruning.jsonl", again=False)
+        if (run["dataset"], run["sampler"], run["trainings"]) == ("darts", "agnet", 48)
     ]
-    gains, errors = np.array([[float(x) for x in cell.split(" ± ")] for cell in cells]).T
-    assert len(gains) == 12
-    says(f"{gains.min():.2f} to {gains.max():.2f} points better in the end in all twelve")
-    says(f"by more than two standard errors in {int((gains > 2 * errors).sum())}")
+    stopped, led = {}, {}
+    for pruner in ("agnet", "median", "hyperband"):
+        mine = [run for run in runs if run["pruner"] == pruner]
+        stopped[pruner], led[pruner], _ = pruning.lost(mine)
+    says(f"{stopped['agnet']} trainings of the best percent of random", "docs/pruning.md")
+    says(
+        f"{led['agnet']} new bests were stopped, {led['median']} by the median's, {led['hyperband']} by Hyperband's",
+        "docs/pruning.md",
+    )
 
 
 def test_the_first_page_says_from_when_on_the_default_leads() -> None:
