@@ -154,11 +154,14 @@ class Proposer:
 
     @property
     def _learns_failures(self) -> bool:
-        """Whether failures are a constraint to be learned: with hyperparameters, most of which diverge somewhere.
+        """Whether failures are a constraint that the surrogate can learn.
 
-        Prior studies have no such constraint. Among architectures alone it saved no failures.
+        Others than the Gaussian process are made for a number of outcomes, prior studies have no such constraint, and a
+        round proposes from what was known when it began.
         """
-        return self._pairs and self.parts.surrogate is None and not self.parts.prior_observations
+        own = self.parts.surrogate is not None or self.config.surrogate != "gp"
+        rounds = self.config.paper_options.round_size > 1
+        return not (own or rounds or self.parts.prior_observations)
 
     def score_weights(self, observations: Observations) -> FloatArray:
         """How far each of the S scores is followed for each outcome, given results: (M + C, S).

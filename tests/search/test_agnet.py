@@ -15,6 +15,7 @@ from optuna_agnet.search import (
     Candidates,
     Observations,
     PaperOptions,
+    Proposer,
     Snapshot,
     SpaceExhausted,
 )
@@ -140,6 +141,22 @@ def test_a_failed_architecture_is_not_proposed_again():
     first = search.ask()
     search.tell(first, None)
     assert first not in [search.ask() for _ in range(7)]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_search_learns_which_architectures_fail(seed, monkeypatch):
+    def failures():
+        search, failed = AGNet(NB201, seed=seed, config=AGNetConfig(n_startup=8)), 0
+        for _ in range(32):
+            arch = search.ask()
+            fails = str(arch).count("conv") > 3
+            search.tell(arch, None if fails else value(arch))
+            failed += fails
+        return failed
+
+    learned = failures()
+    monkeypatch.setattr(Proposer, "_learns_failures", False)  # it only never proposes them again
+    assert learned < failures()
 
 
 @pytest.mark.parametrize("startup", [4, 16])
