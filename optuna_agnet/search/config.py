@@ -81,7 +81,7 @@ class AGNetConfig:
         weight_factor: k of Eq. 3; infinity weighs all architectures alike (the paper's "without LSO", as described).
         candidate_sources: Where candidates come from, one source a proposal, in turn. Never mixed in one pool: expected
             improvement would always prefer the neighbours. None leaves it to the space: three turns to the generator
-            and one to the neighbours, or all of them to mutants where decisions are many (`search.many_decisions`).
+            and one to the neighbours, or all of them to mutants where decisions are many (`search.generator_suits`).
         samples_per_attempt: Generator samples of one attempt after the other, until there are ``pool_size`` new ones.
         pool_size: Most candidates of a pool.
         surrogate: "gp" (exact, on true encodings), "gnn" (an ensemble of graph neural networks, on the graphs),

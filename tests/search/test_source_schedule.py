@@ -15,6 +15,7 @@ from optuna_agnet.search import (
 )
 from optuna_agnet.search.candidates import Filter
 from optuna_agnet.search.source_schedule import (
+    generator_suits,
     many_decisions,
     random_starts,
     sources_of,
@@ -28,7 +29,6 @@ CELLS = [
     spaces.nas_bench_201(),
     spaces.nas_bench_101(),
     spaces.darts(),
-    spaces.fbnet(),
     spaces.RecurrentCell(max_nodes=12),
 ]
 BY_DEFAULT = ["generator", "generator", "generator", "neighbors"]
@@ -47,6 +47,16 @@ def test_cells_have_a_generator(space):
 def test_a_space_of_many_decisions_has_mutants():
     assert many_decisions(LONG)
     assert names(LONG) == ["mutants"]
+
+
+@pytest.mark.parametrize("layers", [16, 17])
+def test_networks_and_chains_have_mutants_sooner_than_cells(layers):
+    network = spaces.Network(**{f"op_{k}": ("a", "b") for k in range(layers)})
+    for space in (spaces.Chain([("a", "b")] * layers), network):
+        assert not many_decisions(space)
+        assert generator_suits(space) == (layers == 16)
+        assert names(space) == (BY_DEFAULT if layers == 16 else ["mutants"])
+    assert names(spaces.fbnet()) == ["mutants"]
 
 
 def test_decisions_that_a_random_architecture_has_are_counted():
