@@ -87,7 +87,7 @@ def random_starts(config: AGNetConfig, space: SearchSpace, hyperparameters: Hype
     than 16 of these a model of 8 results is already worth more than chance; on cells, which have more, it is not.
 
     Example:
-        >>> from optuna_agnet import STARTUP, AGNetConfig, spaces
+        >>> from optuna_agnet import AGNetConfig, spaces
         >>> from optuna_agnet.spaces.hyperparameters import NONE
         >>> few = spaces.Network(depth=spaces.ordered(1, 2, 3), width=spaces.ordered(16, 32, 64))
         >>> [random_starts(AGNetConfig(), s, NONE) for s in (spaces.nas_bench_201(), few)]
