@@ -8,7 +8,6 @@ Letters: S seeds, Q queries.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmarks import curves, joint, records
-from benchmarks.markdown import markdown, paired, write
+from benchmarks.markdown import markdown, paired, write_or_print
 from optuna_agnet.core.arrays import FloatArray
 
 PAGE = Path(__file__).parent / "README.md"
@@ -141,13 +140,7 @@ def draw(axis: Axes, compared: Compared, pair: Pair) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"put it into {PAGE}")
-    text = "\n".join(table())
-    if parser.parse_args().write:
-        write(text, PAGE, "generator_pays")
-    else:
-        print(text)
+    write_or_print(table(), PAGE, "generator_pays", __doc__)
 
 
 if __name__ == "__main__":

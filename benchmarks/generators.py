@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.markdown import markdown, write
+from benchmarks.markdown import markdown, write_or_print
 from optuna_agnet import load_generator, spaces
 from optuna_agnet.cli.generators import PAPER
 from optuna_agnet.generator import GeneratorConfig, generator_report
@@ -66,13 +65,7 @@ def table() -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"put it into {PAGE}")
-    text = "\n".join(table())
-    if parser.parse_args().write:
-        write(text, PAGE, "generators")
-    else:
-        print(text)
+    write_or_print(table(), PAGE, "generators", __doc__)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import argparse
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,14 @@ def write(text: str, path: Path, command: str) -> None:
     if not found or not end:
         raise ValueError(f"{path} lacks {start(command)!r} and {END!r}, between which it goes")
     path.write_text(f"{before}{found}\n{text}\n{end}{after}")
+
+
+def write_or_print(lines: Iterable[str], page: Path, command: str, about: str | None) -> None:
+    """What a command does that has one part of a page to say: ``--write`` puts it there, else it is printed."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--write", action="store_true", help=f"put it into {page}")
+    arguments, text = parser.parse_args(), "\n".join(lines)
+    if arguments.write:
+        write(text, page, command)
+    else:
+        print(text)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
@@ -35,7 +34,6 @@ from optuna.pruners import (
 )
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
-from tqdm import tqdm
 
 from benchmarks import records
 from benchmarks.markdown import markdown, paired
@@ -344,9 +342,6 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
-    path = records.RESULTS / f"{arguments.results}.jsonl"
-    rows = records.rows(path, arguments.again)
-    done = {Job(*(row[name] for name in Job._fields)) for row in rows}
     jobs = [
         Job(
             dataset,
@@ -363,15 +358,9 @@ def main() -> None:
         and (pruner != WILCOXON or dataset in MLPS)
         and (pruner != CONTINUING or dataset not in MLPS)
     ]
-    jobs = [job for job in jobs if job not in done]
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        running = [pool.submit(run, job) for job in jobs]
-        for future in tqdm(as_completed(running), total=len(running), unit="run"):
-            rows.append(future.result())
-            records.append_row(path, rows[-1])
-    text = report(rows)
-    (records.RESULTS / f"{arguments.results}.md").write_text(text)
-    print(text)
+    records.experiment(
+        arguments.results, jobs, run, report, again=arguments.again, processes=arguments.jobs
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from benchmarks import curves
 from benchmarks.curves import Results
-from benchmarks.markdown import at, markdown, spread, value, write
+from benchmarks.markdown import at, markdown, spread, value, write_or_print
 
 README = Path(__file__).parents[1] / "README.md"
 PROBLEMS = {
@@ -43,13 +42,7 @@ def _cell(results: Results, method: str, queries: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"put it into {README}")
-    text = "\n".join(first_page())
-    if parser.parse_args().write:
-        write(text, README, "readme")
-    else:
-        print(text)
+    write_or_print(first_page(), README, "readme", __doc__)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -141,3 +144,36 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def experiment(
+    name: str,
+    jobs: Sequence[Any],
+    run: Callable[[Any], dict[str, Any]],
+    report: Callable[[Sequence[Mapping[str, Any]]], str],
+    *,
+    again: bool,
+    processes: int = 1,
+) -> None:
+    """Run the jobs that the lines of an experiment lack, and write its page.
+
+    Args:
+        name: Of its two files.
+        jobs: Named tuples of fields that their lines have.
+        run: From a job to its line.
+        report: From all lines to the page.
+        again: Whether finished jobs are run again.
+        processes: That share the jobs.
+    """
+    path = RESULTS / f"{name}.jsonl"
+    found = rows(path, again)
+    fields_of = jobs[0]._fields if jobs else ()
+    done = {tuple(row[field] for field in fields_of) for row in found}
+    with ProcessPoolExecutor(processes) as pool:
+        running = [pool.submit(run, job) for job in jobs if job not in done]
+        for future in tqdm(as_completed(running), total=len(running), unit="run"):
+            found.append(future.result())
+            append_row(path, found[-1])
+    text = report(found)
+    path.with_suffix(".md").write_text(text)
+    print(text)

@@ -22,11 +22,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, TPESampler
-from tqdm import tqdm
 
 from benchmarks import records
 from benchmarks.markdown import markdown, paired
-from benchmarks.pruning import DATASETS, Trainings, trainings
+from benchmarks.problems.trainings import DATASETS, Trainings, trainings
 from benchmarks.run import seeds
 from optuna_agnet import AGNetConfig, AGNetSampler
 from optuna_agnet.core.arrays import FloatArray
@@ -156,16 +155,9 @@ def main() -> None:
     parser.add_argument("--results", default="reporting", help="name of the file")
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
-    path = records.RESULTS / f"{arguments.results}.jsonl"
-    rows = records.rows(path, arguments.again)
-    done = {Job(*(row[name] for name in Job._fields)) for row in rows}
     asked = product(arguments.datasets, arguments.samplers, arguments.workers, arguments.seeds)
-    for job in tqdm([Job(*each) for each in asked if Job(*each) not in done], unit="run"):
-        rows.append(run(job))
-        records.append_row(path, rows[-1])
-    text = report(rows)
-    (records.RESULTS / f"{arguments.results}.md").write_text(text)
-    print(text)
+    jobs = [Job(*each) for each in asked]
+    records.experiment(arguments.results, jobs, run, report, again=arguments.again)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Letters: N results, M objectives, C constraints, D decisions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -114,17 +114,13 @@ class Observations:
         """
         if not len(failed.x):
             return self
-        count, columns = len(failed.x), len(self.names)
-        z = None if self.z is None else np.concatenate([self.z, failed.z])
-        constraints = np.concatenate([self.constraints, np.full((count, columns), np.nan)])
-        fails = np.repeat([-1.0, 1.0], [len(self), count])[:, None]
-        return Observations(
-            np.concatenate([self.x, failed.x]),
-            np.concatenate([self.y, np.full((count, self.y.shape[1]), np.nan)]),
-            np.concatenate([constraints, fails], axis=1),
-            (*self.names, FAILS),
-            z,
-        )
+        names, count = (*self.names, FAILS), len(failed.x)
+        constraints = np.full((count, len(names)), np.nan)
+        constraints[:, -1] = 1.0
+        unknown = np.full((count, self.y.shape[1]), np.nan)
+        kept = np.concatenate([self.constraints, np.full((len(self), 1), -1.0)], axis=1)
+        known = replace(self, constraints=kept, names=names)
+        return known.joined(Observations(failed.x, unknown, constraints, names, failed.z))
 
     @cached_property
     def pairs(self) -> Pairs:

@@ -38,6 +38,10 @@ def _num_decisions(space: SearchSpace) -> float:
     return float(space._matters(x).sum(1).mean())
 
 
+def _has_more_than(limit: int, space: SearchSpace) -> bool:
+    return len(space.decisions) > limit and _num_decisions(space) > limit
+
+
 def many_decisions(space: SearchSpace) -> bool:
     """Whether a space is one of many decisions: more than 32 that make a difference, in a random architecture.
 
@@ -46,7 +50,7 @@ def many_decisions(space: SearchSpace) -> bool:
         >>> many_decisions(spaces.darts()), many_decisions(spaces.Chain([("conv", "skip")] * 40))
         (False, True)
     """
-    return len(space.decisions) > MANY_DECISIONS and _num_decisions(space) > MANY_DECISIONS
+    return _has_more_than(MANY_DECISIONS, space)
 
 
 def generator_suits(space: SearchSpace) -> bool:
@@ -61,7 +65,7 @@ def generator_suits(space: SearchSpace) -> bool:
         (True, False)
     """
     most = _MANY_UNLIKE if unlike_decisions(space) else MANY_DECISIONS
-    return len(space.decisions) <= most or _num_decisions(space) <= most
+    return not _has_more_than(most, space)
 
 
 def unlike_decisions(space: SearchSpace) -> bool:
