@@ -76,7 +76,7 @@ def at_once() -> Iterator[str]:
 def tried() -> Iterator[str]:
     """What was tried for several at once, beside the default of then; that beside one at a time. Paired by seed."""
     best: dict[tuple[str, str, str, str, str], dict[int, FloatArray]] = defaultdict(dict)
-    for row in records.rows(records.RESULTS / "at_once_tried.jsonl", again=False):
+    for row in records.rows(records.RESULTS / "at_once_tried.jsonl"):
         key = row["problem"], row["candidates"], str(row["at_once"]), row["workers"], row["tried"]
         best[key][row["seed"]] = np.array([row["best"][str(n)] for n in TRIED_AT])
     lines = []

@@ -103,7 +103,7 @@ def _is_loss(problem: str) -> bool:
 
 def _studies(problem: str) -> dict[str, dict[int, FloatArray]]:
     found: dict[str, dict[int, FloatArray]] = {}
-    for row in records.rows(records.RESULTS / "joint.jsonl", again=False):
+    for row in records.rows(records.RESULTS / "joint.jsonl"):
         if row["problem"] == problem and row["budget"] >= max(QUERIES):
             found.setdefault(row["method"], {})[row["seed"]] = np.array(row["best"])
     return found

@@ -175,10 +175,14 @@ def main() -> None:
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = records.RESULTS / "growth.jsonl"
-    rows = records.rows(path, arguments.again)
+    kinds, asked = arguments.storage.split(","), list(map(int, arguments.sizes.split(",")))
+    rows = records.rows(
+        path,
+        lambda row: arguments.again and row["storage"] in kinds and row["trials"] in asked,
+    )
     done = {(row["storage"], row["trials"]) for row in rows}
-    for kind in arguments.storage.split(","):
-        sizes = [size for size in map(int, arguments.sizes.split(",")) if (kind, size) not in done]
+    for kind in kinds:
+        sizes = [size for size in asked if (kind, size) not in done]
         with tempfile.TemporaryDirectory(
             dir="/dev/shm" if os.path.isdir("/dev/shm") else None
         ) as folder:

@@ -127,13 +127,13 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=96)
     arguments = parser.parse_args()
     chosen = [n for part in arguments.problem.split(",") for n in fnmatch.filter(PROBLEMS, part)]
-    done = {(r["problem"], r["method"], r["seed"]) for r in records.rows(RESULTS, again=False)}
+    done = {(r["problem"], r["method"], r["seed"]) for r in records.rows(RESULTS)}
     for seed in arguments.seeds:
         for name in chosen:
             for method in arguments.method.split(","):
                 if (name, method, seed) not in done:
                     records.append_row(RESULTS, run(name, method, seed, arguments.budget))
-    TABLE.write_text(table(records.rows(RESULTS, again=False)))
+    TABLE.write_text(table(records.rows(RESULTS)))
 
 
 if __name__ == "__main__":

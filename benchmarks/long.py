@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -124,12 +125,13 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="also run what is there already")
     arguments = parser.parse_args()
     path = records.RESULTS / "long.jsonl"
-    rows = records.rows(path, arguments.again)
-    done = {(row["problem"], row["seed"]) for row in rows}
-    for seed in arguments.seeds:
-        for name in arguments.problem.split(","):
-            if (name, seed) in done:
-                continue
+    asked = list(product(arguments.seeds, arguments.problem.split(",")))
+    rows = records.rows(
+        path, lambda row: arguments.again and (row["seed"], row["problem"]) in asked
+    )
+    done = {(row["seed"], row["problem"]) for row in rows}
+    for seed, name in asked:
+        if (seed, name) not in done:
             print(f"{name}, seed {seed}", file=sys.stderr)
             for row in run(name, seed):
                 rows.append(row)

@@ -93,11 +93,24 @@ def append(path: Path, record: Record) -> None:
     append_row(path, asdict(record))
 
 
-def rows(path: Path, again: bool) -> list[dict[str, Any]]:
-    """What an experiment with lines of its own has done so far; with ``again`` nothing, and its file is removed."""
-    if again:
-        path.unlink(missing_ok=True)
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def rows(
+    path: Path, again: Callable[[Mapping[str, Any]], bool] = lambda row: False
+) -> list[dict[str, Any]]:
+    """What an experiment with lines of its own has done so far; what is to be done again leaves the file.
+
+    Args:
+        path: Of the lines.
+        again: Says it of a line.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [(line, row) for line in lines if not again(row := json.loads(line))]
+    if len(kept) < len(lines):
+        rest = path.with_suffix(".part")
+        rest.write_text("".join(line for line, _ in kept))
+        rest.replace(path)
+    return [row for _, row in kept]
 
 
 @lru_cache
@@ -162,13 +175,17 @@ def experiment(
         jobs: Named tuples of fields that their lines have.
         run: From a job to its line.
         report: From all lines to the page.
-        again: Whether finished jobs are run again.
+        again: Whether those that are finished are run again.
         processes: That share the jobs.
     """
     path = RESULTS / f"{name}.jsonl"
-    found = rows(path, again)
     fields_of = jobs[0]._fields if jobs else ()
-    done = {tuple(row[field] for field in fields_of) for row in found}
+
+    def job_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[field] for field in fields_of)
+
+    found = rows(path, lambda row: again and job_of(row) in jobs)
+    done = set(map(job_of, found))
     with ProcessPoolExecutor(processes) as pool:
         running = [pool.submit(run, job) for job in jobs if job not in done]
         for future in tqdm(as_completed(running), total=len(running), unit="run"):

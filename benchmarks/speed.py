@@ -174,7 +174,7 @@ def main() -> None:
         print(json.dumps(measure(name, int(seed), arguments.limit)))
         return
     path = records.RESULTS / "speed.jsonl"
-    rows = records.rows(path, arguments.again)
+    rows = records.rows(path, lambda row: arguments.again and row["seed"] in arguments.seeds)
     done = {(row["seed"], row["sampler"]) for row in rows}
     imports = import_seconds()
     command = [sys.executable, "-m", "benchmarks.speed", "--limit", str(arguments.limit)]

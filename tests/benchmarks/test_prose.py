@@ -137,7 +137,7 @@ def test_pruning_at_equal_epochs() -> None:
     found = pruning.grouped(
         [
             row
-            for row in records.rows(records.RESULTS / "pruning.jsonl", again=False)
+            for row in records.rows(records.RESULTS / "pruning.jsonl")
             if (row["trainings"], row["charge"]) == (48, pruning.RUNG)
         ]
     )
@@ -156,7 +156,7 @@ def test_what_stopping_costs() -> None:
     """On DARTS cells: how much of the best percent, and of the new bests, was stopped."""
     runs = [
         run
-        for run in records.rows(records.RESULTS / "pruning.jsonl", again=False)
+        for run in records.rows(records.RESULTS / "pruning.jsonl")
         if (run["dataset"], run["sampler"], run["trainings"]) == ("darts", "agnet", 48)
     ]
     stopped, led = {}, {}
@@ -192,10 +192,10 @@ def test_what_a_new_worker_costs() -> None:
 
 
 def test_what_one_more_worker_of_a_machine_and_a_trial_cost() -> None:
-    grown = records.rows(records.RESULTS / "growth.jsonl", again=False)
+    grown = records.rows(records.RESULTS / "growth.jsonl")
     second = {r["trials"]: r["second_s"] for r in grown if r["storage"] == "journal"}
     says(f"needs {second[2000]} s with 2,000 results, and {second[10000]} s", "docs/workers.md")
-    counted = records.rows(records.RESULTS / "throughput.jsonl", again=False)
+    counted = records.rows(records.RESULTS / "throughput.jsonl")
     sql = {(r["state"], r["round"]): r["sql"] for r in counted if r.get("others") == 0}
     now, due, random = sql["now", False], sql["now", True], sql["Optuna's RandomSampler", False]
     says(f"on PostgreSQL {now} SQL statements", "docs/workers.md")
@@ -205,7 +205,7 @@ def test_what_one_more_worker_of_a_machine_and_a_trial_cost() -> None:
 
 
 def test_what_the_bound_of_the_gaussian_process_costs() -> None:
-    rows = records.rows(records.RESULTS / "long.jsonl", again=False)
+    rows = records.rows(records.RESULTS / "long.jsonl")
     gains = {}
     for problem in long.PROBLEMS:
         bounded, whole = (
@@ -291,7 +291,7 @@ def test_on_how_many_of_the_fcnet_tables_the_default_is_first() -> None:
 def test_where_the_gp_sampler_is_ahead_with_hyperparameters_beside_the_architecture() -> None:
     """What is missing after 96 trials of ours and of Optuna's GP sampler, on the seeds that both have."""
     missing: dict[tuple[str, str], dict[int, float]] = {}
-    for row in records.rows(records.RESULTS / "joint.jsonl", again=False):
+    for row in records.rows(records.RESULTS / "joint.jsonl"):
         if row["method"] in ("agnet", "gp") and row["budget"] == 96:
             missing.setdefault((row["problem"], row["method"]), {})[row["seed"]] = row["best"][95]
     for kind in ("independent", "dependent", "noisy"):
@@ -310,7 +310,7 @@ def test_where_the_gp_sampler_is_ahead_with_hyperparameters_beside_the_architect
 def test_hyperparameters_alone_and_beside_a_small_network() -> None:
     """The logarithm of ours beside theirs: ranks on HPOBench-MLP and on FCNet, tables and seeds that both have."""
     best: dict[tuple[str, str], dict[tuple[str, int], list[float]]] = {}
-    for row in records.rows(records.RESULTS / "joint.jsonl", again=False):
+    for row in records.rows(records.RESULTS / "joint.jsonl"):
         family = row["problem"].split("-")[1]
         best.setdefault((family, row["method"]), {})[row["problem"], row["seed"]] = row["best"]
 

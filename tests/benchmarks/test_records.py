@@ -22,7 +22,7 @@ def test_a_line_says_what_it_ran_on(tmp_path, record):
     path = tmp_path / "r.jsonl"
     records.append(path, record())
     records.append_row(tmp_path / "rows.jsonl", {"seed": 0})
-    (run,), (row,) = records.read(path), records.rows(tmp_path / "rows.jsonl", again=False)
+    (run,), (row,) = records.read(path), records.rows(tmp_path / "rows.jsonl")
     assert run.machine == row["machine"] == records.machine()
     assert records.machine()["cpu"] == torch.backends.cpu.get_cpu_capability()
     assert records.machine()["threads"] == torch.get_num_threads()
@@ -89,11 +89,11 @@ def test_the_longest_run_of_a_seed_speaks_for_it(record):
     ]
 
 
-def test_an_experiments_own_lines_are_kept_until_it_starts_again(tmp_path):
+def test_an_experiments_own_lines_are_kept_but_for_those_that_are_asked_for_again(tmp_path):
     path = tmp_path / "speed.jsonl"
-    assert records.rows(path, again=False) == []
+    assert records.rows(path) == []
     for row in ({"seed": 0}, {"seed": 1}):
         records.append_row(path, row)
-    assert [row["seed"] for row in records.rows(path, again=False)] == [0, 1]
-    assert records.rows(path, again=True) == []
-    assert records.rows(path, again=False) == []
+    assert [row["seed"] for row in records.rows(path)] == [0, 1]
+    assert [row["seed"] for row in records.rows(path, lambda row: row["seed"] == 1)] == [0]
+    assert [row["seed"] for row in records.rows(path)] == [0]
