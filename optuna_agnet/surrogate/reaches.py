@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.surrogate.hyperparameters import GUESSED
 from optuna_agnet.surrogate.kernel import KernelParams, Similarities, matern
 
@@ -23,7 +24,7 @@ _SPREAD = (1.0, 1.5, 1.5)
 _REACH = 0.5  # of the range of a hyperparameter
 _LEAST = (-7.0, -7.0, math.log(1e-3))  # a noise below would spend trials on the last digits
 _MOST = 4.0
-_STEPS = 15
+_STEPS, _EVALUATIONS = 15, 20  # of a climb, at most
 
 
 def default_kernel(num_hyperparameters: int) -> KernelParams:
@@ -151,21 +152,21 @@ class _WithReaches(KernelPosterior):
 
 def climb(posterior: KernelPosterior, start: Tensor) -> tuple[float, list[float]]:
     """The least negative log posterior found, and where."""
-    numbers = start.clone().requires_grad_(True)
-    steps = torch.optim.LBFGS(
-        [numbers], max_iter=_STEPS, history_size=8, line_search_fn="strong_wolfe"
-    )
+    # here, as only kernels that are climbed need it; torch's own L-BFGS imports its compiler: a second of processor time
+    from scipy.optimize import minimize
 
-    def loss() -> Tensor:
-        steps.zero_grad()
-        value = posterior(numbers)
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+    def loss_and_slope(numbers: FloatArray) -> tuple[float, FloatArray]:
+        with torch.enable_grad():
+            at = torch.from_numpy(numbers).clone().requires_grad_(True)
+            loss = posterior(at)
+            (slope,) = torch.autograd.grad(loss, at)
+        return float(loss.detach()), slope.numpy()
 
-    with torch.enable_grad():
-        steps.step(loss)  # type: ignore[no-untyped-call]
+    options = {"maxcor": 8, "maxiter": _STEPS, "maxfun": _EVALUATIONS}
+    climbed = minimize(loss_and_slope, start.numpy(), jac=True, method="L-BFGS-B", options=options)
+    numbers = torch.from_numpy(climbed.x)
+    if not bool(numbers.isfinite().all()):
+        numbers = start
+    found = posterior.inside(numbers)
     with torch.no_grad():
-        if not bool(numbers.isfinite().all()):
-            numbers = start
-        found = posterior.inside(numbers)
         return float(posterior(found)), found.tolist()

@@ -375,16 +375,19 @@ def test_spaces_without_rules_are_not_wired() -> None:
     assert Generator(DARTS, GeneratorConfig.paper()).wiring is None
 
 
-def test_a_first_ask_loads_no_compiler_and_no_computer_algebra() -> None:
+@pytest.mark.parametrize("beside", ["{}", "{'lr': FloatDistribution(0, 1)}"])
+def test_a_first_ask_loads_no_compiler_and_no_computer_algebra(beside: str) -> None:
     """Torch imports them at some calls: a second of processor time, more than all else in a first ask."""
-    code = """
+    code = f"""
 import sys
+from optuna.distributions import FloatDistribution
 from optuna_agnet import AGNet, AGNetConfig, spaces
-search = AGNet(spaces.nas_bench_201(), seed=0, config=AGNetConfig(n_startup=2))
+config = AGNetConfig(n_startup=2)
+search = AGNet(spaces.nas_bench_201(), seed=0, config=config, hyperparameters={beside})
 for value in range(6):
     search.tell(search.ask(), value)
 assert search.ask() and search.proposer.model.version > 0
-print(sorted({"sympy", "torch._dynamo", "torch._inductor", "matplotlib"} & set(sys.modules)))
+print(sorted({{"sympy", "torch._dynamo", "torch._inductor", "matplotlib"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
