@@ -60,14 +60,16 @@ def expected_hypervolume_improvement(
     objectives = mean.shape[1]
     if objectives == 1:
         return expected_improvement(mean[:, 0], std[:, 0], float(known.max()))
-    direction = _directions(objectives, seed)[:, None]  # (directions, 1, M)
+    direction = _directions(objectives, seed)
     reference = known.min(0) - _MARGIN * np.ptp(known, axis=0)
-    reached = ((known - reference) / direction).min(2).max(1)  # (directions,)
+    reached = ((known - reference) / direction[:, None]).min(2).max(1)  # (directions,)
     s = reached[:, None] + _STEPS  # (directions, steps)
     weight = np.diff(_STEPS, prepend=0.0) * s ** (objectives - 1)
-    corner = reference + s[..., None] * direction  # (directions, steps, M)
-    z = (mean[:, None, None] - corner) / std[:, None, None]  # (B, directions, steps, M)
-    chance = torch.special.ndtr(torch.from_numpy(z)).numpy().prod(3)
+    chance = np.ones((len(mean), *s.shape))  # (B, directions, steps)
+    for m in range(objectives):  # one after the other: no array has M as its innermost, slow axis
+        corner = reference[m] + s * direction[:, m, None]
+        z = (mean[:, m, None, None] - corner) / std[:, m, None, None]
+        chance *= torch.special.ndtr(torch.from_numpy(z)).numpy()
     return np.einsum("bds,ds->b", chance, weight)  # type: ignore[no-any-return]
 
 
