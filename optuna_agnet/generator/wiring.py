@@ -1,7 +1,8 @@
 """Edges that are drawn together: where a node's type says how many edges it takes, they are drawn without replacement.
 
 Independent draws would hardly ever give each of many nodes its exact number of inputs (`SearchSpace.in_degrees`), two
-nodes different ones (`distinct_source_of`), or an input of a type that it can read (`SearchSpace.edge_allowed`).
+nodes different ones (`distinct_source_of`), or an input of a type that it can read (`SearchSpace.edge_allowed`), and
+may leave a node unread that has to be read (`must_be_read`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Wiring(nn.Module):
         self.places = torch.tensor(places, dtype=torch.long)  # (T,)
         self.degrees = torch.from_numpy(degrees)  # (T, A): edges that they take, by type
         self.table = torch.from_numpy(table)  # (T, S): their free edges; E stands for none
+        self._read = torch.from_numpy(np.flatnonzero(space.must_be_read))
         self._turn = torch.tensor([len(of_i) for of_i in earlier], dtype=torch.long)  # (T,)
         self._joins = torch.from_numpy(space.edge_allowed)  # (A, A)
         ends_of_edges = edge_endpoints(space.num_nodes)
@@ -89,6 +91,8 @@ class Wiring(nn.Module):
                 ruled_out = torch.where(edges[:, first], -torch.inf, 0.0)
                 perturbed = perturbed.index_add(1, second, ruled_out)
             self._choose(perturbed, degree, self._turn == turn, edges)
+        for source in self._read:
+            self._read_by_one(source, perturbed, edges)
         return edges[:, :-1]
 
     def _choose(self, scores: Tensor, degree: Tensor, places: Tensor, edges: Tensor) -> None:
@@ -99,6 +103,22 @@ class Wiring(nn.Module):
         taken = torch.arange(most) < degree[:, places, None]
         chosen = torch.zeros(len(scores), *table.shape, dtype=torch.bool).scatter_(2, best, taken)
         edges[:, table] = chosen
+
+    def _read_by_one(self, source: Tensor, scores: Tensor, edges: Tensor) -> None:
+        """Where no node reads ``source``, let the one do so that came nearest to it, in the place of its worst source.
+
+        Scores are perturbed ones; edges (B, E + 1) are changed in place. Sources that must be read are not given up.
+        """
+        of_source = F.pad(self._sources == source, (0, 1))[self.table]  # (T, S)
+        others = ~F.pad(torch.isin(self._sources, self._read), (0, 1))[self.table]
+        score, taken = scores[:, self.table], edges[:, self.table]  # (B, T, S)
+        worst = score.where(taken & others & score.isfinite(), torch.inf).min(2)
+        wanted = score.where(of_source, -torch.inf).max(2)
+        least = (worst.values - wanted.values).min(1)  # (B,)
+        unread = ~(taken & of_source).any(2).any(1) & least.values.isfinite()
+        rows, place = unread.nonzero()[:, 0], least.indices[unread]
+        edges[rows, self.table[place, worst.indices[rows, place]]] = False
+        edges[rows, self.table[place, wanted.indices[rows, place]]] = True
 
 
 def _free_edges(space: SearchSpace) -> list[IntArray]:

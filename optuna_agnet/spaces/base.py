@@ -106,6 +106,11 @@ class SearchSpace(Rows, ABC):
         """
         return np.full(self.num_nodes, -1)
 
+    @property
+    def must_be_read(self) -> BoolArray:
+        """(n,): nodes that have an edge to some later node with a known number of inputs, in every valid graph."""
+        return np.zeros(self.num_nodes, dtype=bool)
+
     def is_valid(self, x: IntArray) -> BoolArray:
         """(B,): whether the decisions (B, D) describe a valid architecture without repair; all do unless overridden."""
         return np.ones(len(x), dtype=bool)

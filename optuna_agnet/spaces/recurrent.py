@@ -161,6 +161,12 @@ class RecurrentCell(SearchSpace):
         )
         return distinct_source_of
 
+    @property
+    def must_be_read(self) -> BoolArray:
+        must_be_read = super().must_be_read
+        must_be_read[:2] = True  # x and h_prev_0
+        return must_be_read
+
     # -- decisions -----------------------------------------------------------------------------------------------------
 
     def _cells(self, x: IntArray) -> Cells:

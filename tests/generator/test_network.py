@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optuna_agnet import spaces
+from optuna_agnet.generator.files import load_generator
 from optuna_agnet.generator.network import (
     Generator,
     GeneratorConfig,
@@ -19,9 +21,11 @@ from optuna_agnet.generator.network import (
     log_likelihood,
     reconstruction_loss,
     sample_graphs,
+    valid_share,
 )
 from optuna_agnet.generator.wiring import Wiring
 from optuna_agnet.spaces import DartsCell, NodeCell, RecurrentCell, SearchSpace, Stack
+from optuna_agnet.spaces.graphs import to_adjacency
 
 SPACES = [spaces.nas_bench_201(), spaces.nas_bench_101()]
 FORMS = [GeneratorConfig.paper(), GeneratorConfig(), GeneratorConfig(structured=False)]
@@ -305,6 +309,29 @@ def test_drawn_edges_keep_the_rules(space: SearchSpace) -> None:
         enough = possible.sum(1) >= degree
         assert (taken.sum(1) == np.minimum(degree, free[:, i].sum()))[enough].all()
         assert not (taken & ~possible)[enough].any()
+
+
+def test_what_must_be_read_is_read_wherever_a_node_can() -> None:
+    """Left unread is only what no node could read, but in the place of another one that must be read."""
+    space = RECURRENT
+    generator, rng = Generator(space), torch.Generator().manual_seed(0)
+    graphs = sample_graphs(generator(generator.latents(500, rng)), rng)
+    adjacency = to_adjacency(graphs.edges, space.num_nodes)
+    free = to_adjacency((space.fixed_edges < 0)[None], space.num_nodes)[0]
+    required, types = np.flatnonzero(space.must_be_read), graphs.types
+    for graph, source in itertools.product(range(500), required):
+        if (adjacency[graph, source] & free[source]).any():
+            continue
+        for node in np.flatnonzero(free[source]):
+            allowed = space.edge_allowed[types[graph], types[graph, node]]
+            given_up = adjacency[graph, :, node] & free[:, node] & allowed
+            assert not (allowed[source] and np.delete(given_up, required).any())
+
+
+def test_most_samples_of_recurrent_cells_are_valid() -> None:
+    """Without the rule above a third are, as most read no input."""
+    generator = load_generator(spaces.nas_bench_nlp(12))
+    assert valid_share(generator, 1000, torch.Generator().manual_seed(0)) > 0.6
 
 
 def test_likelihoods_of_two_nodes_that_stay_apart_sum_to_one() -> None:
