@@ -19,8 +19,12 @@ _DIRECTIONS = 128
 """Of integration over the positive sphere."""
 _STEPS = 0.004 * 2.0 ** np.arange(10)
 """Of integration along a direction, in units of the predictions."""
-_MARGIN = 1.0
-"""Of the reference point beyond the worst values so far, in units of their extent; 0.1 misses the ends of a front."""
+_MARGIN = 0.1
+"""Of the reference point beyond the worst values so far, in units of their extent. A front's ends have own turns."""
+_TURNS = 2
+"""Of so many proposals with several objectives one, on average, is for the ends of the front."""
+_LEAST = 0.003
+"""Gains of an end, in worth, that are too small to look for: who is the fastest of those that compute nothing."""
 
 
 def expected_improvement(mean: FloatArray, std: FloatArray, best: float) -> FloatArray:
@@ -73,6 +77,32 @@ def expected_hypervolume_improvement(
     return np.einsum("bds,ds->b", chance, weight)  # type: ignore[no-any-return]
 
 
+def expected_improvement_of_ends(
+    mean: FloatArray, std: FloatArray, known: FloatArray, worth: FloatArray
+) -> FloatArray:
+    """How much a candidate is expected to gain beyond the best ``known`` (F, M) of each objective, summed: (B,).
+
+    The hypervolume hardly grows by the last tenth of a percent of accuracy, but that is what is read first of a front.
+
+    Args:
+        mean: (B, M), larger is better.
+        std: (B, M).
+        known: (F, M), the values so far.
+        worth: (M,), of a unit of each objective at its best values; 0 where nothing is to be gained.
+
+    Example:
+        >>> mean, std = np.array([[0.5, 0.5], [1.1, 0.0], [0.0, 1.2]]), np.full((3, 2), 0.1)
+        >>> known = np.array([[0.0, 1.0], [1.0, 0.0]])
+        >>> expected_improvement_of_ends(mean, std, known, np.array([1.0, 0.1])).argsort().tolist()
+        [0, 2, 1]
+    """
+    gain = np.zeros(len(mean))
+    for m in np.flatnonzero(worth):
+        enough = float(known[:, m].max() + _LEAST / worth[m])
+        gain += worth[m] * expected_improvement(mean[:, m], std[:, m], enough)
+    return gain
+
+
 def _directions(objectives: int, seed: int) -> FloatArray:
     """Unit vectors with positive entries (directions, M), evenly spread."""
     sobol = torch.quasirandom.SobolEngine(objectives, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
@@ -100,12 +130,14 @@ class Prediction:
         std: (B, M + C).
         feasibility_threshold: (C,), where a margin of 0 lies.
         known: (F, M), what it says of the incumbents: results that keep all constraints, possibly none.
+        worth: (M,), of a unit of each objective at its best values; None: all alike.
     """
 
     mean: FloatArray
     std: FloatArray
     feasibility_threshold: FloatArray
     known: FloatArray
+    worth: FloatArray | None = None
 
     def joined(self, other: Prediction) -> Prediction:
         """These candidates and, after them, others that the same surrogate predicted."""
@@ -162,11 +194,21 @@ class ExpectedImprovement:
         log_chance = np.log(np.maximum(chance, 1e-300)).sum(1)
         if not len(predicted.known):
             return np.argsort(-log_chance, kind="stable")
-        gain = expected_hypervolume_improvement(*predicted.objectives, predicted.known, seed)
+        gain = self._gain(predicted, seed, rng)
         if not cautious:
             return np.argsort(-gain * chance.prod(1), kind="stable")
         likely = np.all(chance > 0.5, axis=1)
         return np.lexsort((-np.where(likely, gain, log_chance), ~likely))
+
+    def _gain(self, predicted: Prediction, seed: int, rng: np.random.Generator) -> FloatArray:
+        """Of one objective, of the hypervolume, or in some turns of the front's ends: (B,)."""
+        (mean, std), known = predicted.objectives, predicted.known
+        if mean.shape[1] > 1 and rng.integers(_TURNS) == 0:
+            worth = np.ones(mean.shape[1]) if predicted.worth is None else predicted.worth
+            gain = expected_improvement_of_ends(mean, std, known, worth)
+            if gain.any():
+                return gain
+        return expected_hypervolume_improvement(mean, std, known, seed)
 
 
 @dataclass(frozen=True, slots=True)

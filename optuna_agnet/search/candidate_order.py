@@ -15,7 +15,9 @@ from optuna_agnet.search.acquisition import Acquisition, Prediction
 from optuna_agnet.search.observations import Observations
 from optuna_agnet.search.outcomes import Outcomes
 from optuna_agnet.surrogate.base import Candidates, Surrogate
+from optuna_agnet.surrogate.targets import normal_scores
 
+_BEST = 5  # results that tell how fast values rise at their best
 _LEAST_DEVIATION = 1e-12  # of a prediction: an improvement is measured in deviations
 
 
@@ -52,6 +54,18 @@ class CandidateOrder:
         known = self.fitted.objectives[_incumbents(self.surrogate, self.observations, measured)]
         return known[~np.isnan(known).any(1)]
 
+    @cached_property
+    def worth(self) -> FloatArray:
+        """What a unit of each objective is worth where it is best (M,), in interquartile ranges of the values.
+
+        The surrogate may see ranks, and a rank more is worth nothing among values that are all but equal, such as the
+        latencies of cells that compute nothing.
+        """
+        values, said = self.observations.measured.objectives, self.fitted.objectives
+        return np.array(
+            [_slope_at_best(*columns) for columns in zip(values.T, said.T, strict=True)]
+        )
+
     def best_first(
         self, candidates: Candidates, rng: np.random.Generator, before: Prediction | None = None
     ) -> tuple[IntArray, Prediction]:
@@ -67,9 +81,25 @@ class CandidateOrder:
             ValueError: It predicts arrays of another shape, or an acquisition of one's own gives no row numbers.
         """
         mean, std = _predicted(self.surrogate, candidates, self.observations)
-        predicted = Prediction(mean, std, self.fitted.feasibility_threshold, self.known)
+        predicted = Prediction(mean, std, self.fitted.feasibility_threshold, self.known, self.worth)
         predicted = predicted if before is None else before.joined(predicted)
         return _row_numbers(self.acquisition, predicted, rng), predicted
+
+
+def _slope_at_best(values: FloatArray, said: FloatArray) -> float:
+    """How fast values (N,) rise over the best ones, in interquartile ranges, with a unit of what is said of them (N,).
+
+    What is said need not tell those from one another that are alike, so the unit is that of all ranks.
+    """
+    finite = np.isfinite(values) & np.isfinite(said)
+    if not finite.any():
+        return 0.0
+    unit = np.abs(values[finite]).max() or 1.0  # 1e308 - -1e308 would be infinite
+    ordered = np.sort(values[finite] / unit)
+    rise, run = (c[-1] - c[-_BEST:][0] for c in (ordered, normal_scores(ordered)))
+    low, high = np.quantile(ordered, [0.25, 0.75])
+    width = run * said[finite].std() * (high - low)
+    return float(rise / width) if width > 0 else 0.0
 
 
 def _predicted(

@@ -88,8 +88,9 @@ class AGNetConfig:
             "xgboost" (trees, on true encodings) or "mlp" (the paper's, on the generator's raw output). "gnn" and
             "xgboost" are extras of the package. ``training.alpha`` is its share of the generator's training: the MLP is
             trained end to end with it, the others teach it their ranking (`surrogate.ranking`).
-        acquisition: "ei", expected improvement (of the hypervolume, with several objectives) over the best posterior
-            means among candidates that are probably feasible; or "mean", the order of the predictions.
+        acquisition: "ei", expected improvement (of the hypervolume, or the ends of the front, with several objectives)
+            over the best posterior means among candidates that are probably feasible; or "mean", the order of the
+            predictions.
         dedup: What counts as the same architecture: "graph" (isomorphic ones) or "encoding" (equal decisions).
         cell_schedule: For a `Stack`, cells that are searched one after the other and for how many results each: all
             other cells stay as they are, at first those of one random architecture, later those of the best so far

@@ -6,6 +6,7 @@ from optuna_agnet.search.acquisition import (
     Prediction,
     expected_hypervolume_improvement,
     expected_improvement,
+    expected_improvement_of_ends,
     probability_of_feasibility,
 )
 from optuna_agnet.search.proposer import Proposer
@@ -26,7 +27,7 @@ def test_hypervolume_improvement_is_in_proportion_to_the_exact_one(objectives):
     front = rng.uniform(size=(6, objectives))
     mean = front.max(0) * rng.uniform(0.6, 1.4, size=(40, objectives))
     spread = np.ptp(front, axis=0)
-    reference = front.min(0) - 1.0 * spread
+    reference = front.min(0) - 0.1 * spread
     before = hypervolume(-front, -reference)
     exact = np.array(
         [
@@ -81,3 +82,44 @@ def test_while_nothing_is_feasible_only_the_probability_counts():
     mean, margin = np.array([5.0, 1.0, 2.0, 9.0]), np.array([-1.0, 0.1, 3.0, -0.1])
     assert ranked(mean, margin, np.empty((0, 1))) == [2, 1, 3, 0]
     assert ranked(-mean, margin, np.empty((0, 1))) == [2, 1, 3, 0]
+
+
+def test_improvement_of_the_ends_is_what_each_objective_gains_beyond_its_best():
+    """By more than 0.003 in worth."""
+    mean, std, front = np.array([0.3, 0.9]), np.array([0.7, 0.2]), np.array([[0.5, 0], [0, 1]])
+    worth = np.array([2.0, 3.0])
+    drawn = np.random.default_rng(0).normal(mean, std, (1_000_000, 2))
+    gained = np.maximum((drawn - front.max(0)) * worth - 0.003, 0).sum(1).mean()
+    exact = expected_improvement_of_ends(mean[None], std[None], front, worth)
+    assert abs(exact[0] - gained) < 3e-3
+
+
+MIDDLE_OR_END = np.array([[0.8, 0.8], [0.1, 1.3], [-9.0, -9.0]]), np.array([[0, 1.0], [1.0, 0]])
+"""Candidates, of which the first adds hypervolume and the second a new end, and a front."""
+
+
+def turns(worth):
+    """How often of 300 proposals each candidate comes first."""
+    mean, front = MIDDLE_OR_END
+    given = Prediction(mean, np.full_like(mean, 0.01), np.empty(0), front, worth)
+    rng = np.random.default_rng(0)
+    return np.bincount([ExpectedImprovement().order(given, rng)[0] for _ in range(300)])
+
+
+def test_every_other_proposal_with_two_objectives_is_for_an_end_of_the_front():
+    middle, end = turns(None)
+    assert middle + end == 300
+    assert 120 < end < 180
+
+
+def test_an_end_where_nothing_is_to_be_gained_has_no_turns():
+    assert turns(np.array([0.0, 0.0])).tolist() == [300]
+
+
+def test_one_objective_draws_no_turns():
+    rng, same = np.random.default_rng(0), np.random.default_rng(0)
+    mean = np.array([[0.1], [0.5]])
+    given = Prediction(mean, np.ones_like(mean), np.empty(0), np.array([[0.0]]), np.ones(1))
+    ExpectedImprovement().order(given, rng)
+    same.integers(2), same.integers(2**31)
+    assert rng.integers(2**31) == same.integers(2**31)
