@@ -216,3 +216,22 @@ def test_the_largest_numbers_there_are_have_a_worth() -> None:
     values, said = 1.5e308 * np.linspace(-1, 1, 40), np.linspace(0, 1, 40)
     expected = worth(np.stack([np.linspace(-1, 1, 40)] * 2, 1), np.stack([said] * 2, 1))
     np.testing.assert_allclose(worth(np.stack([values] * 2, 1), np.stack([said] * 2, 1)), expected)
+
+
+class Seen:
+    """Keeps what it is asked to order."""
+
+    def order(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
+        self.predicted = predicted
+        return np.arange(len(predicted.mean))
+
+
+def test_an_acquisition_is_told_what_objectives_are_worth() -> None:
+    acquisition = Seen()
+    order = fitted(Sure(), acquisition)
+    x = SPACE.sample(6, np.random.default_rng(1))
+    _, first = order.best_first(Candidates(x[:3]), np.random.default_rng(0))
+    order.best_first(Candidates(x[3:]), np.random.default_rng(0), first)
+    assert order.worth[0] > 0
+    np.testing.assert_array_equal(acquisition.predicted.worth, order.worth)
+    assert len(acquisition.predicted.mean) == 6
