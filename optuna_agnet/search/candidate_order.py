@@ -55,13 +55,15 @@ class CandidateOrder:
         return known[~np.isnan(known).any(1)]
 
     @cached_property
-    def worth(self) -> FloatArray:
+    def worth(self) -> FloatArray | None:
         """What a unit of each objective is worth where it is best (M,), in interquartile ranges of the values.
 
-        The surrogate may see ranks, and a rank more is worth nothing among values that are all but equal, such as the
-        latencies of cells that compute nothing.
+        None with one objective. The surrogate may see ranks, and a rank more is worth nothing among values that are all
+        but equal, such as the latencies of cells that compute nothing.
         """
         values, said = self.observations.measured.objectives, self.fitted.objectives
+        if values.shape[1] == 1:
+            return None
         return np.array(
             [_slope_at_best(*columns) for columns in zip(values.T, said.T, strict=True)]
         )

@@ -152,7 +152,7 @@ class _WithReaches(KernelPosterior):
 
 def climb(posterior: KernelPosterior, start: Tensor) -> tuple[float, list[float]]:
     """The least negative log posterior found, and where."""
-    # here, as only kernels that are climbed need it; torch's own L-BFGS imports its compiler: a second of processor time
+    # here, as only kernels that are climbed need it; torch's own L-BFGS imports its compiler, a second of CPU time
     from scipy.optimize import minimize
 
     def loss_and_slope(numbers: FloatArray) -> tuple[float, FloatArray]:

@@ -176,13 +176,20 @@ def test_a_search_does_not_measure_improvements_from_what_may_break_its_constrai
     assert len(said.known) == (11 if constraints == {"latency": -1.0} else 10)
 
 
-def worth(values: FloatArray, said: FloatArray) -> list[float]:
-    """Of two objectives of 40 results."""
+def of_two_objectives(
+    values: FloatArray, said: FloatArray, acquisition: Acquisition | None = None
+) -> CandidateOrder:
     x = SPACE.sample(len(values), np.random.default_rng(0))
     observed = Observations(x, values, np.empty((len(values), 0)), ())
     told = Told(said, np.zeros(len(values)))
     told.feasibility_threshold = np.zeros(2)
-    return CandidateOrder(told, ExpectedImprovement(), observed).worth.tolist()
+    return CandidateOrder(told, acquisition or ExpectedImprovement(), observed)
+
+
+def worth(values: FloatArray, said: FloatArray) -> list[float]:
+    found = of_two_objectives(values, said).worth
+    assert found is not None
+    return found.tolist()
 
 
 def test_a_step_is_worth_what_values_rise_by_at_their_best() -> None:
@@ -226,12 +233,16 @@ class Seen:
         return np.arange(len(predicted.mean))
 
 
-def test_an_acquisition_is_told_what_objectives_are_worth() -> None:
-    acquisition = Seen()
-    order = fitted(Sure(), acquisition)
-    x = SPACE.sample(6, np.random.default_rng(1))
-    _, first = order.best_first(Candidates(x[:3]), np.random.default_rng(0))
-    order.best_first(Candidates(x[3:]), np.random.default_rng(0), first)
-    assert order.worth[0] > 0
+def test_an_acquisition_is_told_what_several_objectives_are_worth() -> None:
+    acquisition, values = Seen(), np.stack([np.arange(40.0)] * 2, 1)
+    order = of_two_objectives(values, values, acquisition)
+    x = SPACE.sample(40, np.random.default_rng(1))
+    _, first = order.best_first(Candidates(x), np.random.default_rng(0))
+    order.best_first(Candidates(x), np.random.default_rng(0), first)
+    assert order.worth is not None and (order.worth > 0).all()
     np.testing.assert_array_equal(acquisition.predicted.worth, order.worth)
-    assert len(acquisition.predicted.mean) == 6
+    assert len(acquisition.predicted.mean) == 80
+
+
+def test_one_objective_needs_no_worth() -> None:
+    assert fitted(Sure()).worth is None
