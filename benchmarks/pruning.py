@@ -5,8 +5,10 @@ goes on to 200 epochs. DARTS cells report each of 98 epochs (`nb301.epochs`). ``
 with five seeds one after another; the mean so far is reported, to WilcoxonPruner each one. All searches get the same
 number of epochs, worth ``--trainings`` whole trainings; only whole trainings count as found. ``--charge 60`` charges a
 trial that is pruned on NAS-Bench-201 60 epochs, as if the same report came later. A finished search is not run again
-unless asked (--again). How the search learns from pruned trials was chosen with other seeds, which have a file of their
-own: ``--results pruning-choice --seeds 100:109 --trainings 24 --datasets c10 darts --samplers agnet agnet-places``.
+unless asked (--again). How the search learns from pruned trials, and how careful the pruner is at each rung, was chosen
+with other seeds, which have a file of their own: ``--results pruning-choice --seeds 100:109 --trainings 24 --datasets
+c10 darts --samplers agnet agnet-places``. The first of these ran when the pruner's least chance was the same at all
+rungs, ``agnet-flat``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 from unittest import mock
@@ -57,6 +59,7 @@ from optuna_agnet.study.pruned_trials import FinalValues
 
 IGNORING, PLACES = "agnet-ignoring", "agnet-places"
 CONTINUING = "agnet-continuing"
+FLAT, FLAT_CONTINUING = "agnet-flat", "agnet-flat-continuing"
 WILCOXON = "wilcoxon"
 
 
@@ -80,6 +83,8 @@ PRUNERS: dict[
     "halving": lambda _, first, last: SuccessiveHalvingPruner(min_resource=first),
     "agnet": lambda space, *_: AGNetPruner(space),
     CONTINUING: lambda space, *_: AGNetPruner(space),
+    FLAT: lambda space, *_: AGNetPruner(space),
+    FLAT_CONTINUING: lambda space, *_: AGNetPruner(space),
     WILCOXON: lambda *_: WilcoxonPruner(),
 }
 PAIRS = (("agnet", PLACES), ("agnet", IGNORING), (PLACES, IGNORING))
@@ -91,6 +96,7 @@ COMPARED = (
     (("agnet", "agnet"), ("agnet", "halving")),
     (("agnet", "agnet"), ("agnet", WILCOXON)),
     (("agnet", CONTINUING), ("agnet", "agnet")),
+    (("agnet", "agnet"), ("agnet", FLAT)),
     (("agnet", "agnet"), ("tpe", "agnet")),
     (("tpe", "agnet"), ("tpe", "none")),
     (("tpe", "agnet"), ("tpe", "median")),
@@ -100,7 +106,7 @@ COMPARED = (
     *(
         ((one, p), (other, p))
         for one, other in PAIRS
-        for p in ("agnet", CONTINUING, "median", "hyperband")
+        for p in ("agnet", CONTINUING, FLAT, FLAT_CONTINUING, "median", "hyperband")
     ),
     ((PLACES, "median"), ("agnet", "none")),
     ((PLACES, "hyperband"), ("agnet", "none")),
@@ -134,7 +140,7 @@ def search(job: Job) -> dict[str, Any]:
     spent, best, seen, continued = 0, [(0, -np.inf)], 0, 0
     stopped: dict[int, tuple[float, bool]] = {}  # by number: its end, whether it would have led
     while spent < job.trainings * problem.whole:
-        if job.pruner == CONTINUING and isinstance(study.pruner, AGNetPruner):
+        if job.pruner in (CONTINUING, FLAT_CONTINUING) and isinstance(study.pruner, AGNetPruner):
             study.pruner.continue_stopped(study)
         trial = study.ask()
         row = problem.space.choices([problem.space.suggest(trial)])[0]
@@ -195,13 +201,18 @@ def _each(reports: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """One search; pruned trials are ignored, or count by their places throughout, as the sampler's name says."""
+    """One search, of the variant that the names of sampler and pruner say."""
+    flat = mock.patch("optuna_agnet.study.pruner._share", return_value=1.0)
     variants = {
         IGNORING: mock.patch.object(FinalValues, "estimate", return_value=None),
         PLACES: mock.patch.object(ForetoldTrials, "judged", return_value=None),
+        FLAT: flat,
+        FLAT_CONTINUING: flat,
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with variants.get(job.sampler, nullcontext()):
+    with ExitStack() as stack:
+        for name in {job.sampler, job.pruner} & variants.keys():
+            stack.enter_context(variants[name])
         return search(job)
 
 
@@ -293,6 +304,7 @@ def report(rows: Sequence[Row]) -> str:
         f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
         f" `{PLACES}`: they count by their places when they were stopped, and curves don't judge them anew."
         f" `{CONTINUING}`: stopped trials may go on from where they were (`AGNetPruner.continue_stopped`)."
+        f" `{FLAT}`, `{FLAT_CONTINUING}`: with the same least chance at all rungs."
         " Hyperband has three brackets on NAS-Bench-201, of which the first prunes after the one report and the others"
         " never do.",
         "",
@@ -356,7 +368,7 @@ def main() -> None:
         )
         if not (sampler in (IGNORING, PLACES) and pruner == "none")
         and (pruner != WILCOXON or dataset in MLPS)
-        and (pruner != CONTINUING or dataset not in MLPS)
+        and (pruner not in (CONTINUING, FLAT_CONTINUING) or dataset not in MLPS)
     ]
     records.experiment(
         arguments.results, jobs, run, report, again=arguments.again, processes=arguments.jobs

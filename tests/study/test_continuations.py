@@ -107,6 +107,36 @@ def test_the_most_promising_one_comes_first():
     assert study.pruner.continue_stopped(study).number == 13
 
 
+@pytest.mark.parametrize(("rung", "step"), [(1, 1), (2, 3), (3, 7)])
+def test_one_comes_again_where_it_would_not_be_stopped_now(rung, step):
+    """Its chance is measured by what its rung asks for."""
+    params = cells(12, seed=3)[-2]
+    study = study_of()
+    add(study, params, curve(params, step))
+    curves = StudyCurves(SPACE)
+    learned = curves.learn(study)
+    chance = curves.forecasts_of_stopped(learned)[12].chance(learned.finals[0])
+    for factor, comes in ((1.001, False), (0.999, True)):
+        equal = chance * (12 + 1) / (rung / 2)
+        study.pruner = AGNetPruner(SPACE, min_chance=factor * equal)
+        assert (study.pruner.continue_stopped(study) is not None) == comes
+
+
+def test_an_early_one_comes_before_a_likelier_one_that_went_further():
+    some = cells(300, seed=2)
+    study = study_of()
+    for k, step in ((-1, 15), (-5, 1)):
+        add(study, some[k], curve(some[k], step))
+    curves = StudyCurves(SPACE)
+    learned = curves.learn(study)
+    late, early = (
+        forecast.chance(learned.finals[0])
+        for forecast in curves.forecasts_of_stopped(learned).values()
+    )
+    assert late / 4 < early < late
+    assert study.pruner.continue_stopped(study).number == 13
+
+
 def test_who_began_late_is_not_judged():
     study = study_of()
     add(study, BEST, {15: 0.9})

@@ -122,6 +122,21 @@ def test_a_smaller_chance_and_a_larger_top_stop_less():
     assert stopped(top=10) < stopped(top=1)
 
 
+@pytest.mark.parametrize(("rung", "step"), [(1, 1), (2, 3), (3, 7), (4, 15)])
+def test_the_least_chance_grows_with_each_rung(rung, step):
+    params = cells(1, seed=8)[0]
+
+    def stopped_at(min_chance):
+        study = study_of(9, pruner=AGNetPruner(SPACE, min_chance=min_chance, n_warmup_steps=step))
+        return watch(study, params, curve(params)), stopped_because(study.trials[-1])
+
+    found, because = stopped_at(1e9)
+    assert found == because.step == step
+    equal = because.chance * (9 + 1) / (rung / 2)
+    assert stopped_at(equal * 1.001)[0] == step
+    assert stopped_at(equal * 0.999)[0] != step
+
+
 def test_the_architecture_counts():
     """Curves that begin alike and end apart: what is trained tells from the first step, the curve does not."""
     space = Network(kind=("good", "bad"), other=tuple("abcdefgh"))
