@@ -8,7 +8,7 @@ trial that is pruned on NAS-Bench-201 60 epochs, as if the same report came late
 unless asked (--again). How the search learns from pruned trials, and how careful the pruner is at each rung, was chosen
 with other seeds, which have a file of their own: ``--results pruning-choice --seeds 100:109 --trainings 24 --datasets
 c10 darts --samplers agnet agnet-places``. The first of these ran when the pruner's least chance was the same at all
-rungs, ``agnet-flat``.
+rungs (``agnet-flat``).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from optuna_agnet.study.pruned_trials import FinalValues
 
 IGNORING, PLACES = "agnet-ignoring", "agnet-places"
 CONTINUING = "agnet-continuing"
-FLAT, FLAT_CONTINUING = "agnet-flat", "agnet-flat-continuing"
+FLAT, FLAT_CONTINUING, CAREFUL = "agnet-flat", "agnet-flat-continuing", "agnet-careful"
 WILCOXON = "wilcoxon"
 
 
@@ -85,6 +85,7 @@ PRUNERS: dict[
     CONTINUING: lambda space, *_: AGNetPruner(space),
     FLAT: lambda space, *_: AGNetPruner(space),
     FLAT_CONTINUING: lambda space, *_: AGNetPruner(space),
+    CAREFUL: lambda space, *_: AGNetPruner(space, min_chance=0.5),
     WILCOXON: lambda *_: WilcoxonPruner(),
 }
 PAIRS = (("agnet", PLACES), ("agnet", IGNORING), (PLACES, IGNORING))
@@ -97,6 +98,7 @@ COMPARED = (
     (("agnet", "agnet"), ("agnet", WILCOXON)),
     (("agnet", CONTINUING), ("agnet", "agnet")),
     (("agnet", "agnet"), ("agnet", FLAT)),
+    (("agnet", CAREFUL), ("agnet", "agnet")),
     (("agnet", "agnet"), ("tpe", "agnet")),
     (("tpe", "agnet"), ("tpe", "none")),
     (("tpe", "agnet"), ("tpe", "median")),
@@ -304,7 +306,8 @@ def report(rows: Sequence[Row]) -> str:
         f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
         f" `{PLACES}`: they count by their places when they were stopped, and curves don't judge them anew."
         f" `{CONTINUING}`: stopped trials may go on from where they were (`AGNetPruner.continue_stopped`)."
-        f" `{FLAT}`, `{FLAT_CONTINUING}`: with the same least chance at all rungs."
+        f" `{FLAT}`, `{FLAT_CONTINUING}`: with the same least chance at all rungs, which is how"
+        f" it is with one. `{CAREFUL}`: `min_chance=0.5`."
         " Hyperband has three brackets on NAS-Bench-201, of which the first prunes after the one report and the others"
         " never do.",
         "",

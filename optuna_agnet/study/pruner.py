@@ -44,8 +44,8 @@ class AGNetPruner(BasePruner):
         n_warmup_steps: Step before which nothing is stopped.
         top: A trial is worth going on with if it may become one of so many best.
         min_chance: A trial is stopped whose chance of that is smaller than so many times the chance of one about which
-            nothing is known, top / (whole trainings + 1): half as many at the first rung, and half more at each rung
-            after that. Smaller stops fewer good ones, and saves less.
+            nothing is known, top / (whole trainings + 1). Half as many at the first of several rungs, and half more at
+            each one after that. Smaller stops fewer good ones, and saves less.
 
     Raises:
         ValueError: An argument is out of range.
@@ -241,16 +241,18 @@ class AGNetPruner(BasePruner):
 
     def _least_chance(self, learned: LearnedCurves, rung: int) -> float:
         """Of a trial that goes on from a rung, numbered from 1."""
-        return self._min_chance * _share(rung) * self._top / (len(learned.finals) + 1)
+        share = _share(rung, len(learned.steps))
+        return self._min_chance * share * self._top / (len(learned.finals) + 1)
 
 
-def _share(rung: int) -> float:
+def _share(rung: int, num_rungs: int) -> float:
     """How much of the least chance a rung asks for, the first one having number 1.
 
     Forecasts from one or two values are surer of themselves than they should be, and to see the next value costs few
-    epochs. Later forecasts hardly err. The half was chosen on DARTS cells and CIFAR-10 with seeds that no table shows.
+    epochs. Later forecasts hardly err. Where there is but one rung, to wait costs all that is left. The half was chosen
+    on DARTS cells with seeds that no other table shows.
     """
-    return rung / 2
+    return rung / min(2, num_rungs)
 
 
 def _check_objectives(study: Study) -> None:

@@ -152,6 +152,31 @@ def test_pruning_at_equal_epochs() -> None:
     says(f"by more than two standard errors in {int((means > 2 * errors).sum())}")
 
 
+def test_what_the_pruner_brings_on_darts_cells() -> None:
+    """Beside another pruner, on the seeds that both have."""
+    found = pruning.grouped(
+        [
+            row
+            for row in records.rows(records.RESULTS / "pruning.jsonl", again=False)
+            if (row["dataset"], row["trainings"]) == ("darts", 48)
+        ]
+    )
+
+    def ahead(rival: str, spent: int) -> str:
+        runs = [{r["seed"]: r for r in found["darts", "agnet", p]} for p in ("agnet", rival)]
+        seeds = sorted(runs[0].keys() & runs[1].keys())
+        return paired(np.subtract(*(pruning.best_at([r[s] for s in seeds], spent) for r in runs)))
+
+    none, median, hyperband = (
+        [ahead(rival, spent) for spent in (24, 48)] for rival in ("none", "median", "hyperband")
+    )
+    says(
+        f"{none[0]} points against no pruner, {median[0]} against the median's and {hyperband[0]} against Hyperband's"
+        f" after the epochs of 24 trainings; {none[1]}, {median[1]} and {hyperband[1]} after those of 48",
+        "docs/pruning.md",
+    )
+
+
 def test_what_stopping_costs() -> None:
     """On DARTS cells: how much of the best percent, and of the new bests, was stopped."""
     runs = [

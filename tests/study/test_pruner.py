@@ -137,6 +137,24 @@ def test_the_least_chance_grows_with_each_rung(rung, step):
     assert stopped_at(equal * 0.999)[0] != step
 
 
+def test_where_there_is_one_rung_it_asks_for_the_whole_chance():
+    params, *others = cells(10, seed=8)
+
+    def stopped_at(min_chance):
+        study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.RandomSampler(seed=0),
+            pruner=AGNetPruner(SPACE, min_chance=min_chance),
+        )
+        for other in others:
+            study.add_trial(trial(other, {1: curve(other)[1]}, curve(other)[EPOCHS]))
+        return watch(study, params, {1: curve(params)[1]}), stopped_because(study.trials[-1])
+
+    equal = stopped_at(1e9)[1].chance * (9 + 1)
+    assert stopped_at(equal * 1.001)[0] == 1
+    assert stopped_at(equal * 0.999)[0] == 0
+
+
 def test_the_architecture_counts():
     """Curves that begin alike and end apart: what is trained tells from the first step, the curve does not."""
     space = Network(kind=("good", "bad"), other=tuple("abcdefgh"))
