@@ -157,7 +157,7 @@ def test_what_the_pruner_brings_on_darts_cells() -> None:
     found = pruning.grouped(
         [
             row
-            for row in records.rows(records.RESULTS / "pruning.jsonl", again=False)
+            for row in records.rows(records.RESULTS / "pruning.jsonl")
             if (row["dataset"], row["trainings"]) == ("darts", 48)
         ]
     )
