@@ -239,7 +239,8 @@ def test_an_acquisition_is_told_what_several_objectives_are_worth() -> None:
     x = SPACE.sample(40, np.random.default_rng(1))
     _, first = order.best_first(Candidates(x), np.random.default_rng(0))
     order.best_first(Candidates(x), np.random.default_rng(0), first)
-    assert order.worth is not None and (order.worth > 0).all()
+    assert order.worth is not None
+    assert (order.worth > 0).all()
     np.testing.assert_array_equal(acquisition.predicted.worth, order.worth)
     assert len(acquisition.predicted.mean) == 80
 
