@@ -13,6 +13,7 @@ from optuna_agnet.search.candidates import RandomSource, SpaceExhausted
 from optuna_agnet.search.model import Model
 from optuna_agnet.search.pairs import PairFilter, Turn, improved, pair_pool, random_pairs, turn_of
 from optuna_agnet.search.pools import Pools, ProposalRequest
+from optuna_agnet.search.source_schedule import free_numbers
 from optuna_agnet.surrogate.base import Candidates
 
 HYPERPARAMETERS = "hyperparameters"
@@ -63,7 +64,8 @@ class PairPools:
             SpaceExhausted: Nothing new is left.
         """
         size, rng = self._architectures.config.pool_size, request.rng
-        turn = turn_of(request.snapshot.position)
+        free = free_numbers(request.allowed.architectures.space, request.allowed.hyperparameters)
+        turn = turn_of(request.snapshot.position, free)
         x, source = self._drawn(request, model, turn)
         if turn is Turn.NEW and not len(x):
             turn = Turn.ANY

@@ -1,12 +1,16 @@
 """Candidates where hyperparameters are searched together with the architecture: pairs of both.
 
-Three kinds of proposals take turns, as sources of candidates do, and for the same reason: expected improvement over all
-pairs at once would spend most trials on the last digits of the learning rate of one architecture.
+Where much is free, as with cells, three kinds of proposals take turns, as sources of candidates do, and for the same
+reason: expected improvement over all pairs at once would spend most trials on the last digits of the learning rate of
+one architecture.
 
 - new architectures, with hyperparameters that did well, changed ones, and any others (every second proposal);
 - the same, and the best known architectures as well (every fourth);
 - the best known architectures with hyperparameters that are far from all that did well (every fourth): a better
   optimizer that needs another learning rate is found by nothing else.
+
+Where less is free, such as two widths and activations beside five hyperparameters, the model soon knows all of it, and
+every proposal is of the second kind (benchmarks/README.md).
 
 Of the first two the best pairs are improved further, one hyperparameter at a time.
 
@@ -32,6 +36,7 @@ from optuna_agnet.surrogate.base import Candidates
 Order = Callable[[Candidates], IntArray]
 """From B candidates to their row numbers (B,), the best first."""
 
+_MANY = 16  # free numbers
 _FAR = 0.25  # of a hyperparameter's range
 _FAR_PARENTS = 4
 _ROUNDS = 3  # of improvement ...
@@ -53,9 +58,14 @@ class Turn(Enum):
 _TURNS = (Turn.NEW, Turn.ANY, Turn.NEW, Turn.FAR)
 
 
-def turn_of(position: int) -> Turn:
-    """Whose turn it is."""
-    return _TURNS[position % len(_TURNS)]
+def turn_of(position: int, free: int) -> Turn:
+    """Whose turn it is.
+
+    Args:
+        position: Of the proposal.
+        free: `free_numbers` of architecture and hyperparameters.
+    """
+    return _TURNS[position % len(_TURNS)] if free >= _MANY else Turn.ANY
 
 
 @dataclass(frozen=True, slots=True)

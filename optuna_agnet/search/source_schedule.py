@@ -84,11 +84,25 @@ def unlike_decisions(space: SearchSpace) -> bool:
     return isinstance(space, Chain | TreeGraph) or many_decisions(space)
 
 
+def free_numbers(space: SearchSpace, hyperparameters: Hyperparameters) -> int:
+    """How much is to be found: a choice among k without an order has k - 1 free numbers, all else has one.
+
+    Example:
+        >>> from optuna_agnet import spaces
+        >>> from optuna_agnet.spaces.hyperparameters import NONE
+        >>> free_numbers(spaces.nas_bench_201(), NONE)
+        24
+    """
+    free = sum(1 if d.ordered else len(d.choices) - 1 for d in space.decisions)
+    free += sum(len(p.choices) - 1 if p.unordered else 1 for p in hyperparameters.parameters)
+    return free
+
+
 def random_starts(config: AGNetConfig, space: SearchSpace, hyperparameters: Hyperparameters) -> int:
     """How many random proposals come before the model: one for each number that is free, from 8 to 16.
 
-    A choice among k without an order has k - 1 free numbers, an ordered one and a hyperparameter have one. With fewer
-    than 16 of these a model of 8 results is already worth more than chance; on cells, which have more, it is not.
+    With fewer than 16 `free_numbers` a model of 8 results is already worth more than chance; on cells, which have more,
+    it is not.
 
     Example:
         >>> from optuna_agnet import AGNetConfig, spaces
@@ -99,9 +113,7 @@ def random_starts(config: AGNetConfig, space: SearchSpace, hyperparameters: Hype
     """
     if config.n_startup is not None or config.surrogate != "gp":
         return config.n_startup or STARTUP
-    free = sum(1 if d.ordered else len(d.choices) - 1 for d in space.decisions)
-    free += sum(len(p.choices) - 1 if p.unordered else 1 for p in hyperparameters.parameters)
-    return min(max(free, _FEWEST_STARTS), STARTUP)
+    return min(max(free_numbers(space, hyperparameters), _FEWEST_STARTS), STARTUP)
 
 
 def sources_of(config: AGNetConfig, space: SearchSpace) -> tuple[CandidateSource, ...]:

@@ -83,8 +83,32 @@ def test_each_turn_takes_its_own_architectures(turn: Turn) -> None:
         assert (BOTH.gaps(pool.z, best.z).max(0).min(1) >= 0.25).all()
 
 
-def test_turns_come_in_the_order_that_docs_say() -> None:
-    assert [turn_of(k) for k in range(4)] == [Turn.NEW, Turn.ANY, Turn.NEW, Turn.FAR]
+@pytest.mark.parametrize("free", [16, 28])
+def test_turns_come_in_the_order_that_docs_say(free: int) -> None:
+    found = [turn_of(k, free) for k in range(8)]
+    assert found == [Turn.NEW, Turn.ANY, Turn.NEW, Turn.FAR] * 2
+
+
+@pytest.mark.parametrize("free", [1, 9, 15])
+def test_where_little_is_free_any_architecture_may_come_at_any_time(free: int) -> None:
+    assert {turn_of(k, free) for k in range(8)} == {Turn.ANY}
+
+
+def repeats(space: spaces.SearchSpace, trials: int = 40) -> int:
+    """Proposals of the model that take a known architecture, where the hyperparameters alone make a difference."""
+    search = AGNet(space, seed=0, config=SMALL, hyperparameters=DISTRIBUTIONS)
+    seen, again = set(), 0
+    for number in range(trials):
+        arch = search.ask()
+        again += number >= 6 and str(arch) in seen
+        seen.add(str(arch))
+        search.tell(arch, -abs(np.log10(arch.hyperparameters["lr"]) + 2))
+    return again
+
+
+def test_half_of_the_trials_are_new_cells_but_not_new_networks_of_one_number() -> None:
+    assert repeats(spaces.nas_bench_201()) <= 17
+    assert repeats(spaces.Network(width=spaces.ordered(*range(1, 101)))) > 17
 
 
 def test_fixed_hyperparameters_are_kept_everywhere() -> None:

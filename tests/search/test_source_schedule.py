@@ -15,6 +15,7 @@ from optuna_agnet.search import (
 )
 from optuna_agnet.search.candidates import Filter
 from optuna_agnet.search.source_schedule import (
+    free_numbers,
     generator_suits,
     many_decisions,
     random_starts,
@@ -71,13 +72,13 @@ def test_what_a_config_names_comes_first():
     assert [s.name for s in sources_of(AGNetConfig.paper(), LONG)] == ["generator"]
 
 
-def free_numbers(decisions, hyperparameters=()):
-    """The columns of a linear model: indicators of all choices but one, and numbers as they are."""
-    columns = [["x"] if d.ordered else d.choices[1:] for d in decisions]
-    columns += [
+def columns(decisions, hyperparameters=()):
+    """Of a linear model: indicators of all choices but one, and numbers as they are."""
+    found = [["x"] if d.ordered else d.choices[1:] for d in decisions]
+    found += [
         d.choices[1:] if isinstance(d, CategoricalDistribution) else ["x"] for d in hyperparameters
     ]
-    return sum(map(len, columns))
+    return sum(map(len, found))
 
 
 FEW = spaces.Network(depth=spaces.ordered(1, 2, 3), act=("relu", "tanh", "gelu"))
@@ -89,7 +90,8 @@ def test_a_random_start_for_each_free_number(space, count):
     given = {f"lr_{k}": FloatDistribution(0.0, 1.0) for k in range(count)}
     given["optimizer"] = CategoricalDistribution(("sgd", "adam", "rmsprop"))
     starts = random_starts(AGNetConfig(), space, Hyperparameters.of(given))
-    free = free_numbers(space.decisions, given.values())
+    free = columns(space.decisions, given.values())
+    assert free_numbers(space, Hyperparameters.of(given)) == free
     assert starts == (8 if free < 8 else 16 if free > 16 else free)
 
 
