@@ -188,11 +188,35 @@ def test_what_stopping_costs() -> None:
     for pruner in ("agnet", "median", "hyperband"):
         mine = [run for run in runs if run["pruner"] == pruner]
         stopped[pruner], led[pruner], _ = pruning.lost(mine)
+    ours = [run for run in runs if run["pruner"] == "agnet"]
+    assert all(run["best_stopped"] <= run["best"][-1][1] for run in ours)
+    says("ahead of the best that was found: on DARTS cells never.", "docs/pruning.md")
     says(f"{stopped['agnet']} trainings of the best percent of random", "docs/pruning.md")
     says(
         f"{led['agnet']} new bests were stopped, {led['median']} by the median's, {led['hyperband']} by Hyperband's",
         "docs/pruning.md",
     )
+
+
+def test_what_half_the_least_chance_brings_on_nas_bench_201() -> None:
+    found = pruning.grouped(
+        [
+            row
+            for row in records.rows(records.RESULTS / "pruning.jsonl")
+            if (row["sampler"], row["trainings"]) == ("agnet", 48)
+        ]
+    )
+    shares = {}
+    for pruner in ("agnet", pruning.CAREFUL):
+        runs = [run for d in pruning.nb201.DATASETS for run in found[d, "agnet", pruner]]
+        lost = sum(run["lost"] for run in runs)
+        shares[pruner] = lost / (lost + sum(len(run["best"]) for run in runs))
+    assert 0.4 < shares[pruning.CAREFUL] / shares["agnet"] < 0.6
+    for dataset in pruning.nb201.DATASETS:
+        ends = [pruning.best_at(found[dataset, "agnet", p], 48) for p in shares]
+        gain = np.subtract(ends[1], ends[0])
+        assert gain.mean() <= 2 * gain.std(ddof=1) / len(gain) ** 0.5
+    says("stops about half as many there, and finds nothing better", "docs/pruning.md")
 
 
 def test_the_first_page_says_from_when_on_the_default_leads() -> None:
