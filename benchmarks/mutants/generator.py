@@ -21,6 +21,13 @@ GENERATOR = (
         _NETWORK,
     ),
     Mutant(
+        "what must be read may stay unread",
+        "generator/wiring.py",
+        "for source in self._read:",
+        "for source in self._read[:0]:",
+        f"{_NETWORK}::test_what_must_be_read_is_read_wherever_a_node_can",
+    ),
+    Mutant(
         "types are the likeliest ones, not drawn",
         "generator/network.py",
         "(scores.nodes.cpu() + noise).argmax(2)",

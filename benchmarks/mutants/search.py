@@ -126,6 +126,27 @@ SEARCH = (
         "search/test_acquisition.py",
     ),
     Mutant(
+        "the ends of a front have no turns",
+        "search/acquisition.py",
+        "rng.integers(_TURNS) == 0:",
+        "rng.integers(_TURNS) < 0:",
+        "search/test_acquisition.py::test_every_other_proposal_with_two_objectives_is_for_an_end_of_the_front",
+    ),
+    Mutant(
+        "the slightest gain of a front's end counts",
+        "search/acquisition.py",
+        "known[:, m].max() + _LEAST / worth[m]",
+        "known[:, m].max()",
+        "search/test_acquisition.py::test_improvement_of_the_ends_is_what_each_objective_gains_beyond_its_best",
+    ),
+    Mutant(
+        "what objectives are worth is not told",
+        "search/candidate_order.py",
+        "self.known, self.worth)",
+        "self.known, None)",
+        "search/test_candidate_order.py::test_an_acquisition_is_told_what_several_objectives_are_worth",
+    ),
+    Mutant(
         "uniform latent vectors are never asked for",
         "search/candidates.py",
         "uniform=self.uniform_latents",
