@@ -121,6 +121,24 @@ def probability_of_feasibility(mean: FloatArray, std: FloatArray) -> FloatArray:
     return torch.special.ndtr(torch.from_numpy(mean / std)).numpy()  # type: ignore[no-any-return]
 
 
+def unsettled(std: FloatArray, noise: FloatArray) -> FloatArray:
+    """Which share of an improvement a result would still tell, (B,): little where it is known but for the noise.
+
+    Huang et al. (2006), Eq. 11, of the objective that is known least.
+
+    Args:
+        std: Of the objectives (B, M), without noise.
+        noise: Standard deviations of the noise (M,), or of all outcomes (M + C,).
+
+    Example:
+        >>> unsettled(np.array([[0.0], [1.0], [1.0]]), np.array([0.75])).round(2)
+        array([0. , 0.4, 0.4])
+    """
+    noise = noise[: std.shape[1]]
+    share: FloatArray = 1 - noise / np.sqrt(noise**2 + std**2)
+    return share.max(1)  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What a surrogate says of B candidates, in its own units; larger is better in every column.
@@ -131,6 +149,7 @@ class Prediction:
         feasibility_threshold: (C,), where a margin of 0 lies.
         known: (F, M), what it says of the incumbents: results that keep all constraints, possibly none.
         worth: (M,), of a unit of each objective at its best values; None: all alike.
+        noise: (M + C,), standard deviation of a result around its value; None: not known.
     """
 
     mean: FloatArray
@@ -138,6 +157,7 @@ class Prediction:
     feasibility_threshold: FloatArray
     known: FloatArray
     worth: FloatArray | None = None
+    noise: FloatArray | None = None
 
     def joined(self, other: Prediction) -> Prediction:
         """These candidates and, after them, others that the same surrogate predicted."""
@@ -181,9 +201,11 @@ class ExpectedImprovement:
 
     Args:
         cautious: Always or never; None takes turns.
+        augmented: Whether an improvement counts less the better its candidate is known already.
     """
 
     cautious: bool | None = None
+    augmented: bool = False
 
     def order(self, predicted: Prediction, rng: np.random.Generator) -> IntArray:
         """Row numbers (B,), the best first."""
@@ -195,6 +217,8 @@ class ExpectedImprovement:
         if not len(predicted.known):
             return np.argsort(-log_chance, kind="stable")
         gain = self._gain(predicted, seed, rng)
+        if self.augmented and predicted.noise is not None:
+            gain = gain * unsettled(predicted.objectives[1], predicted.noise)
         if not cautious:
             return np.argsort(-gain * chance.prod(1), kind="stable")
         likely = np.all(chance > 0.5, axis=1)

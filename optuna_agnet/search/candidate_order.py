@@ -83,7 +83,10 @@ class CandidateOrder:
             ValueError: It predicts arrays of another shape, or an acquisition of one's own gives no row numbers.
         """
         mean, std = _predicted(self.surrogate, candidates, self.observations)
-        predicted = Prediction(mean, std, self.fitted.feasibility_threshold, self.known, self.worth)
+        noise = getattr(self.surrogate, "noise", None)
+        predicted = Prediction(
+            mean, std, self.fitted.feasibility_threshold, self.known, self.worth, noise
+        )
         predicted = predicted if before is None else before.joined(predicted)
         return _row_numbers(self.acquisition, predicted, rng), predicted
 

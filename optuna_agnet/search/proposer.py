@@ -130,7 +130,8 @@ class Proposer:
         pools = Pools(sources, self.config, self.seed)
         self._pools: CandidatePools = PairPools(pools) if self._pairs else pools
         self._by_mean = PosteriorMean(self._ranking)
-        by_name: dict[str, Acquisition] = {"ei": ExpectedImprovement(), "mean": self._by_mean}
+        improvement = ExpectedImprovement(augmented=self._pairs)  # pairs come near known ones
+        by_name: dict[str, Acquisition] = {"ei": improvement, "mean": self._by_mean}
         self._acquisition = parts.acquisition or by_name[self.config.acquisition]
         self._keys: dict[object, object] = {}  # of architectures, by row
         self._warn_once = WarnOnce()

@@ -46,7 +46,9 @@ class Surrogate(Protocol):
 
     One that has the attribute ``reads_hyperparameters = True`` is given the hyperparameters that a search has beside
     the architecture: ``fit(x, y, rank, z)`` and ``condition_on_pending(x, z)``, with z as in `Candidates`. Of others
-    they are out of reach, and stay with the independent sampler.
+    they are out of reach, and stay with the independent sampler. One that has the attribute ``noise``, standard
+    deviations (K,) of results around their values, keeps such a search from what is settled
+    (`search.acquisition.unsettled`).
     """
 
     feasibility_threshold: FloatArray

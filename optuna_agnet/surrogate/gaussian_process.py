@@ -183,6 +183,11 @@ class GaussianProcess:
         means, stds = zip(*(posterior.predict(distances, p) for posterior, p in known), strict=True)
         return torch.stack(means, 1).numpy(), torch.stack(stds, 1).numpy()
 
+    @property
+    def noise(self) -> FloatArray:
+        """Standard deviation of a result around its value, of each outcome (K,)."""
+        return np.array([(p.kernel.noise * p.variance) ** 0.5 for p in self._posteriors])
+
     def _means(self, features: Features, prior: Tensor) -> Tensor:
         """Posterior means (P, K), given what prior studies predict."""
         distances = self._distances(features)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from optuna.distributions import FloatDistribution
 
 from optuna_agnet.search.acquisition import (
     ExpectedImprovement,
@@ -8,9 +9,11 @@ from optuna_agnet.search.acquisition import (
     expected_improvement,
     expected_improvement_of_ends,
     probability_of_feasibility,
+    unsettled,
 )
 from optuna_agnet.search.proposer import Proposer
 from optuna_agnet.spaces import nas_bench_201
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
 
 hypervolume = pytest.importorskip("optuna._hypervolume").compute_hypervolume
 
@@ -123,3 +126,35 @@ def test_one_objective_draws_no_turns():
     ExpectedImprovement().order(given, rng)
     same.integers(2), same.integers(2**31)
     assert rng.integers(2**31) == same.integers(2**31)
+
+
+def test_what_a_result_would_tell_is_the_share_of_its_deviation_that_is_not_noise_alone():
+    std, noise = np.array([[0.5], [2.0], [1e-9]]), np.array([0.3])
+    drawn = np.random.default_rng(0).normal(size=(2, 3, 200_000)) * [[[0.3]], [[1.0]]]
+    drawn[1] *= std
+    result = drawn.sum(0).std(1)  # of noise and value
+    np.testing.assert_allclose(unsettled(std, noise), 1 - 0.3 / result, atol=0.01)
+    assert unsettled(std, noise)[2] == 0
+    assert unsettled(std, np.zeros(1)).tolist() == [1, 1, 1]
+
+
+def test_of_several_objectives_the_one_that_is_known_least_counts():
+    std, noise = np.array([[1.0, 1e-9, 9.0]]), np.array([0.5, 0.1, 0.0])
+    assert unsettled(std[:, :2], noise) == unsettled(std[:, :1], noise)
+
+
+@pytest.mark.parametrize(("augmented", "first"), [(True, 1), (False, 0)])
+def test_a_settled_candidate_comes_after_one_with_half_its_improvement(augmented, first):
+    mean, std, best = np.array([[1.0], [0.0]]), np.array([[0.05], [1.0]]), np.array([[0.8]])
+    given = Prediction(mean, std, np.empty(0), best, noise=np.array([0.2]))
+    order = ExpectedImprovement(augmented=augmented).order(given, np.random.default_rng(0))
+    assert order[0] == first
+    blind = Prediction(mean, std, np.empty(0), best)
+    found = ExpectedImprovement(augmented=augmented).order(blind, np.random.default_rng(0))
+    assert found[0] == 0
+
+
+def test_searches_with_hyperparameters_augment_others_do_not():
+    beside = Hyperparameters.of({"lr": FloatDistribution(0.0, 1.0)})
+    assert Proposer(nas_bench_201(), hyperparameters=beside)._acquisition.augmented
+    assert not Proposer(nas_bench_201())._acquisition.augmented

@@ -247,3 +247,13 @@ def test_an_acquisition_is_told_what_several_objectives_are_worth() -> None:
 
 def test_one_objective_needs_no_worth() -> None:
     assert fitted(Sure()).worth is None
+
+
+def test_the_acquisition_is_told_the_noise_of_a_process_that_knows_it() -> None:
+    process = GaussianProcess(SPACE)
+    order = fitted(process)
+    _, predicted = order.best_first(Candidates(X), np.random.default_rng(0))
+    assert predicted.noise is not None
+    np.testing.assert_array_equal(predicted.noise, process.noise)
+    _, unknown = fitted(Sure()).best_first(Candidates(X), np.random.default_rng(0))
+    assert unknown.noise is None

@@ -451,3 +451,16 @@ def test_scores_are_asked_anew_after_every_one_of_the_first_results():
     assert followed[0] > 0  # taken for right ...
     assert followed[1] <= 0  # ... until the second result, and not until the eighth
     assert followed[-1] < -0.1  # what is always wrong is turned around
+
+
+def test_noise_is_that_of_results_in_units_of_the_targets():
+    rng = np.random.default_rng(0)
+    x = np.repeat(SPACES[0].sample(25, rng), 4, axis=0)
+    exact, found = (x == 3).sum(1).astype(float), []
+    for scale in (0.0, 0.4):
+        y = exact + scale * rng.normal(size=len(x))
+        process = GaussianProcess(SPACES[0], targets=(VALUES,))
+        process.fit(x, y[:, None], rank=-y)
+        found.append(float(process.noise[0] * y.std()))
+    assert found[0] < 0.1
+    assert 0.3 < found[1] < 0.5
