@@ -23,7 +23,7 @@ from optuna_agnet.search.config import STARTUP, AGNetConfig
 from optuna_agnet.search.observations import Observations, Pairs
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.search.scores import ScoreTable
-from optuna_agnet.search.source_schedule import many_decisions, unlike_decisions
+from optuna_agnet.search.source_schedule import generator_suits, unlike_decisions
 from optuna_agnet.spaces.graphs import num_edges
 from optuna_agnet.surrogate.base import Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
@@ -165,7 +165,7 @@ class Model:
         """Cells keep to ranks: a few useless ones dominate the values, and the good ones crowd at the top."""
         if self._pairs:
             return (BLEND,)
-        return (RANKS, VALUES) if many_decisions(self.space) else (RANKS,)
+        return (RANKS,) if generator_suits(self.space) else (RANKS, VALUES)
 
     def _fitted(self, source: Observations) -> GaussianProcess:
         """What a prior study knows of the outcomes; nothing of those that it has not."""

@@ -145,8 +145,12 @@ def test_a_source_that_reads_no_generator_in_vain():
 
 
 def test_many_decisions_may_have_values_as_targets_and_cells_have_ranks():
-    targets = [AGNet(s, seed=0).model.surrogate.targets for s in (LONG, CELLS[0])]
-    assert targets == [(RANKS, VALUES), (RANKS,)]
+    layers = [spaces.Chain([("conv", "pool", "skip")] * n) for n in (16, 17)]
+    targets = [AGNet(s, seed=0).model.surrogate.targets for s in (LONG, layers[1])]
+    assert targets == [(RANKS, VALUES)] * 2
+    mutants = AGNetConfig(candidate_sources=("mutants",))  # no generator has to be made
+    for space in (*CELLS, layers[0]):
+        assert AGNet(space, seed=0, config=mutants).model.surrogate.targets == (RANKS,)
 
 
 def test_a_search_among_many_decisions_goes_on_from_json():
