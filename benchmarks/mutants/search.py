@@ -142,8 +142,8 @@ SEARCH = (
     Mutant(
         "what objectives are worth is not told",
         "search/candidate_order.py",
-        "self.known, self.worth)",
-        "self.known, None)",
+        "self.known, self.worth, noise",
+        "self.known, None, noise",
         "search/test_candidate_order.py::test_an_acquisition_is_told_what_several_objectives_are_worth",
     ),
     Mutant(
