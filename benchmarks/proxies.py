@@ -41,6 +41,7 @@ from optuna_agnet.training_free import (
     naswot,
     quick_scores,
     synflow,
+    zen_score,
 )
 
 OUT = Path(__file__).parent / "results" / "training_free"
@@ -50,6 +51,7 @@ SCORES: dict[str, Callable[[nn.Module, Tensor], float]] = {
     "jacobian_score": jacobian_score,
     "synflow": synflow,
     "gradient_norm": gradient_norm,
+    "zen_score": zen_score,
     "parameters": lambda model, images: count_parameters(model),
     "flops": lambda model, images: count_flops(model, (1, *images.shape[1:])),
 }
@@ -58,6 +60,7 @@ TABLE = {
     "jacobian_score": "jacov_c10",
     "synflow": "synflow_c10",
     "gradient_norm": "grad_norm_c10",
+    "zen_score": "zen_c10",
     "parameters": "params_c10",
     "flops": "flops_c10",
 }

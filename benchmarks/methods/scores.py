@@ -1,8 +1,9 @@
 """AG-Net with scores that cost no query: `agnet+synflow`, NAS-Bench-201 cells and the published scores of `nb201_zc`.
 
 CIFAR-10 and CIFAR-100 have the scores of CIFAR-10 batches, ImageNet16-120 those of its own. `agnet+scores` has three of
-them. The others say what a score costs that misleads: negated, drawn by lot, or unknown for half of the cells. DARTS
-cells have NASWOT alone, computed by `benchmarks.proxies`.
+them that say much the same, `agnet+synflow+naswot+zen` three that do not. The others say what a score costs that
+misleads: negated, drawn by lot, or unknown for half of the cells. DARTS cells have NASWOT alone, computed by
+`benchmarks.proxies`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from optuna_agnet.spaces.base import SearchSpace
 
 BATCHES = {"nb201-c10": "c10", "nb201-c100": "c10", "nb201-in16": "in16"}
 THREE = {"synflow": "synflow", "naswot": "nwot", "parameters": "params"}
+UNLIKE = {"synflow": "synflow", "naswot": "nwot", "zen": "zen"}
 
 
 @lru_cache
@@ -94,12 +96,14 @@ def with_scores(problem: Problem, seed: int, columns: dict[str, str], **changes:
 SYNFLOW, PARAMETERS = {"synflow": "synflow"}, {"parameters": "params"}
 METHODS: dict[str, Factory] = {
     "agnet+scores": partial(with_scores, columns=THREE),
+    "agnet+synflow+naswot+zen": partial(with_scores, columns=UNLIKE),
     "agnet+synflow": partial(with_scores, columns=SYNFLOW),
     "agnet+naswot": partial(with_scores, columns={"naswot": "nwot"}),
     "agnet+parameters": partial(with_scores, columns=PARAMETERS),
     "agnet+synflow-negated": partial(with_scores, columns=SYNFLOW, sign=-1.0),
     "agnet+parameters-negated": partial(with_scores, columns=PARAMETERS, sign=-1.0),
     "agnet+scores-negated": partial(with_scores, columns=THREE, sign=-1.0),
+    "agnet+synflow+naswot+zen-negated": partial(with_scores, columns=UNLIKE, sign=-1.0),
     "agnet+synflow-half": partial(with_scores, columns=SYNFLOW, known=0.5),
     "agnet+noise": partial(with_scores, columns=SYNFLOW, noise=True),
 }

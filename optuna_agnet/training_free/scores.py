@@ -1,4 +1,4 @@
-"""Scores of an untrained network in one or two passes: NASWOT, its Jacobian form, synflow, gradient norm.
+"""Scores of an untrained network in one or two passes: NASWOT, its Jacobian form, synflow, gradient norm, Zen-score.
 
 Each takes a model with the weights that it has and a batch; larger is better, and only their order means something.
 The model is left as it was. Batch normalisation takes the statistics of the batch, dropout is off.
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from optuna_agnet.training_free.networks import check_images, untracked, watch_activations
 
 _SMALLEST = 1e-5  # added to eigenvalues of the Jacobian's correlations (Mellor et al., section 3 of version 1)
+_CHANGE = 0.01  # of the input, in its standard deviations (Lin et al., Algorithm 1)
 _NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm)
 
 
@@ -184,6 +185,52 @@ def gradient_norm(model: nn.Module, images: Tensor, labels: Tensor | None = None
         loss = F.cross_entropy(output, labels)
         gradients = torch.autograd.grad(loss, weights, allow_unused=True)
     return float(sum(gradient.norm() for gradient in gradients if gradient is not None))
+
+
+def zen_score(model: nn.Module, images: Tensor) -> float:
+    """Zen-score: how far the output moves when the input does, were nothing normalised (Lin et al. 2021).
+
+    Algorithm 1 of arXiv:2102.01063, log E|f(x) - f(x + 0.01 e)| plus the logarithms of the standard deviations by which
+    batch normalisations divide; x and e are Gaussian noise, the same at every call, and of ``images`` only the shape is
+    read. The paper draws Gaussian weights; here those of the model are scaled to a variance of 1, and f is the output
+    instead of the last feature map, so any network has a score. Layers that nothing reaches are left out.
+
+    Args:
+        model: Any network (B, ...) -> (B, ...), usually one with batch normalisation.
+        images: (B, ...), at least two, on the model's device; no labels.
+
+    Returns:
+        Minus infinity for a network whose output does not depend on the image.
+
+    Raises:
+        ValueError: Fewer than two images, or no floating-point numbers.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> images = torch.randn(8, 4)
+        >>> narrow, wide = (nn.Sequential(nn.Linear(n, 8), nn.BatchNorm1d(8)) for n in (4, 64))
+        >>> zen_score(narrow, images) < zen_score(wide, images.repeat(1, 16))
+        True
+    """
+    check_images(images)
+    network, scales = untracked(model), list[Tensor]()
+    rng = torch.Generator().manual_seed(0)
+    x, change = (torch.randn(images.shape, generator=rng).to(images) for _ in range(2))
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        variance = inputs[0].transpose(0, 1).flatten(1).var(1, correction=0).mean()
+        if variance > 0:
+            scales.append(variance.log() / 2)
+
+    with torch.no_grad():
+        for weight in _weights(network):
+            weight.div_(weight.std(correction=0).clamp_min(1e-30))
+        moved = network(x + _CHANGE * change)
+        for layer in network.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.register_forward_pre_hook(note)
+        distance = (moved - network(x)).flatten(1).abs().sum(1).mean()
+    return float(distance.log() + sum(scales))
 
 
 def _weights(network: nn.Module) -> list[Tensor]:

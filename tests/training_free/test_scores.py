@@ -1,4 +1,4 @@
-"""NASWOT, its Jacobian form, synflow and gradient norm against naive twins, and their laws."""
+"""NASWOT, its Jacobian form, synflow, gradient norm and Zen-score against naive twins, and their laws."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from optuna_agnet.training_free import (
     jacobian_score,
     naswot,
     synflow,
+    zen_score,
 )
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
-ALL = [naswot, jacobian_score, synflow, gradient_norm]
+ALL = [naswot, jacobian_score, synflow, gradient_norm, zen_score]
 Score = Callable[[nn.Module, Tensor], float]
 
 
@@ -168,7 +169,53 @@ def test_a_gradient_norm_needs_a_classifier() -> None:
         gradient_norm(nn.Linear(2, 5), torch.zeros(4, 3, 2))
 
 
-@pytest.mark.parametrize("score", [naswot, jacobian_score])
+def test_the_zen_score_agrees_with_a_network_that_divides_by_nothing() -> None:
+    """Of linear layers: what normalisation divides by is what the product of the logarithms puts back."""
+    torch.manual_seed(0)
+    first, second = (nn.Linear(16, 16, bias=False) for _ in range(2))
+    for weight in (first.weight, second.weight):
+        weight.data /= weight.data.std(correction=0)
+    plain = nn.Sequential(first, second).requires_grad_(False)
+    normalised = nn.Sequential(first, nn.BatchNorm1d(16), second, nn.BatchNorm1d(16))
+    images = torch.zeros(512, 16)
+    rng = torch.Generator().manual_seed(0)
+    x, change = (torch.randn(images.shape, generator=rng) for _ in range(2))
+    distance = (plain(x + 0.01 * change) - plain(x)).abs().sum(1).mean().log()
+    assert zen_score(plain, images) == pytest.approx(float(distance), rel=1e-3)
+    assert zen_score(normalised, images) == pytest.approx(float(distance), abs=0.2)
+
+
+def test_the_zen_score_adds_half_the_log_of_mean_variances(
+    network: nn.Module, images: Tensor
+) -> None:
+    twin, divided = batch_statistics(network).requires_grad_(False), []
+    for module in twin.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.weight /= module.weight.std(correction=0)
+    rng = torch.Generator().manual_seed(0)
+    x, change = (torch.randn(images.shape, generator=rng) for _ in range(2))
+    moved = twin(x + 0.01 * change)
+    for module in twin.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_hook(lambda m, i, out: divided.append(i[0]))
+    distance = float((moved - twin(x)).abs().sum(1).mean())
+    means = [np.mean([channel.var(correction=0) for channel in x.unbind(1)]) for x in divided]
+    expected = np.log(distance) + sum(np.log(mean**0.5) for mean in means if mean > 0)
+    assert zen_score(network, images) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_zen_score_sees_neither_the_scale_of_weights_nor_pixels(
+    network: nn.Module, images: Tensor
+) -> None:
+    scaled = copy.deepcopy(network)
+    for module in scaled.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.weight.data.mul_(4)
+    expected = pytest.approx(zen_score(network, images), rel=1e-5)
+    assert zen_score(scaled, images) == zen_score(network, images + 1) == expected
+
+
+@pytest.mark.parametrize("score", [naswot, jacobian_score, zen_score])
 def test_an_output_that_ignores_the_image_is_worst(score: Score, images: Tensor) -> None:
     assert score(small(DEAD), images) == -np.inf
 
