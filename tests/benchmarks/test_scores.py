@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import rankdata
+from scipy.stats import rankdata, spearmanr
 
 from benchmarks import problems
 from benchmarks.methods import scores
@@ -59,19 +59,26 @@ def test_why_three_scores_are_behind_one() -> None:
         keys, first = np.unique(SPACE.keys(everything := SPACE.enumerate()), return_index=True)
         ranks = [
             rankdata([scores.published(f"{column}_c10")[key] for key in keys])
-            for column in ("synflow", "nwot", "params")
+            for column in ("synflow", "nwot", "params", "zen")
         ]
         accuracy = problems.load("nb201-c10").evaluate(everything[first]).values[:, 0]
     except FileNotFoundError as error:
         pytest.skip(str(error))
     skips = everything[first][:, 3] == 1
-    synflow, naswot, _, mean = (
-        round(100 * skips[np.argsort(-rank)[:300]].mean()) for rank in (*ranks, sum(ranks))
-    )
+    synflow, naswot, parameters, zen = ranks
+    together = (synflow + naswot + parameters, synflow + naswot + zen)
+    shares = [round(100 * skips[np.argsort(-r)[:300]].mean()) for r in (*ranks, *together)]
     assert skips[np.argsort(-accuracy)[:30]].all()
     page = " ".join((Path(__file__).parents[2] / "docs" / "scores.md").read_text().split())
-    assert f"come first by synflow, {synflow} % have the skip connection on edge 0-3" in page
-    assert f"by NASWOT {naswot} %, by the mean of synflow, NASWOT and parameters {mean} %" in page
+    assert f"come first by synflow, {shares[0]} % have the skip connection on edge 0-3" in page
+    assert (
+        f"by NASWOT {shares[1]} %, by parameters {shares[2]} %, by Zen-score {shares[3]} %" in page
+    )
+    assert f"the mean of synflow, NASWOT and parameters {shares[4]} %, by that" in page
+    assert f"by that of synflow, NASWOT and Zen-score {shares[5]} %" in page
+    alike, unlike = spearmanr(synflow, parameters)[0], spearmanr(naswot, zen)[0]
+    assert f"much alike (rank correlation {alike:.2f}), NASWOT and Zen-score" in page
+    assert f"do not ({unlike:.2f})" in page
 
 
 def test_darts_cells_have_the_scores_that_a_search_asks_for() -> None:
