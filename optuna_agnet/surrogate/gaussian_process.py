@@ -144,6 +144,8 @@ class GaussianProcess:
             self.feasibility_threshold[column] = threshold
             self.fitted[kept[known], column] = posterior.fitted
             self._posteriors.append(posterior)
+        # standard deviations (K,) of results around their values
+        self.noise = np.array([(p.kernel.noise * p.variance) ** 0.5 for p in self._posteriors])
 
     def condition_on_pending(self, x: IntArray, z: FloatArray | None = None) -> None:
         """Condition on pending architectures (P, D), and hyperparameters (P, H), as if their means had been observed.
@@ -182,11 +184,6 @@ class GaussianProcess:
         known = zip(self._posteriors, prior.unbind(1), strict=True)
         means, stds = zip(*(posterior.predict(distances, p) for posterior, p in known), strict=True)
         return torch.stack(means, 1).numpy(), torch.stack(stds, 1).numpy()
-
-    @property
-    def noise(self) -> FloatArray:
-        """Standard deviation of a result around its value, of each outcome (K,)."""
-        return np.array([(p.kernel.noise * p.variance) ** 0.5 for p in self._posteriors])
 
     def _means(self, features: Features, prior: Tensor) -> Tensor:
         """Posterior means (P, K), given what prior studies predict."""
