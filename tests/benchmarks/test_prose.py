@@ -177,6 +177,16 @@ def test_what_the_pruner_brings_on_darts_cells() -> None:
     )
 
 
+def test_the_pruner_brings_nothing_on_mlps() -> None:
+    rows = [r for r in records.rows(records.RESULTS / "pruning.jsonl") if r["trainings"] == 48]
+    found = pruning.grouped(rows)
+    runs = [found["mlp-vehicle", "agnet", pruner] for pruner in ("agnet", "none")]
+    gain = np.subtract(*(pruning.best_at(each, 48) for each in runs))
+    assert len(gain) == 3
+    assert abs(gain.mean()) <= 2 * gain.std(ddof=1) / len(gain) ** 0.5
+    says("it is level with no pruner (three seeds)", "docs/pruning.md")
+
+
 def test_what_stopping_costs() -> None:
     """On DARTS cells: how much of the best percent, and of the new bests, was stopped."""
     runs = [
