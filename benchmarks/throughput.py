@@ -226,8 +226,9 @@ def page(rows: list[dict[str, Any]]) -> str:
             ],
         ),
         f"Processes whose objective waits for {WAIT:g} s, {TRIALS} trials each, {MOST_TRIALS} at most. Shares are the"
-        " sampler's, storage included. Other work ran on the machine, so times of the wall say little (load before: the"
-        " number of processes that wanted a core), and processor times are larger than on a machine of one's own.",
+        " sampler's, storage included. Those with 8 and 32 workers and Optuna's RandomSampler had the two cores to"
+        " themselves, but for the last minutes' load that is shown. Beside other work, as with 1 and 2 workers and all"
+        " of before, times of the wall say little, and processor times are larger.",
         "",
         *markdown(
             ["", "workers", *TIMES.values()],
