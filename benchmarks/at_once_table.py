@@ -29,6 +29,7 @@ KINDS = {
     **{(str(WORKERS), kind): f"-workers{WORKERS}-{kind}" for kind in DURATIONS},
 }
 """How many at once, and how long their evaluations take, to how a method's name ends."""
+AT_ONCE = tuple(KINDS.values())
 
 
 def score(run: Record, queries: int) -> float:
@@ -57,8 +58,7 @@ def rows(results: Results) -> Iterator[list[str]]:
 def at_once() -> Iterator[str]:
     """One table of all problems that were searched with several at once."""
     loaded = [results for problem in (*CELLS, *BESIDE) for results in curves.load(problem)]
-    endings = tuple(KINDS.values())
-    shown = [r for r in loaded if any(method.endswith(endings) for method in r.methods)]
+    shown = [r for r in loaded if any(method.endswith(AT_ONCE) for method in r.methods)]
     if not shown:
         return
     yield from (

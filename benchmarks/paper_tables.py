@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from benchmarks import curves
+from benchmarks.at_once_table import AT_ONCE
 from benchmarks.curves import Results
 from benchmarks.markdown import at, feasible_share, markdown, spread, value
 from benchmarks.problems import hwnas
@@ -91,7 +92,8 @@ def limited_runs() -> LimitedRuns:
             for suffix, label in (("", ""), ("-joint", " Joint=1")):
                 for results in curves.load(f"hw-{device}-{limit}{suffix}"):
                     for name, runs in results.methods.items():
-                        by_method[name + label] = runs
+                        if not name.endswith(AT_ONCE):  # these have a table of their own
+                            by_method[name + label] = runs
     return {row: by_method for row, by_method in found.items() if by_method}
 
 

@@ -328,15 +328,15 @@ def test_where_there_are_few_seeds() -> None:
     (turns,) = seeds("nb301", "agnet-paper-xgb-turns", "agnet-paper-xgb-ranking-turns")
     (recurrent,) = seeds("nbnlp", "agnet-paper")
     (both,) = seeds("nb301", "agnet-paper")
-    (joint,) = {
+    joint = min(
         count
         for path in records.RESULTS.glob("*.jsonl")
         if path.stem.startswith("pareto-") or path.stem.endswith("-joint")
         for count in seeds(path.stem, "agnet")
-    }
+    )
     says(
         f"XGBoost's variants in turns have {turns} seeds, `agnet-paper` on `nbnlp` {recurrent} and"
-        f" with both DARTS cells {both}, Joint=1 and the fronts {joint}"
+        f" with both DARTS cells {both}, Joint=1 and the fronts at least {joint}"
     )
     (few,) = seeds("nbnlp", "dngo", "weaknas", "nsga2")
     says(f"`dngo`, `weaknas`, `nsga2` on `nbnlp` {few}.")
