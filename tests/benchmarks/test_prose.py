@@ -76,7 +76,9 @@ def test_how_often_the_best_cell_is_found() -> None:
 def test_when_the_default_passes_local_search_on_darts_cells() -> None:
     goal = means("nb301", "local-search", 192)
     passed = [int(np.argmax(curves.best(run) > goal)) + 1 for run in runs("nb301", "agnet")]
-    says(f"what local search has after 192 queries after {np.median(passed):g} (median of ten)")
+    says(
+        f"what local search has after 192 queries after {np.median(passed):g} (median of {len(passed)})"
+    )
 
 
 def test_what_each_part_is_worth() -> None:
