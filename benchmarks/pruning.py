@@ -60,6 +60,7 @@ from optuna_agnet.study.pruned_trials import FinalValues
 IGNORING, PLACES = "agnet-ignoring", "agnet-places"
 CONTINUING = "agnet-continuing"
 FLAT, FLAT_CONTINUING, CAREFUL = "agnet-flat", "agnet-flat-continuing", "agnet-careful"
+GO_ON = (CONTINUING, FLAT_CONTINUING)  # with what was stopped
 WILCOXON = "wilcoxon"
 
 
@@ -142,7 +143,7 @@ def search(job: Job) -> dict[str, Any]:
     spent, best, seen, continued = 0, [(0, -np.inf)], 0, 0
     stopped: dict[int, tuple[float, bool]] = {}  # by number: its end, whether it would have led
     while spent < job.trainings * problem.whole:
-        if job.pruner in (CONTINUING, FLAT_CONTINUING) and isinstance(study.pruner, AGNetPruner):
+        if job.pruner in GO_ON and isinstance(study.pruner, AGNetPruner):
             study.pruner.continue_stopped(study)
         trial = study.ask()
         row = problem.space.choices([problem.space.suggest(trial)])[0]
@@ -371,7 +372,7 @@ def main() -> None:
         )
         if not (sampler in (IGNORING, PLACES) and pruner == "none")
         and (pruner != WILCOXON or dataset in MLPS)
-        and (pruner not in (CONTINUING, FLAT_CONTINUING) or dataset not in MLPS)
+        and (pruner not in GO_ON or dataset not in MLPS)
     ]
     records.experiment(
         arguments.results, jobs, run, report, again=arguments.again, processes=arguments.jobs

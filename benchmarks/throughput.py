@@ -268,7 +268,7 @@ def main() -> None:
         lambda row: (
             arguments.again
             and row["state"] in (arguments.state, RANDOM)
-            and row.get("workers", asked[0]) in asked
+            and row.get("workers") in (None, *asked)
         ),
     )
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:

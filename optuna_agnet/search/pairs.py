@@ -28,6 +28,7 @@ import numpy as np
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search.candidates import PARENTS, Filter, SpaceExhausted, random_pool
+from optuna_agnet.search.config import STARTUP
 from optuna_agnet.search.observations import Pairs
 from optuna_agnet.spaces.base import Choice
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
@@ -36,7 +37,6 @@ from optuna_agnet.surrogate.base import Candidates
 Order = Callable[[Candidates], IntArray]
 """From B candidates to their row numbers (B,), the best first."""
 
-_MANY = 16  # free numbers
 _FAR = 0.25  # of a hyperparameter's range
 _FAR_PARENTS = 4
 _ROUNDS = 3  # of improvement ...
@@ -59,13 +59,13 @@ _TURNS = (Turn.NEW, Turn.ANY, Turn.NEW, Turn.FAR)
 
 
 def turn_of(position: int, free: int) -> Turn:
-    """Whose turn it is.
+    """Whose turn it is; they are taken where `random_starts` are as many as there can be.
 
     Args:
         position: Of the proposal.
         free: `free_numbers` of architecture and hyperparameters.
     """
-    return _TURNS[position % len(_TURNS)] if free >= _MANY else Turn.ANY
+    return _TURNS[position % len(_TURNS)] if free >= STARTUP else Turn.ANY
 
 
 @dataclass(frozen=True, slots=True)
