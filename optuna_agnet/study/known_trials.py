@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial
 
 STARTED = "agnet:started"
 """When a trial was asked for, in seconds of UTC since 1970: the same number whatever zone a worker's clock shows."""
+_FEW = 2  # trials, each of which is asked for; a list is cheaper than more of them
 _WEST = timedelta(hours=12)  # how far local time may be behind UTC
 
 
@@ -68,11 +69,16 @@ class KnownTrials:
         return self.unfinished()
 
     def look_closely(self, study: Study, numbers: Collection[int]) -> Unfinished:
-        """Ask for trials by number, for those that no list has shown, and for those that were created since the last.
+        """Look again at trials by number, at those that no list has shown, and at those created since the last one.
 
-        A list may be older than what was written before it was read; a trial that is asked for is not.
+        Whoever is asked for by number is seen as it is now, and so is what a list has that is read now: what it lacks
+        is asked for. In a database a trial of its own takes eight statements, a list of all that have not ended seven.
         """
-        self.look_up(study, [*self._never_seen(), *numbers])
+        asked = [*self._never_seen(), *numbers]
+        if len(asked) > _FEW:
+            self.update(study)
+        else:
+            self.look_up(study, asked)
         while self._ask_for(study, self._largest + 1):
             pass
         return self.unfinished()

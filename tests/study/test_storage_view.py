@@ -14,7 +14,11 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.search.candidates import Filter
 from optuna_agnet.search.model import digest_of
+from optuna_agnet.search.observations import Pairs
+from optuna_agnet.study.claims import write_claim
 from optuna_agnet.study.storage_view import Snapshot, StudyState
 from optuna_agnet.study.trials import best_trials
 
@@ -264,9 +268,43 @@ class Counting(InMemoryStorage):
         self.calls["lists"] += 1
         return super().get_all_trials(*arguments, **options)
 
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        self.calls["single"] += 1
+        return super().get_trial(trial_id)
+
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         self.calls["attributes"] += 1
         return super().get_study_system_attrs(study_id)
+
+
+@pytest.mark.parametrize("rivals", [1, 2, 3, 30])
+@pytest.mark.parametrize("thief", ["first", "last", "new"])
+def test_a_claim_meets_those_of_all_that_choose(
+    rivals: int, thief: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they claim after the last look is seen, and thirty of them are not asked for one by one."""
+    monkeypatch.setattr("optuna_agnet.study.storage_view.time.sleep", lambda seconds: None)
+    storage = Counting()
+    study = optuna.create_study(storage=storage, sampler=AGNetSampler(SPACE, seed=0))
+    choosing = [study.ask() for _ in range(rivals)]
+    mine = study.ask().number
+    state = StudyState(SPACE, study, 2)
+    state.read(study, mine)
+    if thief == "new":
+        choosing.append(study.ask())
+    free, taken = SPACE.sample(2, np.random.default_rng(0))
+    write_claim(study, choosing[0 if thief == "first" else -1], taken)
+    storage.calls.clear()
+    assert confirmed(state, study, mine, free)
+    assert storage.calls["lists"] == (rivals > 2)
+    assert storage.calls["single"] <= 3
+    assert not confirmed(state, study, mine, taken)
+
+
+def confirmed(state: StudyState, study: optuna.Study, number: int, row: IntArray) -> bool:
+    keys = Filter(SPACE, "encoding", frozenset(), {}).keys
+    pair = Pairs(row[None], np.empty((1, 0)))
+    return state.confirm_claim(study, number, pair, lambda pairs: keys(pairs.x))
 
 
 @pytest.mark.parametrize("running", [0, 3])
@@ -283,7 +321,8 @@ def test_what_an_ask_reads(running: int) -> None:
         trial = study.ask()
         value = len(str(SPACE.suggest(trial)))
         due = results in (6, 12)
-        assert storage.calls == Counter(lists=2, attributes=2 * due)
+        assert storage.calls["lists"] == 2
+        assert storage.calls["attributes"] == 2 * due
         study.tell(trial, value)
 
 
