@@ -15,12 +15,14 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
+from optuna.storages import RDBStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 STARTED = "agnet:started"
 """When a trial was asked for, in seconds of UTC since 1970: the same number whatever zone a worker's clock shows."""
-_FEW = 2  # trials, each of which is asked for; a list is cheaper than more of them
+_FEW = 2  # trials that are asked for one by one: each takes eight statements in a database, all together take seven
+_UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
 _WEST = timedelta(hours=12)  # how far local time may be behind UTC
 
 
@@ -69,16 +71,15 @@ class KnownTrials:
         return self.unfinished()
 
     def look_closely(self, study: Study, numbers: Collection[int]) -> Unfinished:
-        """Look again at trials by number, at those that no list has shown, and at those created since the last one.
+        """Ask for trials by number, for those that no list has shown, and for those that were created since the last.
 
-        Whoever is asked for by number is seen as it is now, and so is what a list has that is read now: what it lacks
-        is asked for. In a database a trial of its own takes eight statements, a list of all that have not ended seven.
+        A list may be older than what was written before it was read; a trial that is asked for is not.
         """
         asked = [*self._never_seen(), *numbers]
         if len(asked) > _FEW:
-            self.update(study)
-        else:
-            self.look_up(study, asked)
+            self._take(read := _unfinished_in_database(study))
+            asked = sorted({*asked} - {trial.number for trial in read})
+        self.look_up(study, asked)
         while self._ask_for(study, self._largest + 1):
             pass
         return self.unfinished()
@@ -150,6 +151,14 @@ class KnownTrials:
             latest = trial.datetime_start.replace(tzinfo=timezone.utc) + _WEST
             ages.append((datetime.now(timezone.utc) - latest).total_seconds())
         return max(ages) >= self._stale_after
+
+
+def _unfinished_in_database(study: Study) -> list[FrozenTrial]:
+    """Trials that run or wait, as they are now, not as Optuna's cache may have them. Of other storages none."""
+    database = getattr(study._storage, "_backend", study._storage)
+    if not isinstance(database, RDBStorage):
+        return []
+    return database.get_all_trials(study._study_id, deepcopy=False, states=_UNFINISHED)
 
 
 def _frozen(trial: FrozenTrial) -> FrozenTrial:

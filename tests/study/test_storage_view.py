@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
-from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optuna_agnet import AGNetConfig, AGNetSampler, spaces
@@ -277,14 +277,31 @@ class Counting(InMemoryStorage):
         return super().get_study_system_attrs(study_id)
 
 
+def count_single(monkeypatch: pytest.MonkeyPatch, database: RDBStorage) -> Counter[str]:
+    """Of trials that are read of a database one by one from now on."""
+    calls: Counter[str] = Counter()
+    get_trial = database.get_trial
+
+    def counting(trial_id: int) -> FrozenTrial:
+        calls["single"] += 1
+        return get_trial(trial_id)
+
+    monkeypatch.setattr(database, "get_trial", counting)
+    return calls
+
+
 @pytest.mark.parametrize("rivals", [1, 2, 3, 30])
-@pytest.mark.parametrize("thief", ["first", "last", "new"])
+@pytest.mark.parametrize("thief", ["first", "last", "new", "done"])
+@pytest.mark.parametrize("database", [False, True])
 def test_a_claim_meets_those_of_all_that_choose(
-    rivals: int, thief: str, monkeypatch: pytest.MonkeyPatch
+    rivals: int, thief: str, database: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What they claim after the last look is seen, and thirty of them are not asked for one by one."""
+    """What they claim after the last look is seen; in a database thirty are not asked for one by one, nor listed."""
     monkeypatch.setattr("optuna_agnet.study.storage_view.time.sleep", lambda seconds: None)
-    storage = Counting()
+    storage: Any = Counting()
+    if database:
+        storage = optuna.storages.get_storage("sqlite://")
+        storage.calls = count_single(monkeypatch, storage._backend)
     study = optuna.create_study(storage=storage, sampler=AGNetSampler(SPACE, seed=0))
     choosing = [study.ask() for _ in range(rivals)]
     mine = study.ask().number
@@ -293,12 +310,20 @@ def test_a_claim_meets_those_of_all_that_choose(
     if thief == "new":
         choosing.append(study.ask())
     free, taken = SPACE.sample(2, np.random.default_rng(0))
-    write_claim(study, choosing[0 if thief == "first" else -1], taken)
+    rival = choosing[0 if thief == "first" else -1]
+    if thief == "done":
+        params = SPACE.row_to_params(taken)
+        for name, choices in SPACE.distributions().items():
+            value = choices.to_internal_repr(params[name])
+            storage.set_trial_param(rival._trial_id, name, value, choices)
+        study.tell(rival, 1.0)
+    else:
+        write_claim(study, rival, taken)
+    assert not confirmed(state, study, mine, taken)
     storage.calls.clear()
     assert confirmed(state, study, mine, free)
-    assert storage.calls["lists"] == (rivals > 2)
-    assert storage.calls["single"] <= 3
-    assert not confirmed(state, study, mine, taken)
+    assert storage.calls["single"] <= (3 if database else rivals + 1)
+    assert storage.calls["lists"] == 0
 
 
 def confirmed(state: StudyState, study: optuna.Study, number: int, row: IntArray) -> bool:
