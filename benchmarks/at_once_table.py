@@ -1,27 +1,38 @@
-"""Tables of searches that evaluate several architectures at once, at equal numbers of trials.
+"""Tables of searches that evaluate several architectures at once: at equal numbers of trials, and of rounds.
 
-What was tried is in results/at_once_tried.jsonl, the best so far after some numbers of trials a line. Workers are
-simulated: "rounds" tells all results before the next are asked for, "one by one" has a worker ask again as soon as its
-own evaluation has ended, while the others still run.
+``python -m benchmarks.at_once_table --write`` puts the short one into docs/workers.md, `benchmarks.tables` the others
+into benchmarks/README.md. What was tried is in results/at_once_tried.jsonl, the best so far after some numbers of
+trials a line. Workers are simulated: "rounds" tells all results before the next are asked for, "one by one" has a
+worker ask again as soon as its own evaluation has ended, while the others still run.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks import curves, records
 from benchmarks.curves import Results
-from benchmarks.markdown import at, difference, markdown, paired, spread, value
+from benchmarks.markdown import at, difference, markdown, paired, spread, value, write_or_print
 from benchmarks.methods.at_once import DURATIONS, SAMPLERS, SIZES, WORKERS
 from benchmarks.records import Record
 from optuna_agnet.core.arrays import FloatArray
 
-CELLS = ("nb201-c10", "nb201-c100", "nb201-in16", "nb301")
+PAGE = Path(__file__).parents[1] / "docs" / "workers.md"
+CELLS = {
+    "nb201-c10": "NAS-Bench-201, CIFAR-10",
+    "nb201-c100": "NAS-Bench-201, CIFAR-100",
+    "nb201-in16": "NAS-Bench-201, ImageNet16-120",
+    "nb301": "DARTS cells",
+}
 BESIDE = ("nb201-c100-lat5", "hw-edgegpu-4", "pareto-edgegpu-latency-in16")  # limits, and a front
 QUERIES = (32, 48, 64, 96)
+LOST_AT = (48, 64)
+ROUNDS = (4, 6, 12)
 TRIED_AT = (24, 32, 48, 64)
 THEN = "the default of then"
 KINDS = {
@@ -73,6 +84,41 @@ def at_once() -> Iterator[str]:
     yield from markdown(head, [row for results in shown for row in rows(results)])
 
 
+def by_rounds() -> Iterator[str]:
+    """What more at once bring in the same time: one row a number of rounds, one column a number at once."""
+    rows = []
+    for results in (found for problem in CELLS for found in curves.load(problem)):
+        for rounds, name in product(ROUNDS, SAMPLERS):
+            row = [results.problem, str(rounds), name]
+            for size, ending in ((1, ""), *((size, f"-ask{size}") for size in SIZES)):
+                reached = at(results.methods.get(name + ending, []), rounds * size, value)
+                row.append(spread(reached, len(reached)))
+            rows.append(row)
+    if not rows:
+        return
+    yield from (
+        "#### Several at once: best after as many rounds, each as long as one evaluation",
+        "",
+    )
+    yield from markdown(["problem", "rounds", "method", "1", *map(str, SIZES)], rows)
+
+
+def lost() -> Iterator[str]:
+    """What several at once have more or less than one at a time, after as many trials with the same seeds."""
+    kinds = [kind for kind in KINDS if kind[1] != "convolutions"]
+    rows = []
+    for results in (found for problem in CELLS for found in curves.load(problem)):
+        default = {run.seed: run for run in results.methods["agnet"]}
+        row = [CELLS[results.problem]]
+        for queries, kind in product(LOST_AT, kinds):
+            runs = results.methods["agnet" + KINDS[kind]]
+            row.append(difference([(run, default[run.seed]) for run in runs], queries))
+        rows.append(row)
+    names = [size if kind == "equal" else f"{size}, none waits" for size, kind in kinds]
+    head = [f"{name} @{queries}" for queries, name in product(LOST_AT, names)]
+    yield from markdown(["points, ± standard error", *head], rows)
+
+
 def tried() -> Iterator[str]:
     """What was tried for several at once, beside the default of then; that beside one at a time. Paired by seed."""
     best: dict[tuple[str, str, str, str, str], dict[int, FloatArray]] = defaultdict(dict)
@@ -97,3 +143,11 @@ def tried() -> Iterator[str]:
         )
         head = ["problem", "candidates", "at once", "workers", "tried", "seeds"]
         yield from markdown([*head, *(f"@{n}" for n in TRIED_AT)], lines)
+
+
+def main() -> None:
+    write_or_print(lost(), PAGE, "at_once_table", __doc__)
+
+
+if __name__ == "__main__":
+    main()

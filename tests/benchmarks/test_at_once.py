@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 
 from benchmarks import curves, records
-from benchmarks.at_once_table import THEN, TRIED_AT, at_once, tried
+from benchmarks.at_once_table import THEN, TRIED_AT, at_once, by_rounds, tried
 from benchmarks.methods import METHODS
 from benchmarks.methods.at_once import DURATIONS, SAMPLERS, SIZES, AtOnce
 from benchmarks.methods.base import SamplerSearch
@@ -123,6 +123,16 @@ def test_the_table_compares_on_equal_seeds(tmp_path, monkeypatch, long_record):
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:5] == ["nb201-c100", "8", "equal", "agnet", "2"]
     assert cells[5:] == ["1.00 ± 0.00 (+0.00 ± 0.00)", *["53.00 ± 4.00 (-2.00 ± 1.00)"] * 2]
+
+
+def test_a_round_of_eight_takes_as_long_as_one_evaluation(tmp_path, monkeypatch, long_record):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    for method, queries in (("agnet", 64), ("agnet-ask8", 64), ("agnet-ask16", 96)):
+        values = [float(number) for number in range(1, queries + 1)]
+        run = long_record(0, queries=queries, values=[values], test=values)
+        records.append(tmp_path / f"{run.problem}.jsonl", replace(run, method=method))
+    shown = [line for line in by_rounds() if line.startswith("| nb201-c100 | 6 | agnet |")]
+    assert shown == ["| nb201-c100 | 6 | agnet | 6.00 ± 0.00 | 48.00 ± 0.00 | 96.00 ± 0.00 |"]
 
 
 def test_what_was_tried_is_shown_beside_what_was_there_with_the_same_seeds(tmp_path, monkeypatch):

@@ -3,7 +3,16 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import figures, generator_pays, paper_tables, readme, records, reproduce, tables
+from benchmarks import (
+    at_once_table,
+    figures,
+    generator_pays,
+    paper_tables,
+    readme,
+    records,
+    reproduce,
+    tables,
+)
 from benchmarks.markdown import END, start, write
 
 
@@ -25,12 +34,14 @@ def cells(lines, first):
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-@pytest.mark.parametrize("page", [tables.README, readme.README])
+@pytest.mark.parametrize("page", [tables.README, readme.README, at_once_table.PAGE])
 def test_written_parts_of_the_pages_are_what_the_committed_results_say(page, tmp_path):
     copy = tmp_path / "README.md"
     copy.write_text(page.read_text())
     if page == readme.README:
         write("\n".join(readme.first_page()), copy, "readme")
+    elif page == at_once_table.PAGE:
+        write("\n".join(at_once_table.lost()), copy, "at_once_table")
     else:
         tables.write_all(copy)
         write(reproduce.index(), copy, "reproduce")
