@@ -84,6 +84,26 @@ def at_once() -> Iterator[str]:
     yield from markdown(head, [row for results in shown for row in rows(results)])
 
 
+def beside() -> Iterator[str]:
+    """What the default has more or less than the others that were asked for as many, with the same seeds."""
+    rows = []
+    for results in (found for problem in (*CELLS, *BESIDE) for found in curves.load(problem)):
+        for ((size, durations), ending), name in product(KINDS.items(), SAMPLERS):
+            ours = {run.seed: run for run in results.methods.get("agnet" + ending, [])}
+            theirs = results.methods.get(name + ending, []) if name != "agnet" else []
+            pairs = [(ours[run.seed], run) for run in theirs if run.seed in ours]
+            gains = [difference(pairs, queries, score) for queries in QUERIES]
+            if any(gains):
+                rows.append([results.problem, size, durations, name, str(len(pairs)), *gains])
+    if rows:
+        yield from (
+            "#### Several at once: the default, less others asked for as many, same seeds",
+            "",
+        )
+        head = ["problem", "at once", "durations", "less", "seeds", *(f"@{n}" for n in QUERIES)]
+        yield from markdown(head, rows)
+
+
 def by_rounds() -> Iterator[str]:
     """What more at once bring in the same time: one row a number of rounds, one column a number at once."""
     rows = []

@@ -281,6 +281,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "surrogates": surrogates,
     "scores": scores,
     "at-once": at_once_table.at_once,
+    "at-once-beside": at_once_table.beside,
     "at-once-rounds": at_once_table.by_rounds,
     "at-once-tried": at_once_table.tried,
     "limits": partial(searches, names("nb201-c100-lat"), search_table),

@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 
 from benchmarks import curves, records
-from benchmarks.at_once_table import THEN, TRIED_AT, at_once, by_rounds, tried
+from benchmarks.at_once_table import THEN, TRIED_AT, at_once, beside, by_rounds, tried
 from benchmarks.methods import METHODS
 from benchmarks.methods.at_once import DURATIONS, SAMPLERS, SIZES, AtOnce
 from benchmarks.methods.base import SamplerSearch
@@ -123,6 +123,24 @@ def test_the_table_compares_on_equal_seeds(tmp_path, monkeypatch, long_record):
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:5] == ["nb201-c100", "8", "equal", "agnet", "2"]
     assert cells[5:] == ["1.00 ± 0.00 (+0.00 ± 0.00)", *["53.00 ± 4.00 (-2.00 ± 1.00)"] * 2]
+
+
+def test_the_default_is_compared_with_who_was_asked_for_as_many(tmp_path, monkeypatch, long_record):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    for method, seed, best in (
+        ("agnet-ask8", 0, 50.0),
+        ("agnet-ask8", 1, 52.0),
+        ("agnet-ask8", 2, 99.0),
+        ("tpe-ask8", 0, 49.0),
+        ("tpe-ask8", 1, 49.0),
+        ("tpe-ask16", 0, 10.0),
+        ("agnet", 0, 80.0),
+        ("tpe", 0, 10.0),
+    ):
+        run = long_record(seed, queries=48, values=[[best] * 48], test=[1.0] * 48)
+        records.append(tmp_path / f"{run.problem}.jsonl", replace(run, method=method))
+    (row,) = [line for line in beside() if line.startswith("| nb201-c100 |")]
+    assert row == f"| nb201-c100 | 8 | equal | tpe | 2 {'| +2.00 ± 1.00 ' * 2}|"
 
 
 def test_a_round_of_eight_takes_as_long_as_one_evaluation(tmp_path, monkeypatch, long_record):

@@ -524,3 +524,20 @@ def test_what_reports_give_back_to_eight_workers() -> None:
     (row,) = [line for line in page.splitlines() if line.startswith("| darts | 8 |")]
     at_48, at_64 = (cell.split(" ± ")[0].lstrip("+") for cell in row.strip("| ").split(" | ")[-2:])
     says(f"give back {at_48} after 48 trials and {at_64} after 64", "docs/workers.md")
+
+
+def test_what_is_behind_the_default_when_asked_for_as_many() -> None:
+    says("are behind the default on the four sets of cells from 32 on (five seeds and ten)")
+    for problem, size, rival in product((*NB201, "nb301"), (8, 16), ("gp", "tpe")):
+        found = runs(problem, f"{rival}-ask{size}")
+        assert len(found) == {"gp": 5, "tpe": 10}[rival]
+        ours = {run.seed: run for run in runs(problem, f"agnet-ask{size}")}
+        for queries in (32, 48, 64):
+            gains = [value(ours[run.seed], queries) - value(run, queries) for run in found]
+            assert np.mean(gains) > 0
+    says("Under the limit of a device GPSampler is level with it (three seeds)")
+    ours = {run.seed: run for run in runs("hw-edgegpu-4", "agnet-ask8")}
+    found = runs("hw-edgegpu-4", "gp-ask8")
+    gains = [value(ours[run.seed], 48) - value(run, 48) for run in found]
+    assert abs(np.mean(gains)) < 2 * np.std(gains, ddof=1) / len(gains) ** 0.5
+    assert len(gains) == 3
