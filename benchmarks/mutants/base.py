@@ -50,6 +50,21 @@ class Mutant:
             )
         return text.replace(self.old, self.new)
 
+    def check(self, root: Path) -> None:
+        """The change fits, and its tests are there.
+
+        Raises:
+            ValueError: Names what does not.
+        """
+        self.applied(root)
+        for target in self.targets:
+            name, _, test = target.partition("::")
+            file = root / name
+            if not file.is_file() or f"def {test}" not in file.read_text():
+                raise ValueError(
+                    f"'{self.name}': there is no {target}; name the test that must notice it"
+                )
+
     def digest(self, root: Path) -> str:
         """Of the change, the changed file and the tests: with another one, an old verdict says nothing."""
         files = [self.source(root), *{root / t.partition("::")[0] for t in self.targets}]

@@ -104,4 +104,18 @@ GENERATOR = (
         "set(drawings(space.encode(seen[:1])))",
         "generator/test_report.py::test_shares_are_those_of_the_samples",
     ),
+    Mutant(
+        "damaged weights are loaded",
+        "generator/files.py",
+        "if checksum(tensors) != sha256:",
+        "if False:",
+        "generator/test_pretraining.py::test_bad_files_are_refused",
+    ),
+    Mutant(
+        "weights of another space are loaded",
+        "generator/files.py",
+        "if about.space != space.fingerprint:",
+        "if False:",
+        "generator/test_pretraining.py::test_another_space_is_refused",
+    ),
 )

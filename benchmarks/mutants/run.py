@@ -1,7 +1,8 @@
 """Runs the tests of every mutant on a copy of the tree: ``make mutants``, or ``python -m benchmarks.mutants.run WORD``.
 
 Verdicts are kept in results.jsonl, so that a run that was cut off goes on where it stopped, and a mutant is run again
-only where its code or its tests have changed. README.md is the table of them.
+only where its code or its tests have changed (or with --again). The test that noticed last time goes first. README.md
+is the table of them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -39,7 +40,15 @@ _LIMIT = 900  # seconds; a mutant that never ends is noticed
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a mutant: "killed", "survived", or "broken" where the tests could not even be run."""
+    """What became of a mutant: "killed", "survived", or "broken" where its tests say nothing of it.
+
+    Args:
+        mutant: Its name.
+        digest: As `Mutant.digest` says.
+        verdict: One of the three.
+        killed_by: The first test that failed; where it is broken, why.
+        seconds: All of it.
+    """
 
     mutant: str
     digest: str
@@ -49,9 +58,22 @@ class Verdict:
 
 
 def known() -> dict[str, Verdict]:
-    """Verdicts so far, by the mutant's digest."""
+    """The last verdict on each mutant, by its name."""
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
-    return {verdict.digest: verdict for verdict in (Verdict(**json.loads(line)) for line in lines)}
+    return {verdict.mutant: verdict for verdict in (Verdict(**json.loads(line)) for line in lines)}
+
+
+def keep(verdicts: Iterable[Verdict]) -> None:
+    """Write them anew, in the order of the mutants; those of mutants that are no more are left out."""
+    by_name = {verdict.mutant: verdict for verdict in verdicts}
+    rows = [asdict(by_name[mutant.name]) for mutant in MUTANTS if mutant.name in by_name]
+    RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def current(verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
+    """Those of today's code and tests, by the mutant's name."""
+    digests = {mutant.name: mutant.digest(ROOT) for mutant in MUTANTS}
+    return {name: v for name, v in verdicts.items() if v.digest == digests.get(name)}
 
 
 def copied(folder: Path) -> Path:
@@ -100,22 +122,38 @@ def _pytest(tree: Path, targets: Sequence[str], log: str) -> None:
     os._exit(code)
 
 
-def judged(mutant: Mutant, tree: Path) -> Verdict:
-    """The verdict on a mutant; the tree is as it was afterwards."""
+def judged(mutant: Mutant, tree: Path, first: str = "") -> Verdict:
+    """The verdict on a mutant; the tree is as it was afterwards.
+
+    Args:
+        mutant: What is tried.
+        tree: A copy of the tree.
+        first: The test that should notice at once; all of the mutant's are run only where it doesn't.
+    """
     start, file = time.perf_counter(), mutant.source(tree)
     whole = file.read_text()
     file.write_text(mutant.applied(tree))
     try:
-        verdict, killed_by = tested(tree, mutant.targets)
+        verdict, killed_by = tested(tree, [f"tests/{first}"]) if first else ("survived", "")
+        if verdict != "killed":
+            verdict, killed_by = tested(tree, mutant.targets)
     finally:
         file.write_text(whole)
+    if "::" in killed_by and tested(tree, [f"tests/{killed_by}"])[0] != "survived":
+        verdict, killed_by = "broken", f"{killed_by} does not pass without the mutant"
     seconds = round(time.perf_counter() - start, 1)
     return Verdict(mutant.name, mutant.digest(tree), verdict, killed_by, seconds)
 
 
+def noticed_by(mutant: Mutant, last: Verdict | None) -> str:
+    """The test that noticed last time, if it is still one of the mutant's."""
+    test = last.killed_by if last is not None and last.verdict == "killed" else ""
+    return test if f"tests/{test}".startswith(tuple(mutant.targets)) else ""
+
+
 def table(mutants: Sequence[Mutant], verdicts: dict[str, Verdict]) -> str:
-    """All mutants with their verdicts, as Markdown."""
-    found = [verdicts.get(mutant.digest(ROOT)) for mutant in mutants]
+    """All mutants with their verdicts, by their names, as Markdown."""
+    found = [verdicts.get(mutant.name) for mutant in mutants]
     killed = sum(v is not None and v.verdict == "killed" for v in found)
     lines = [
         "# Mutants",
@@ -135,19 +173,35 @@ def table(mutants: Sequence[Mutant], verdicts: dict[str, Verdict]) -> str:
     return "\n".join([*lines, ""])
 
 
-def wrongly_killed(verdicts: Sequence[Verdict], tree: Path) -> list[Verdict]:
-    """Verdicts by a test that fails on the unchanged tree as well."""
-    by = {v.digest: v.killed_by.partition("[")[0] for v in verdicts if "::" in v.killed_by}
-    killers, failing = sorted(set(by.values())), list[str]()
-    while killers:
-        said, first = tested(tree, [f"tests/{killer}" for killer in killers])
-        if said == "survived":
-            break
-        failing.append(first.partition("[")[0])
-        if failing[-1] not in killers:
-            raise RuntimeError(f"the tests can't be run on the unchanged tree: {first}")
-        killers.remove(failing[-1])
-    return [v for v in verdicts if by.get(v.digest) in failing]
+def check(mutants: Sequence[Mutant]) -> None:
+    """All fit the code, before any is run.
+
+    Raises:
+        ValueError: Names those that don't.
+    """
+    wrong = []
+    for mutant in mutants:
+        try:
+            mutant.check(ROOT)
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ValueError("\n".join(wrong))
+
+
+def judge(left: Sequence[Mutant]) -> None:
+    """Try them one by one; each verdict is kept at once."""
+    last = known()
+    with tempfile.TemporaryDirectory() as folder:
+        tree = copied(Path(folder))
+        for mutant in left:
+            found = judged(mutant, tree, noticed_by(mutant, last.get(mutant.name)))
+            print(f"{found.verdict:<9} {found.seconds:>6} s  {mutant.name}", flush=True)
+            if found.verdict == "broken":
+                print(found.killed_by, flush=True)
+            else:
+                with RESULTS.open("a") as file:
+                    file.write(json.dumps(asdict(found)) + "\n")
 
 
 def main() -> None:
@@ -156,24 +210,22 @@ def main() -> None:
     parser.add_argument(
         "word", nargs="?", default="", help="only mutants whose file or name has it"
     )
-    word = parser.parse_args().word
-    verdicts, new = known(), list[Verdict]()
-    left = [m for m in MUTANTS if m.digest(ROOT) not in verdicts and word in f"{m.file} {m.name}"]
-    with tempfile.TemporaryDirectory() as folder:
-        tree = copied(Path(folder))
-        for mutant in left:
-            new.append(judged(mutant, tree))
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(asdict(new[-1])) + "\n")
-            print(f"{new[-1].verdict:<9} {new[-1].seconds:>6} s  {mutant.name}", flush=True)
-        wrong = wrongly_killed(new, tree)
-    verdicts = {k: v for k, v in known().items() if v not in wrong}
-    current = [verdicts[d] for d in (m.digest(ROOT) for m in MUTANTS) if d in verdicts]
-    RESULTS.write_text("".join(json.dumps(asdict(v)) + "\n" for v in current))
-    TABLE.write_text(table(MUTANTS, {v.digest: v for v in current}))
-    for verdict in wrong:
-        print(f"{verdict.killed_by} fails without a mutant: no verdict on '{verdict.mutant}'")
-    if wrong or any(v.verdict != "killed" for v in current):
+    parser.add_argument("--again", action="store_true", help="also those that have a verdict")
+    arguments = parser.parse_args()
+    chosen = [m for m in MUTANTS if arguments.word in f"{m.file} {m.name}"]
+    try:
+        check(chosen)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    if arguments.again:
+        outdated = {m.name for m in chosen}
+        keep(replace(v, digest="") if v.mutant in outdated else v for v in known().values())
+    done = current(known())
+    judge([m for m in chosen if m.name not in done])
+    keep(known().values())
+    verdicts = current(known())
+    TABLE.write_text(table(MUTANTS, verdicts))
+    if any(m.name not in verdicts or verdicts[m.name].verdict != "killed" for m in chosen):
         sys.exit(1)
 
 
