@@ -45,7 +45,7 @@ test-slow: $(STAMP)  ## the tests marked slow
 	if [ $$status -eq 5 ]; then echo "No test is marked slow."; \
 	else echo "$(PYTEST) -m slow -n 2"; $(PYTEST) -m slow -n 2; fi
 
-mutants: $(STAMP)  ## changes that a test must notice, of which it writes a table; half an hour
+mutants: $(STAMP)  ## changes that a test must notice, of which it writes a table; a quarter of an hour
 	$(PY) -m benchmarks.mutants.run
 
 lint: $(STAMP)  ## ruff: rules and format
