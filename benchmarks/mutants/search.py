@@ -214,7 +214,7 @@ SEARCH = (
         "search/scores.py",
         "column[known, None], rank=-column[known]",
         "-column[known, None], rank=column[known]",
-        "search/test_scores.py::test_a_score_that_says_something_finds_the_best_part_at_once",
+        "search/test_scores.py::test_what_is_interpolated_rises_with_the_score",
     ),
     Mutant(
         "each process scores architectures of its own",
@@ -242,7 +242,7 @@ SEARCH = (
         "search/proposer.py",
         "new.without(known.pairs, snapshot.pending_pairs)",
         "new.without(known.pairs)",
-        "search/test_pairs.py::test_pending_and_failed_pairs_do_not_come_again",
+        "search/test_pairs.py::test_pairs_that_are_being_evaluated_use_a_space_up",
     ),
     Mutant(
         "failures teach nothing",

@@ -22,6 +22,7 @@ from optuna_agnet.search.scores import (
     piece_key,
     read_table,
 )
+from optuna_agnet.surrogate.base import Candidates
 
 SPACE = spaces.nas_bench_201()
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -164,6 +165,15 @@ def test_a_score_that_says_something_finds_the_best_part_at_once(
     found = [best_of(AGNet(SPACE, seed=seed, scores={"score": score}), 16) for seed in SEEDS]
     random = [best_of(AGNet(SPACE, seed=seed), 16) for seed in SEEDS]
     assert np.mean(found) > np.mean(random) + 1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_interpolated_rises_with_the_score(sign: int) -> None:
+    x = architectures_of(SPACE)
+    values = np.array([[sign * convs(a)] for a in SPACE.architectures(x)], dtype=np.float64)
+    (process,) = ScoreTable(x[::2], values[::2], ("score",)).interpolated(SPACE)
+    said, _ = process.predict(Candidates(x[1::2]))
+    assert np.corrcoef(said[:, 0], values[1::2, 0])[0, 1] > 0.5
 
 
 def test_only_the_order_of_a_score_counts() -> None:

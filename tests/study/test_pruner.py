@@ -246,6 +246,18 @@ def test_decisions_are_taken_at_rungs_alone():
     assert watch(study, best, {1: 0.05}) == 1
 
 
+def test_between_rungs_nothing_is_decided_whatever_was_learned_meanwhile():
+    study = study_of(20, pruner=AGNetPruner(SPACE, min_chance=1e-9))
+    best, _ = best_and_worst()
+    study.enqueue_trial(best)
+    running, stopped = study.ask(SPACE.distributions()), []
+    for step in (1, 2, 3):
+        running.report(curve(best)[step], step)
+        stopped.append(running.should_prune())
+        study.pruner = AGNetPruner(SPACE, min_chance=1e6)  # no chance is enough any more
+    assert stopped == [False, False, True]
+
+
 @pytest.mark.parametrize(
     "reported",
     [
