@@ -66,6 +66,6 @@ MODELS = (
         "modules/edge_cell.py",
         "self.shortcut(x) + self.branch(x)",
         "self.shortcut(x)",
-        "modules/test_edge_cell.py",
+        "modules/test_edge_cell.py::test_a_reduction_adds_two_convolutions_to_a_pooled_shortcut",
     ),
 )

@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d
 
 from optuna_agnet.modules import build_model
 from optuna_agnet.modules.edge_cell import EdgeCellModule, ResidualReduction
@@ -56,6 +57,16 @@ def test_the_skeleton_has_five_cells_a_stage_and_residual_reductions(nb201: Edge
 def test_reduction_halves_and_rounds_up(side: int) -> None:
     y = ResidualReduction(2, 4).eval()(torch.zeros(2, 2, side, side))
     assert y.shape == (2, 4, (side + 1) // 2, (side + 1) // 2)
+
+
+def test_a_reduction_adds_two_convolutions_to_a_pooled_shortcut() -> None:
+    torch.manual_seed(0)
+    block, x = ResidualReduction(2, 4).eval(), torch.randn(3, 2, 8, 8)
+    first, second, shortcut = (p for p in block.parameters() if p.dim() == 4)
+    bn = (1 + 1e-5) ** -0.5  # a fresh batch normalisation in evaluation mode
+    y = conv2d(x.relu(), first, stride=2, padding=1) * bn
+    y = conv2d(y.relu(), second, padding=1) * bn
+    torch.testing.assert_close(block(x), y + conv2d(avg_pool2d(x, 2), shortcut))
 
 
 @pytest.mark.parametrize("dataset", CLASSES)
