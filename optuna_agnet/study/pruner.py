@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.spaces.base import SearchSpace
@@ -44,8 +45,8 @@ class AGNetPruner(BasePruner):
         n_warmup_steps: Step before which nothing is stopped.
         top: A trial is worth going on with if it may become one of so many best.
         min_chance: A trial is stopped whose chance of that is smaller than so many times the chance of one about which
-            nothing is known, top / (whole trainings + 1). Half as many at the first of several rungs, and half more at
-            each one after that. Smaller stops fewer good ones, and saves less.
+            nothing is known, top / (whole trainings + 1). At each rung in proportion to the steps until the next one.
+            Smaller stops fewer good ones, and saves less.
 
     Raises:
         ValueError: An argument is out of range.
@@ -88,6 +89,7 @@ class AGNetPruner(BasePruner):
         if not 0 < min_chance < math.inf:
             raise ValueError(f"min_chance={min_chance} must be a positive number")
         self._space = _space_of(sampler) or NoArchitecture()
+        self._distributions = self._space.distributions()
         self._curves = StudyCurves(self._space, check_count("n_warmup_curves", n_warmup_curves, 2))
         self._warmup_steps = check_count("n_warmup_steps", n_warmup_steps, 0)
         self._top, self._min_chance = check_count("top", top, 1), float(min_chance)
@@ -205,9 +207,9 @@ class AGNetPruner(BasePruner):
             raise ValueError(
                 f"AGNetPruner was made for {own!r}, but the study's sampler searches {other!r}"
             )
-        for name, expected in own.distributions().items():
+        for name, expected in self._distributions.items():
             recorded = trial.distributions.get(name, expected)
-            if recorded != expected:
+            if getattr(recorded, "choices", None) != expected.choices:
                 raise ValueError(
                     f"trial {trial.number} recorded the parameter '{name}' as {recorded}, but AGNetPruner's space"
                     f" {own!r} has {expected}: give the pruner the sampler or the space that the study searches"
@@ -241,18 +243,17 @@ class AGNetPruner(BasePruner):
 
     def _least_chance(self, learned: LearnedCurves, rung: int) -> float:
         """Of a trial that goes on from a rung, numbered from 1."""
-        share = _share(rung, len(learned.steps))
+        share = _share(rung, learned.waits)
         return self._min_chance * share * self._top / (len(learned.finals) + 1)
 
 
-def _share(rung: int, num_rungs: int) -> float:
+def _share(rung: int, waits: IntArray) -> float:
     """How much of the least chance a rung asks for, the first one having number 1.
 
-    Forecasts from one or two values are surer of themselves than they should be, and to see the next value costs few
-    epochs. Later forecasts hardly err. Where there is but one rung, to wait costs all that is left. The half was chosen
-    on DARTS cells with seeds that no other table shows.
+    Who goes on buys one more look, and may still be stopped then. So a chance is weighed against the steps until the
+    next look, in units of their geometric mean over the rungs: first looks are cheap and forgive, late ones are dear.
     """
-    return rung / min(2, num_rungs)
+    return float(waits[rung - 1] / np.exp(np.log(waits).mean()))
 
 
 def _check_objectives(study: Study) -> None:

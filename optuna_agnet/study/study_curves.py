@@ -35,6 +35,7 @@ class LearnedCurves(NamedTuple):
 
     model: CurveModel
     steps: IntArray  # (G,): rungs
+    waits: IntArray  # (G,): steps from each rung to the next one, or to the end
     sign: float
     finals: FloatArray  # (F,): of feasible whole trainings, larger is better, the best first
     done: Sequence[
@@ -124,8 +125,10 @@ class StudyCurves:
         ends = np.flatnonzero(~np.isnan(values[:, -2:]).any(1))
         if len(ends) < self._least:
             return None
+        waits = np.diff(steps)
+        waits = np.append(waits, waits[-1:] if len(waits) else 1)  # of the last rung it is not known
         if (values[ends, -2] == values[ends, -1]).all():  # the last report is the objective
-            steps, values = steps[:-1], np.delete(values, -2, 1)
+            steps, waits, values = steps[:-1], waits[:-1], np.delete(values, -2, 1)
         trained = [self._trained(trial, hyperparameters) for trial in shown]
         known = [k for k, settings in enumerate(trained) if settings is not None]
         near, features = np.eye(len(shown)), None
@@ -135,6 +138,7 @@ class StudyCurves:
         return LearnedCurves(
             CurveModel(values, near),
             steps,
+            waits,
             sign,
             finals,
             done,

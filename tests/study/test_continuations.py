@@ -107,8 +107,8 @@ def test_the_most_promising_one_comes_first():
     assert study.pruner.continue_stopped(study).number == 13
 
 
-@pytest.mark.parametrize(("rung", "step"), [(1, 1), (2, 3), (3, 7)])
-def test_one_comes_again_where_it_would_not_be_stopped_now(rung, step):
+@pytest.mark.parametrize(("step", "wait"), [(1, 2), (3, 4), (7, 8)])
+def test_one_comes_again_where_it_would_not_be_stopped_now(step, wait):
     """Its chance is measured by what its rung asks for."""
     params = cells(12, seed=3)[-2]
     study = study_of()
@@ -117,7 +117,7 @@ def test_one_comes_again_where_it_would_not_be_stopped_now(rung, step):
     learned = curves.learn(study)
     chance = curves.forecasts_of_stopped(learned)[12].chance(learned.finals[0])
     for factor, comes in ((1.001, False), (0.999, True)):
-        equal = chance * (12 + 1) / (rung / 2)
+        equal = chance * (12 + 1) / (wait / (2 * 4 * 8 * 5 * 5) ** (1 / 5))
         study.pruner = AGNetPruner(SPACE, min_chance=factor * equal)
         assert (study.pruner.continue_stopped(study) is not None) == comes
 
@@ -133,7 +133,7 @@ def test_an_early_one_comes_before_a_likelier_one_that_went_further():
         forecast.chance(learned.finals[0])
         for forecast in curves.forecasts_of_stopped(learned).values()
     )
-    assert late / 4 < early < late
+    assert late * 2 / 5 < early < late  # steps until the next look: 5 and 2
     assert study.pruner.continue_stopped(study).number == 13
 
 

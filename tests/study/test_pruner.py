@@ -122,8 +122,8 @@ def test_a_smaller_chance_and_a_larger_top_stop_less():
     assert stopped(top=10) < stopped(top=1)
 
 
-@pytest.mark.parametrize(("rung", "step"), [(1, 1), (2, 3), (3, 7), (4, 15)])
-def test_the_least_chance_grows_with_each_rung(rung, step):
+@pytest.mark.parametrize(("step", "wait"), [(1, 2), (3, 4), (7, 8), (15, 5)])
+def test_the_least_chance_is_in_proportion_to_the_steps_until_the_next_look(step, wait):
     params = cells(1, seed=8)[0]
 
     def stopped_at(min_chance):
@@ -132,9 +132,27 @@ def test_the_least_chance_grows_with_each_rung(rung, step):
 
     found, because = stopped_at(1e9)
     assert found == because.step == step
-    equal = because.chance * (9 + 1) / (rung / 2)
+    equal = because.chance * (9 + 1) / (wait / (2 * 4 * 8 * 5) ** (1 / 4))
     assert stopped_at(equal * 1.001)[0] == step
     assert stopped_at(equal * 0.999)[0] != step
+
+
+def test_what_follows_the_last_report_counts_as_what_was_before_it():
+    """Where the objective is not the last report, it comes nobody knows how many steps after it."""
+    params, *others = cells(10, seed=8)
+
+    def stopped_at(min_chance):
+        pruner = AGNetPruner(SPACE, min_chance=min_chance, n_warmup_steps=15)
+        study = optuna.create_study(direction="maximize", pruner=pruner)
+        for other in others:
+            reported = {e: v for e, v in curve(other).items() if e <= 15}
+            study.add_trial(trial(other, reported, quality(other)))
+        reported = {e: v for e, v in curve(params).items() if e <= 15}
+        return watch(study, params, reported), stopped_because(study.trials[-1])
+
+    equal = stopped_at(1e9)[1].chance * (9 + 1) / (8 / (2 * 4 * 8 * 8) ** (1 / 4))
+    assert stopped_at(equal * 1.001)[0] == 15
+    assert stopped_at(equal * 0.999)[0] == 0
 
 
 def test_where_there_is_one_rung_it_asks_for_the_whole_chance():
