@@ -21,7 +21,7 @@ from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study.continuations import superseded
 from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.trials import directions_of, is_feasible
-from optuna_agnet.surrogate.curves import CurveModel, Forecast, read, rungs
+from optuna_agnet.surrogate.curves import CurveModel, Forecast, read, rungs, steps_until_next
 from optuna_agnet.surrogate.kernel import Features, KernelParams, covariance, featurize
 
 LEAST = 5
@@ -125,8 +125,7 @@ class StudyCurves:
         ends = np.flatnonzero(~np.isnan(values[:, -2:]).any(1))
         if len(ends) < self._least:
             return None
-        waits = np.diff(steps)
-        waits = np.append(waits, waits[-1:] if len(waits) else 1)  # of the last rung it is not known
+        waits = steps_until_next(steps)
         if (values[ends, -2] == values[ends, -1]).all():  # the last report is the objective
             steps, waits, values = steps[:-1], waits[:-1], np.delete(values, -2, 1)
         trained = [self._trained(trial, hyperparameters) for trial in shown]

@@ -64,6 +64,17 @@ def rungs(trainings: Sequence[Mapping[int, float]]) -> IntArray:
     return np.array([*chosen, last] if last > chosen[-1] else chosen, dtype=np.int64)
 
 
+def steps_until_next(steps: IntArray) -> IntArray:
+    """Steps (G,) from each rung to the next; as many behind the last, of which nothing is known, 1 where it is alone.
+
+    Example:
+        >>> steps_until_next(np.array([1, 3, 7, 15, 31]))
+        array([ 2,  4,  8, 16, 16])
+    """
+    waits = np.diff(steps)
+    return np.append(waits, waits[-1] if len(waits) else 1)
+
+
 def read(reported: Mapping[int, float], steps: IntArray, sign: float) -> FloatArray:
     """Values (G,) at some steps, larger is better: interpolated over log step; NaN before the first and after the last.
 
