@@ -13,14 +13,16 @@ from benchmarks import (
     curves,
     generator_pays,
     long,
-    pruning,
+    pruning_table,
     records,
     reproduce,
     tables,
     throughput,
 )
 from benchmarks.markdown import at, paired, spread, value
+from benchmarks.methods import pruners
 from benchmarks.paper_tables import bests, limited_runs, published
+from benchmarks.problems import nb201, trainings
 from benchmarks.records import Record
 from benchmarks.tables import difference
 
@@ -152,18 +154,18 @@ def test_recurrent_cells() -> None:
 
 def test_pruning_at_equal_epochs() -> None:
     """A pruner against none, after the epochs of 48 trainings, on the seeds that both have."""
-    found = pruning.grouped(
+    found = pruning_table.grouped(
         [
             row
             for row in records.rows(records.RESULTS / "pruning.jsonl")
-            if (row["trainings"], row["charge"]) == (48, pruning.RUNG)
+            if (row["trainings"], row["charge"]) == (48, trainings.RUNG)
         ]
     )
     gains = []
-    for dataset, pruner in product(pruning.nb201.DATASETS, ("median", "hyperband", "agnet")):
+    for dataset, pruner in product(nb201.DATASETS, ("median", "hyperband", "agnet")):
         runs = [{run["seed"]: run for run in found[dataset, "agnet", p]} for p in (pruner, "none")]
         seeds = sorted(runs[0].keys() & runs[1].keys())
-        gains.append(np.subtract(*(pruning.best_at([r[s] for s in seeds], 48) for r in runs)))
+        gains.append(np.subtract(*(pruning_table.best_at([r[s] for s in seeds], 48) for r in runs)))
     means = np.array([gain.mean() for gain in gains])
     errors = np.array([gain.std(ddof=1) / len(gain) ** 0.5 for gain in gains])
     says(f"{means.min():.2f} to {means.max():.2f} points better in the end in all nine")
@@ -172,7 +174,7 @@ def test_pruning_at_equal_epochs() -> None:
 
 def test_what_the_pruner_brings_on_darts_cells() -> None:
     """Beside another pruner, on the seeds that both have."""
-    found = pruning.grouped(
+    found = pruning_table.grouped(
         [
             row
             for row in records.rows(records.RESULTS / "pruning.jsonl")
@@ -183,7 +185,9 @@ def test_what_the_pruner_brings_on_darts_cells() -> None:
     def ahead(rival: str, spent: int) -> str:
         runs = [{r["seed"]: r for r in found["darts", "agnet", p]} for p in ("agnet", rival)]
         seeds = sorted(runs[0].keys() & runs[1].keys())
-        return paired(np.subtract(*(pruning.best_at([r[s] for s in seeds], spent) for r in runs)))
+        return paired(
+            np.subtract(*(pruning_table.best_at([r[s] for s in seeds], spent) for r in runs))
+        )
 
     none, median, hyperband = (
         [ahead(rival, spent) for spent in (24, 48)] for rival in ("none", "median", "hyperband")
@@ -197,9 +201,9 @@ def test_what_the_pruner_brings_on_darts_cells() -> None:
 
 def test_the_pruner_brings_nothing_on_mlps() -> None:
     rows = [r for r in records.rows(records.RESULTS / "pruning.jsonl") if r["trainings"] == 48]
-    found = pruning.grouped(rows)
+    found = pruning_table.grouped(rows)
     runs = [found["mlp-vehicle", "agnet", pruner] for pruner in ("agnet", "none")]
-    gain = np.subtract(*(pruning.best_at(each, 48) for each in runs))
+    gain = np.subtract(*(pruning_table.best_at(each, 48) for each in runs))
     assert len(gain) == 3
     assert abs(gain.mean()) <= 2 * gain.std(ddof=1) / len(gain) ** 0.5
     says("it is level with no pruner (three seeds)", "docs/pruning.md")
@@ -215,7 +219,7 @@ def test_what_stopping_costs() -> None:
     stopped, led = {}, {}
     for pruner in ("agnet", "median", "hyperband"):
         mine = [run for run in runs if run["pruner"] == pruner]
-        stopped[pruner], led[pruner], _ = pruning.lost(mine)
+        stopped[pruner], led[pruner], _ = pruning_table.lost(mine)
     ours = [run for run in runs if run["pruner"] == "agnet"]
     assert all(run["best_stopped"] <= run["best"][-1][1] for run in ours)
     says("ahead of the best that was found: on DARTS cells never.", "docs/pruning.md")
@@ -227,7 +231,7 @@ def test_what_stopping_costs() -> None:
 
 
 def test_what_half_the_least_chance_brings_on_nas_bench_201() -> None:
-    found = pruning.grouped(
+    found = pruning_table.grouped(
         [
             row
             for row in records.rows(records.RESULTS / "pruning.jsonl")
@@ -235,13 +239,13 @@ def test_what_half_the_least_chance_brings_on_nas_bench_201() -> None:
         ]
     )
     shares = {}
-    for pruner in ("agnet", pruning.CAREFUL):
-        runs = [run for d in pruning.nb201.DATASETS for run in found[d, "agnet", pruner]]
+    for pruner in ("agnet", pruners.CAREFUL):
+        runs = [run for d in nb201.DATASETS for run in found[d, "agnet", pruner]]
         lost = sum(run["lost"] for run in runs)
         shares[pruner] = lost / (lost + sum(len(run["best"]) for run in runs))
-    assert 0.4 < shares[pruning.CAREFUL] / shares["agnet"] < 0.6
-    for dataset in pruning.nb201.DATASETS:
-        ends = [pruning.best_at(found[dataset, "agnet", p], 48) for p in shares]
+    assert 0.4 < shares[pruners.CAREFUL] / shares["agnet"] < 0.6
+    for dataset in nb201.DATASETS:
+        ends = [pruning_table.best_at(found[dataset, "agnet", p], 48) for p in shares]
         gain = np.subtract(ends[1], ends[0])
         assert gain.mean() <= 2 * gain.std(ddof=1) / len(gain) ** 0.5
     says("stops about half as many there, and finds nothing better", "docs/pruning.md")

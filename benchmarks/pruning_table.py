@@ -1,0 +1,179 @@
+"""Tables of `benchmarks.pruning`: what was found with equal epochs, what stopping cost, and differences by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from benchmarks.markdown import markdown, paired
+from benchmarks.methods.pruners import (
+    CAREFUL,
+    CONTINUING,
+    FLAT,
+    FLAT_CONTINUING,
+    IGNORING,
+    LINEAR,
+    PLACES,
+    PRUNERS,
+    SAMPLERS,
+    WILCOXON,
+)
+from benchmarks.problems import nb301
+from benchmarks.problems.trainings import DATASETS, RUNG, SEEDS, WHOLE, whole
+from optuna_agnet.core.arrays import FloatArray
+
+PAIRS = (("agnet", PLACES), ("agnet", IGNORING), (PLACES, IGNORING))
+COMPARED = (
+    (("agnet", "agnet"), ("agnet", "none")),
+    (("agnet", "agnet"), ("agnet", "median")),
+    (("agnet", "agnet"), ("agnet", "hyperband")),
+    (("agnet", "agnet"), ("agnet", "percentile")),
+    (("agnet", "agnet"), ("agnet", "halving")),
+    (("agnet", "agnet"), ("agnet", WILCOXON)),
+    (("agnet", CONTINUING), ("agnet", "agnet")),
+    (("agnet", "agnet"), ("agnet", FLAT)),
+    (("agnet", "agnet"), ("agnet", LINEAR)),
+    (("agnet", CAREFUL), ("agnet", "agnet")),
+    (("agnet", "agnet"), ("tpe", "agnet")),
+    (("tpe", "agnet"), ("tpe", "none")),
+    (("tpe", "agnet"), ("tpe", "median")),
+    (("tpe", "agnet"), ("tpe", "hyperband")),
+    (("agnet", "median"), ("agnet", "none")),
+    (("agnet", "hyperband"), ("agnet", "none")),
+    *(
+        ((one, p), (other, p))
+        for one, other in PAIRS
+        for p in ("agnet", CONTINUING, FLAT, FLAT_CONTINUING, "median", "hyperband")
+    ),
+    ((PLACES, "median"), ("agnet", "none")),
+    ((PLACES, "hyperband"), ("agnet", "none")),
+    (("tpe", "median"), ("tpe", "none")),
+    (("tpe", "hyperband"), ("tpe", "none")),
+    ((PLACES, "median"), ("tpe", "median")),
+)
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+def best_at(rows: Sequence[Row], n: int) -> FloatArray:
+    """The best value of each run once epochs worth n whole trainings were spent."""
+    limit = n * whole(rows[0]["dataset"])
+    return np.array([max(value for spent, value in row["best"] if spent <= limit) for row in rows])
+
+
+def checkpoints(rows: Sequence[Row]) -> tuple[int, ...]:
+    most = rows[0]["trainings"]
+    return most // 8, most // 4, most // 2, most
+
+
+def quality(rows: Sequence[Row]) -> list[str]:
+    """Every sampler with every pruner."""
+    at = checkpoints(rows)
+    head = ["data", "sampler", "pruner", "seeds", "trials", "pruned"]
+    head += [*(f"@{n}" for n in at), "of the best percent stopped", "of new bests stopped"]
+    head += ["best one stopped, above the best found"]
+    lines = []
+    for (dataset, sampler, pruner), runs in grouped(rows).items():
+        cells = [dataset, sampler, pruner, str(len(runs))]
+        cells += [f"{np.mean([run['trials'] for run in runs]):.0f}"]
+        cells += [f"{np.mean([run['pruned'] / run['trials'] for run in runs]):.0%}"]
+        found = [best_at(runs, n) for n in at]
+        lines.append([*cells, *(f"{v.mean():.2f} ± {v.std():.2f}" for v in found), *lost(runs)])
+    return markdown(head, lines)
+
+
+def lost(runs: Sequence[Row]) -> list[str]:
+    """What stopping cost: pruned trials of the best percent among all such, new bests that were stopped among all, and
+    by how much the best of the pruned would have been ahead of the best that was found, a run.
+    """
+    if not all("lost" in run for run in runs):  # an older line
+        return [""] * 3
+    stopped, seen, led = (
+        sum(run[name] for run in runs) for name in ("stopped_best", "seen_best", "lost")
+    )
+    cells = [f"{stopped} of {seen}", f"{led} of {led + sum(len(run['best']) for run in runs)}"]
+    known = [run for run in runs if "best_stopped" in run]
+    ahead = [max((run["best_stopped"] or -np.inf) - run["best"][-1][1], 0.0) for run in known]
+    some = f" ({len(known)})" if len(known) < len(runs) else ""
+    return [*cells, f"{np.mean(ahead):.2f}{some}" if known else ""]
+
+
+def differences(rows: Sequence[Row]) -> list[str]:
+    """Paired by the seeds that both have, at half of the epochs and at all of them."""
+    runs_of, at = grouped(rows), checkpoints(rows)[2:]
+    datasets = [name for name in DATASETS if any(row["dataset"] == name for row in rows)]
+    lines = []
+    for ours, theirs in COMPARED:
+        cells = [", ".join(ours), ", ".join(theirs)]
+        for dataset, n in product(datasets, at):
+            runs = [runs_of.get((dataset, *which), []) for which in (ours, theirs)]
+            common = set.intersection(*({run["seed"] for run in each} for each in runs))
+            pair = [[run for run in each if run["seed"] in common] for each in runs]
+            differ = len(common) > 1  # one has no standard error
+            cells.append(
+                paired(np.subtract(*[best_at(each, n) for each in pair])) if differ else ""
+            )
+        if any(cells[2:]):
+            lines.append(cells)
+    head = ["sampler, pruner", "against", *(f"{d} @{n}" for d, n in product(datasets, at))]
+    return markdown(head, lines)
+
+
+def grouped(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
+    """Runs by data set, sampler and pruner; seeds in order."""
+    found: dict[tuple[str, str, str], list[Row]] = {}
+    for key in product(DATASETS, SAMPLERS, PRUNERS):
+        runs = [row for row in rows if (row["dataset"], row["sampler"], row["pruner"]) == key]
+        if runs:
+            found[key] = sorted(runs, key=lambda run: run["seed"])
+    return found
+
+
+def report(rows: Sequence[Row]) -> str:
+    """A section for each charge."""
+    lines = [
+        "# Pruning",
+        "",
+        f"Made by `python -m benchmarks.pruning`: NAS-Bench-201, validation accuracy after {WHOLE} epochs; the one"
+        f" after {RUNG} is reported to the pruner first. `darts`: both DARTS cells by YAHPO Gym's surrogate of"
+        f" NAS-Bench-301, validation accuracy after each of {nb301.EPOCHS} epochs is reported. `mlp-*`: depth, width,"
+        f" and three hyperparameters of MLPs on a table of HPOBench, trained with {SEEDS} seeds one after another; the"
+        " mean so far is reported, and for WilcoxonPruner each one. @n: the best whole training once the epochs of n"
+        " whole ones were spent, mean and standard deviation over the seeds."
+        f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
+        f" `{PLACES}`: they count by their places when they were stopped, and curves don't judge them anew."
+        f" `{CONTINUING}`: stopped trials may go on from where they were (`AGNetPruner.continue_stopped`)."
+        f" `{FLAT}`, `{FLAT_CONTINUING}`: with the same least chance at all rungs, which is how"
+        f" it is with one; `{LINEAR}`: half as much of it at the first of several, whole at the second, half more at"
+        f" each one after that. `{CAREFUL}`: `min_chance=0.5`."
+        " Hyperband has three brackets on NAS-Bench-201, of which the first prunes after the one report and the others"
+        " never do.",
+        "",
+        "What stopping costs. Best percent: final values that one of a hundred random architectures reaches; how many"
+        " of those that the searches tried were stopped. Most of these lose nothing: once a search has a better one, it"
+        " goes by trainings of the best percent that don't lead. New bests: trainings that are, or would have been,"
+        " better than all whole ones so far; how many of them were stopped. The last column is what a user loses in the"
+        " end: by how much the best of the stopped would have been ahead of the best found, nothing where it would not,"
+        " mean over the seeds (in brackets: how many, where older lines don't say)."
+        " Differences are paired by seed, with their standard errors." + _older(rows),
+        "",
+    ]
+    for budget, charge in sorted({(row["trainings"], row["charge"]) for row in rows}):
+        part = [row for row in rows if (row["trainings"], row["charge"]) == (budget, charge)]
+        costs = f"at least {charge} epochs" if charge else "the epochs that it ran"
+        lines += [f"## The epochs of {budget} trainings; a pruned trial costs {costs}", ""]
+        lines += [*quality(part), *differences(part)]
+    return "\n".join(lines)
+
+
+def _older(rows: Sequence[Row]) -> str:
+    older = sum("machine" not in row for row in rows)
+    if not older:
+        return ""
+    return (
+        f" {older} of the {len(rows)} searches ran with earlier versions of the sampler; those of AG-Net with a pruner"
+        f" are among `{PLACES}`, as that was the rule then."
+    )
