@@ -128,11 +128,9 @@ class StudyCurves:
         waits = steps_until_next(steps)
         if (values[ends, -2] == values[ends, -1]).all():  # the last report is the objective
             steps, waits, values = steps[:-1], waits[:-1], np.delete(values, -2, 1)
-        trained = [self._trained(trial, hyperparameters) for trial in shown]
-        known = [k for k, settings in enumerate(trained) if settings is not None]
-        near, features = np.eye(len(shown)), None
-        if known:
-            features = self._features([s for s in trained if s is not None], hyperparameters)
+        known, features = self._trained(shown, hyperparameters)
+        near = np.eye(len(shown))
+        if features is not None:
             near[np.ix_(known, known)] = _similarity(features, features)
         return LearnedCurves(
             CurveModel(values, near),
@@ -143,7 +141,7 @@ class StudyCurves:
             done,
             shown,
             near,
-            np.array(known, dtype=np.int64),
+            known,
             features,
             hyperparameters,
         )
@@ -154,10 +152,9 @@ class StudyCurves:
         if values is None:
             return None
         cross = np.zeros(len(learned.shown))
-        own = self._trained(trial, learned.hyperparameters)
+        _, own = self._trained([trial], learned.hyperparameters)
         if own is not None and learned.features is not None:
-            features = self._features([own], learned.hyperparameters)
-            cross[learned.known] = _similarity(learned.features, features)[:, 0]
+            cross[learned.known] = _similarity(learned.features, own)[:, 0]
         return learned.model.forecast(values, cross)
 
     def forecasts_of_stopped(self, learned: LearnedCurves) -> dict[int, Forecast]:
@@ -170,31 +167,27 @@ class StudyCurves:
         return found
 
     def _trained(
-        self, trial: FrozenTrial, hyperparameters: Hyperparameters
-    ) -> tuple[IntArray, FloatArray] | None:
-        """A trial's architecture (D,) and hyperparameters (H,); None where it has none that the pruner knows."""
+        self, trials: Sequence[FrozenTrial], hyperparameters: Hyperparameters
+    ) -> tuple[IntArray, Features | None]:
+        """The trials (K,) of which is known what was trained, and that; None where there are none."""
+        nobody = np.zeros(0, dtype=np.int64), None
         if isinstance(self._space, NoArchitecture) and not len(hyperparameters):
-            return None
-        try:
-            row = self._space.params_to_row(trial.params)
-        except ValueError:
-            if trial.params:
+            return nobody
+        params = [trial.params for trial in trials]
+        x, missing = self._space.params_to_rows(params)
+        z, strange = hyperparameters.rows(params), missing.any(1)
+        for k in np.flatnonzero(strange).tolist():
+            if params[k]:
                 self._warn(
                     "space",
-                    f"trial {trial.number} has no architecture of {self._space!r}: it is judged by its curve alone, and"
-                    " so are others like it. Suggest architectures with space.suggest(trial)",
+                    f"trial {trials[k].number} has no architecture of {self._space!r}: it is judged by its curve"
+                    " alone, and so are others like it. Suggest architectures with space.suggest(trial)",
                 )
-            return None
-        z = hyperparameters.rows([trial.params])[0]
-        return None if np.isnan(z).any() else (self._space.repair(row[None])[0], z)
-
-    def _features(
-        self, trained: Sequence[tuple[IntArray, FloatArray]], hyperparameters: Hyperparameters
-    ) -> Features:
-        """What the kernel reads of N trainings."""
-        x = np.array([row for row, _ in trained], dtype=np.int64)
-        z = np.array([z for _, z in trained])
-        return featurize(self._space, x, z=z, unordered=hyperparameters.unordered)
+        known = np.flatnonzero(~strange & ~np.isnan(z).any(1))
+        if not len(known):
+            return nobody
+        x = self._space.repair(x[known])
+        return known, featurize(self._space, x, z=z[known], unordered=hyperparameters.unordered)
 
 
 def _similarity(some: Features, others: Features) -> FloatArray:

@@ -91,9 +91,10 @@ def read(reported: Mapping[int, float], steps: IntArray, sign: float) -> FloatAr
     """
     if not reported:
         return np.full(len(steps), np.nan)
-    known = np.array(sorted(reported))
-    values = sign * np.array([reported[step] for step in known.tolist()], dtype=np.float64)
-    values = np.nan_to_num(values, nan=-_HUGE, posinf=_HUGE, neginf=-_HUGE)
+    known, values = np.fromiter(reported, np.int64), np.fromiter(reported.values(), np.float64)
+    order = known.argsort()
+    known, values = known[order], (sign * values[order]).clip(-_HUGE, _HUGE)
+    values[np.isnan(values)] = -_HUGE
     found = np.interp(np.log1p(steps), np.log1p(known), values)
     return np.where((steps < known[0]) | (steps > known[-1]), np.nan, found)
 
@@ -136,8 +137,7 @@ class Innovation:
     def __init__(self, near: FloatArray, regressors: FloatArray, target: FloatArray) -> None:
         values, self._vectors = np.linalg.eigh(near)
         x, y = self._vectors.T @ regressors, self._vectors.T @ target
-        fits = [_fit(values.clip(0.0), x, y, noise) for noise in _NOISES]
-        best = max(fits, key=lambda fit: fit.evidence)
+        best = _fit(values.clip(0.0), x, y)
         self.noise, self.variance, self.coefficients = best.noise, best.variance, best.coefficients
         self._spread, self._unsure, self._regressors = best.spread, best.unsure, x
         self._weights = self._vectors @ ((y - x @ best.coefficients) / best.spread)
@@ -154,7 +154,6 @@ class Innovation:
 
 
 class _Fit(NamedTuple):
-    evidence: float
     noise: float
     variance: float
     coefficients: FloatArray  # (R,)
@@ -162,25 +161,34 @@ class _Fit(NamedTuple):
     unsure: FloatArray  # (R, R): covariance of the coefficients
 
 
-def _fit(eigenvalues: FloatArray, x: FloatArray, y: FloatArray, noise: float) -> _Fit:
-    """The line and the variance for one noise; x (n, R) and y (n,) are in the kernel's eigenvectors."""
-    spread = (eigenvalues + noise) / (1 + noise)
+def _fit(eigenvalues: FloatArray, x: FloatArray, y: FloatArray) -> _Fit:
+    """Line and variance for all noises (K,) at once, of which the most probable one counts.
+
+    x (n, R) and y (n,) are in the kernel's eigenvectors.
+    """
+    noises = np.array(_NOISES)
+    spread = (eigenvalues + noises[:, None]) / (1 + noises[:, None])  # (K, n)
     before, variances = np.array(_COEFFICIENTS[: x.shape[1]]).T
-    count, variance, gram = len(y) + _GUESSED, _VARIANCE, x.T @ (x / spread[:, None])
-    pull = x.T @ ((y - x @ before) / spread)
+    count, guess, gram = len(y) + _GUESSED, _GUESSED * _VARIANCE, x.T @ (x / spread[:, :, None])
+    pull, variance = x.T @ ((y - x @ before) / spread)[:, :, None], np.full(len(noises), _VARIANCE)
     for _ in range(_STEPS):
-        precision = gram / variance + np.diag(1 / variances)
-        moved = np.linalg.solve(precision, pull / variance)
-        squares = (np.square(y - x @ (before + moved)) / spread).sum()
-        variance = float((squares + _GUESSED * _VARIANCE) / count)
+        per = variance[:, None, None]
+        precision = gram / per + np.diag(1 / variances)
+        moved = np.linalg.solve(precision, pull / per)  # (K, R, 1)
+        coefficients = before + moved[:, :, 0]
+        left = y - (x @ coefficients[:, :, None])[:, :, 0]
+        squares = (np.square(left) / spread).sum(1) + guess
+        variance = squares / count
     evidence = -0.5 * (
-        count * math.log(variance)
-        + np.log(spread).sum()
-        + (squares + _GUESSED * _VARIANCE) / variance
-        + (np.square(moved) / variances).sum()
+        count * np.log(variance)
+        + np.log(spread).sum(1)
+        + squares / variance
+        + (np.square(moved[:, :, 0]) / variances).sum(1)
         + np.linalg.slogdet(precision)[1]
     )
-    return _Fit(float(evidence), noise, variance, before + moved, spread, np.linalg.inv(precision))
+    k = int(evidence.argmax())
+    unsure = np.linalg.inv(precision[k])
+    return _Fit(_NOISES[k], float(variance[k]), coefficients[k], spread[k], unsure)
 
 
 class Forecast(NamedTuple):
