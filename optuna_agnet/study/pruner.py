@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.core.arrays import IntArray
@@ -113,7 +113,7 @@ class AGNetPruner(BasePruner):
         """Whether to stop a trial now; False until enough whole trainings are known, and between rungs.
 
         Raises:
-            ValueError: The study has several objectives, or searches another space than the pruner's.
+            ValueError: The study has several objectives or no direction, or searches another space than the pruner's.
         """
         reported = trial.intermediate_values
         self._check(study, trial)
@@ -145,7 +145,7 @@ class AGNetPruner(BasePruner):
             The trial that was enqueued again; None where none is worth it, or another worker took it.
 
         Raises:
-            ValueError: The study has several objectives, or a pruner of another kind.
+            ValueError: The study has several objectives, no direction, or a pruner of another kind.
         """
         _check_objectives(study)
         if not isinstance(study.pruner, AGNetPruner):
@@ -261,6 +261,11 @@ def _check_objectives(study: Study) -> None:
         raise ValueError(
             f"AGNetPruner needs one objective, and this study has {len(study.directions)}: Optuna stops no trials"
             " of such a study. Make the others constraints: trial.set_constraint"
+        )
+    if study.directions[0] == StudyDirection.NOT_SET:
+        raise ValueError(
+            "the study's direction is not set, so there is no telling what is good: make it with"
+            ' create_study(direction="maximize") or "minimize"'
         )
 
 

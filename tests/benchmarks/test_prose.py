@@ -25,6 +25,8 @@ from benchmarks.paper_tables import bests, limited_runs, published
 from benchmarks.problems import nb201, trainings
 from benchmarks.records import Record
 from benchmarks.tables import difference
+from optuna_agnet.study.pruner import _share
+from optuna_agnet.surrogate.curves import rungs, steps_until_next
 
 ROOT = Path(__file__).parents[2]
 NB201 = ("nb201-c10", "nb201-c100", "nb201-in16")
@@ -228,6 +230,15 @@ def test_what_stopping_costs() -> None:
         f"{led['agnet']} new bests were stopped, {led['median']} by the median's, {led['hyperband']} by Hyperband's",
         "docs/pruning.md",
     )
+
+
+def test_how_the_least_chance_grows_on_darts_cells() -> None:
+    steps = rungs([dict.fromkeys(range(1, 99), 0.0)])
+    waits = steps_until_next(steps)[:-1]  # the last report is the objective
+    shares = [f"{_share(rung, waits):.1f}" for rung in range(1, len(steps))]
+    *first, last = map(str, steps[:-1])
+    says(f"rungs at {', '.join(first)} and {last} of 98 epochs", "docs/pruning.md")
+    says(f"that is {', '.join(shares[:-1])} and {shares[-1]} times", "docs/pruning.md")
 
 
 def test_what_half_the_least_chance_brings_on_nas_bench_201() -> None:

@@ -423,6 +423,18 @@ def test_several_objectives_are_refused():
         AGNetPruner(SPACE).prune(study, study.trials[running.number])
 
 
+def test_a_study_without_a_direction_is_refused():
+    storage = optuna.storages.InMemoryStorage()
+    storage.create_new_study([optuna.study.StudyDirection.NOT_SET], "undirected")
+    study = optuna.load_study(study_name="undirected", storage=storage, pruner=AGNetPruner(SPACE))
+    running = study.ask()
+    running.report(1.0, 1)
+    with pytest.raises(ValueError, match="direction is not set"):
+        running.should_prune()
+    with pytest.raises(ValueError, match="direction is not set"):
+        study.pruner.continue_stopped(study)
+
+
 def test_a_sampler_of_another_space_is_refused():
     pruner = AGNetPruner(AGNetSampler(SPACE, seed=0))
     study = optuna.create_study(sampler=AGNetSampler(spaces.darts(), seed=0), pruner=pruner)
