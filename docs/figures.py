@@ -13,11 +13,12 @@ import optuna
 from matplotlib import pyplot as plt
 
 from benchmarks.problems.nb201 import index, package_columns
+from benchmarks.problems.trainings import trainings
 from benchmarks.records import RESULTS, Record, longest, read
-from optuna_agnet import AGNetConfig, AGNetSampler, spaces
+from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler, spaces
 from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.spaces import Network, OneOf, Repeat, ordered
-from optuna_agnet.visualization import architecture_svg, plot_operation_drift
+from optuna_agnet.visualization import architecture_svg, plot_curves, plot_operation_drift
 
 IMAGES = Path(__file__).parent / "images"
 SPACE = spaces.nas_bench_201()
@@ -84,6 +85,39 @@ def draw_search() -> None:
     figure.savefig(IMAGES / "drift.png", dpi=110)
 
 
+def draw_curves() -> None:
+    """What AGNetPruner stops of a search for DARTS cells, and where it expects that to end."""
+    problem = trainings("darts")
+
+    def objective(trial: optuna.Trial) -> float:
+        reports, final = problem.reports(problem.space.choices([problem.space.suggest(trial)])[0])
+        for epoch, value in reports:
+            trial.report(value, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return final
+
+    sampler = AGNetSampler(problem.space, seed=0)
+    study = optuna.create_study(
+        direction="maximize", sampler=sampler, pruner=AGNetPruner(problem.space)
+    )
+    study.optimize(objective, 60)
+    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    *lines, ends = plot_curves(study).data
+    for line in reversed(lines):  # those that were stopped above the others
+        x, y = (np.array(values, dtype=float) for values in (line.x, line.y))
+        axes.plot(x, 100 - y, line.line.color, linewidth=1, alpha=0.8, label=line.name)
+    style = {"fmt": "d", "color": ends.marker.color, "markersize": 4, "elinewidth": 0.7}
+    axes.errorbar(ends.x, 100 - np.array(ends.y), ends.error_y.array, **style, label=ends.name)
+    axes.set(xlabel="epoch", ylabel="validation error, %", xscale="log", yscale="log")
+    axes.set_xticks(ticks := [1, 3, 7, 15, 31, 63, 98], labels=map(str, ticks))
+    axes.set_yticks(ticks := [3, 5, 10, 20, 40, 60], labels=map(str, ticks))
+    axes.minorticks_off()
+    axes.legend(loc="lower left")
+    axes.grid(alpha=0.3)
+    figure.savefig(IMAGES / "curves.png", dpi=110)
+
+
 def draw_network() -> None:
     """A vision transformer of five blocks, as in spaces.md."""
     mixer = OneOf(attention=Network(heads=ordered(2, 4, 8)), conv=Network(kernel=ordered(3, 5, 7)))
@@ -98,4 +132,5 @@ if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     draw_results()
     draw_search()
+    draw_curves()
     draw_network()
