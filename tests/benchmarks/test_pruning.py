@@ -6,6 +6,7 @@ import pytest
 from benchmarks import pruning
 from benchmarks.methods import pruners
 from benchmarks.problems import joint, trainings
+from optuna_agnet.study import pruner
 
 
 @pytest.fixture
@@ -72,3 +73,16 @@ def test_what_goes_on_spends_its_epochs_once(need_data):
     assert row["continued"] > 0
     spent = trainings.WHOLE * (row["trials"] - row["pruned"]) + 12 * row["pruned"]
     assert 0 <= spent - 24 * trainings.WHOLE < trainings.WHOLE
+
+
+def test_variants_change_how_much_a_rung_asks_for():
+    waits = np.array([1, 2, 4])
+    found = {}
+    for name in ("agnet", pruners.FLAT, pruners.LINEAR, "agnet"):
+        with pruners.variant(name):
+            found[name] = [round(pruner._share(rung, waits), 3) for rung in (1, 2, 3)]
+    assert found == {
+        "agnet": [0.5, 1.0, 2.0],
+        pruners.FLAT: [1.0, 1.0, 1.0],
+        pruners.LINEAR: [0.5, 1.0, 1.5],
+    }
