@@ -82,9 +82,11 @@ class ScoreTable:
         """Name the scores that say nothing."""
         for name in self.only(~self.telling).names:
             count = int((~np.isnan(self.values[:, self.names.index(name)])).sum())
-            what = "the same number for all" if count >= _LEAST else f"{count} numbers"
+            what = f"numbers for {count} of {len(self.x)} architectures, fewer than {_LEAST}"
+            if count >= _LEAST:
+                what = f"the same number for all of {count} architectures"
             warnings.warn(
-                f"the score {name!r} gave {what} of {len(self.x)} architectures: the search goes on without it",
+                f"the score {name!r} gave {what}: the search goes on without it",
                 UserWarning,
                 stacklevel=2,
             )
@@ -97,9 +99,10 @@ def check_scores(scores: Mapping[str, Score] | None) -> dict[str, Score]:
         TypeError: No mapping of names to functions.
     """
     scores = {} if scores is None else scores
-    check_type(
-        "scores", scores, Mapping, "{'parameters': lambda arch: count_parameters(build(arch))}"
+    example = (
+        "{'parameters': lambda arch: count_parameters(build(arch))}, or training_free.quick_scores"
     )
+    check_type("scores", scores, Mapping, example)
     for name, function in scores.items():
         if not isinstance(name, str) or not callable(function):
             raise TypeError(
@@ -113,10 +116,12 @@ def check_time_limit(seconds: float) -> float:
     """``seconds`` as it is.
 
     Raises:
-        ValueError: It is not positive.
+        ValueError: It is no positive number.
     """
-    if not seconds > 0:
-        raise ValueError(f"score_time_limit_s={seconds!r} must be a positive number of seconds")
+    if not isinstance(seconds, numbers.Real) or not seconds > 0:
+        raise ValueError(
+            f"score_time_limit_s={seconds!r} must be a positive number of seconds; math.inf for no limit"
+        )
     return seconds
 
 
@@ -131,35 +136,38 @@ def evaluate(
     store: Store,
     *,
     time_limit_s: float,
-    first_piece: int = 0,
+    order: Sequence[int] = range(PIECES),
 ) -> ScoreTable:
     """The table of all scores; what the store lacks is computed and put there.
 
-    When the time is up, what is left counts as unknown, for all workers and for good.
+    When the time is up, what is left counts as unknown, for all workers and for good; a warning says how much that is.
 
     Args:
         space: Of the architectures.
         scores: By name.
         store: What was computed before, by anybody; asked before every piece.
         time_limit_s: Seconds for everything that is missing.
-        first_piece: Where to begin; workers that begin at different pieces meet less.
+        order: Of the pieces; workers with different orders compute less twice.
     """
     x, warn, known = architectures_of(space), WarnOnce(), set(store)
     to_do = any(piece_key(name, piece) not in known for name in scores for piece in range(PIECES))
     with progress_bar(len(x), "scores", "architecture", to_do) as bar:
-        deadline = time.monotonic() + time_limit_s
-        for piece in np.roll(np.arange(PIECES), -first_piece % PIECES).tolist():
+        deadline, skipped = time.monotonic() + time_limit_s, 0
+        for piece in order:
             rows = x[piece * PIECE : (piece + 1) * PIECE]
             missing = {n: f for n, f in scores.items() if piece_key(n, piece) not in store}
             found: dict[str, list[float | None]] = {name: [] for name in missing}
             for architecture in space.architectures(rows) if missing else ():
                 late = time.monotonic() > deadline
+                skipped += late
                 for name, function in missing.items():
                     value = None if late else _value(name, function, architecture, warn)
                     found[name].append(value)
                 bar.update()
             for name, values in found.items():
                 store[piece_key(name, piece)] = values
+    if skipped:
+        _warn_of_the_limit(time_limit_s, skipped, len(x))
     return read_table(space, tuple(scores), store)
 
 
@@ -183,6 +191,15 @@ def architectures_of(space: SearchSpace) -> IntArray:
     return x[np.sort(first)[: PIECES * PIECE]]
 
 
+def _warn_of_the_limit(seconds: float, skipped: int, count: int) -> None:
+    warnings.warn(
+        f"score_time_limit_s={seconds:g} was over before {skipped} of {count} architectures were scored: their scores"
+        " stay unknown. A smaller network or batch takes less time, and a new search may have a longer limit",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
 def _value(name: str, function: Score, architecture: Architecture, warn: WarnOnce) -> float | None:
     """A finite number with nine digits, or None."""
     wrong = None
@@ -192,13 +209,15 @@ def _value(name: str, function: Score, architecture: Architecture, warn: WarnOnc
         wrong = f"raised {type(error).__name__}: {error}"
     else:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-            wrong = f"returned {value!r} ({type(value).__name__}), no number,"
+            wrong = (
+                f"returned {value!r} ({type(value).__name__}) instead of a number such as a float"
+            )
         elif math.isnan(value):
             wrong = "returned NaN"
     if wrong is not None:
         warn(
             name,
-            f"the score {name!r} {wrong} for '{architecture}'; it is left out for such architectures",
+            f"the score {name!r} {wrong} for '{architecture}'; such architectures count as not scored",
         )
         return None
     return float(f"{np.clip(float(value), -_LARGEST, _LARGEST):.9g}")

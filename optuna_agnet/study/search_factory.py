@@ -81,7 +81,7 @@ class SearchFactory:
             self.scores,
             StoredScores(study),
             time_limit_s=self.score_time_limit_s,
-            first_piece=secrets.randbelow(PIECES),
+            order=secrets.SystemRandom().sample(range(PIECES), PIECES),
         )
 
     def check(self) -> None:

@@ -30,9 +30,14 @@ def check_images(images: Tensor) -> None:
     """Refuse what is no batch of floating-point numbers.
 
     Raises:
+        TypeError: No tensor.
         ValueError: Fewer than two images, or of another type.
     """
-    if len(images) < 2 or not images.is_floating_point():
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images are a {type(images).__name__}: give a tensor, such as torch.as_tensor(images)"
+        )
+    if images.dim() == 0 or len(images) < 2 or not images.is_floating_point():
         raise ValueError(
             f"images of shape {tuple(images.shape)} and type {images.dtype}: give at least two, "
             "as floating-point numbers"

@@ -52,8 +52,10 @@ def quick_scores(
         >>> search = AGNet(space, seed=0, scores=scores)
     """
     if not callable(build) or isinstance(build, nn.Module):
+        what = f"a {type(build).__name__}" if isinstance(build, nn.Module) else repr(build)
         raise TypeError(
-            f"build={build!r} must be a function that gives the network of an architecture"
+            f"build is {what}: give a function that builds the network of an architecture,"
+            " such as lambda arch: build_model(space, arch)"
         )
     check_images(images)
     check_seed(seed)

@@ -468,6 +468,24 @@ def test_what_scores_are_worth() -> None:
     says(f"our own NASWOT changes {early} points at 16 trials and {late} at 48", "docs/scores.md")
 
 
+def test_a_start_without_scores_misses_its_goal() -> None:
+    """What 24 queries have without scores was to be there after 16."""
+
+    def listed(method: str, queries: int) -> str:
+        first, second, third = (f"{means(problem, method, queries):.2f}" for problem in NB201)
+        return f"{first}, {second} and {third}"
+
+    for problem in NB201:
+        late = means(problem, "agnet", 24)
+        assert means(problem, "agnet", 16) < late < means(problem, SCORED[-1], 16)
+    says(
+        f"the default is at {listed('agnet', 16)} on the three sets after 16 queries, not at the"
+        f" {listed('agnet', 24)} that it has after 24: **missed**"
+    )
+    says(f"With synflow, NASWOT and Zen-score it is at {listed(SCORED[-1], 16)} after 16")
+    says("Without scores no start that was tried is better than a random one", "docs/scores.md")
+
+
 def optima(problem: str, method: str, queries: int) -> str:
     """In how many searches that go so far the best cell was found by then."""
     long_enough = [run for run in runs(problem, method) if run.budget >= queries]

@@ -247,7 +247,8 @@ def test_scores_without_gradients_around_them(
 
 @pytest.mark.parametrize("score", ALL)
 @pytest.mark.parametrize(
-    "batch", [torch.zeros(1, 2, 8, 8), torch.zeros(4, 2, 8, 8, dtype=torch.uint8)]
+    "batch",
+    [torch.zeros(1, 2, 8, 8), torch.zeros(4, 2, 8, 8, dtype=torch.uint8), torch.tensor(1.0)],
 )
 def test_bad_batches_are_refused(score: Score, batch: Tensor, network: nn.Module) -> None:
     with pytest.raises(ValueError, match="at least two"):
