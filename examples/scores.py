@@ -24,11 +24,15 @@ def build(arch: Architecture) -> torch.nn.Module:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=20, help="of each study")
     parser.add_argument("--seeds", type=int, default=1, help="studies of each kind")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3, help="of each training")
     args = parser.parse_args()
+    if min(args.trials, args.seeds, args.epochs) < 1:
+        parser.error("--trials, --seeds and --epochs must be 1 or more")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def objective(trial: optuna.Trial) -> float:

@@ -22,6 +22,8 @@ from optuna_agnet.generator.network import Generator
 from optuna_agnet.search import AGNet, Observations, Proposer
 from optuna_agnet.search.model import training_sizes
 from optuna_agnet.spaces.base import SearchSpace
+from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
+from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.sampler import AGNetSampler
 from optuna_agnet.study.storage_view import StudyState
 from optuna_agnet.study.trials import directions_of
@@ -190,8 +192,7 @@ def search_history(
         search = search.proposer
     if search is None:
         search = _search_of(study, space)
-    state = StudyState(space, study, max_failures=2, config=search.config, writes=False)
-    observations = state.read(study, -1).observations
+    observations = _observations(study, search)
     if not len(observations):
         raise ValueError(
             f"the study '{study.study_name}' has no complete trial with the parameters of {space!r}"
@@ -200,14 +201,32 @@ def search_history(
     return SearchHistory(search, observations)
 
 
-def _search_of(study: optuna.Study, space: SearchSpace) -> Proposer:
+def joint_history(study: optuna.Study, history: SearchHistory) -> SearchHistory:
+    """The same with what is searched beside the architecture; the history itself where that is nothing."""
+    space, joint = history.space, JointParameters(history.space)
+    joint.update(study)
+    found = joint.hyperparameters
+    if not (len(found) and history.search.parts.reads_hyperparameters):
+        return history
+    search = _search_of(study, space, found)
+    return SearchHistory(search, _observations(study, search))
+
+
+def _observations(study: optuna.Study, search: Proposer) -> Observations:
+    state = StudyState(search.space, study, max_failures=2, config=search.config, writes=False)
+    return state.read(study, -1, search.hyperparameters).observations
+
+
+def _search_of(
+    study: optuna.Study, space: SearchSpace, hyperparameters: Hyperparameters = NONE
+) -> Proposer:
     """That of the study's sampler, if it has one of this space."""
     directions, sampler = directions_of(study), study.sampler
     if isinstance(sampler, AGNetSampler):
-        search = sampler.new_search(directions)
+        search = sampler.new_search(directions, None, hyperparameters)
         if search.space == space:
             return search
-    return Proposer(space, directions, seed=0)
+    return Proposer(space, directions, seed=0, hyperparameters=hyperparameters)
 
 
 def _scores_among(new: FloatArray, known: FloatArray) -> FloatArray:

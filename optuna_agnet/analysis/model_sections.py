@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +12,18 @@ from optuna_agnet.analysis.figures.values import value_name
 from optuna_agnet.analysis.history import (
     OutOfSamplePredictions,
     SearchHistory,
+    joint_history,
     kendall_tau,
 )
 from optuna_agnet.analysis.report_page import Section
 from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.search import AGNetConfig
+from optuna_agnet.search.model import Model
+from optuna_agnet.search.scores import ScoreTable
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.stored_scores import scores_of
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
+from optuna_agnet.torch_settings import isolated_torch_settings
 
 if TYPE_CHECKING:
     import optuna
@@ -28,13 +34,12 @@ SAMPLES = 500
 
 def scores_sections(study: optuna.Study, history: SearchHistory) -> list[Section]:
     """What came of the scores that cost no trial; nothing for a study without them."""
-    space, observations = history.space, history.observations
-    stored = scores_of(study, space)
+    stored = scores_of(study, history.space)
     table = stored.only(stored.telling)
     if not len(table):
         return []
-    process = GaussianProcess(space, scores=table.interpolated(space))
-    process.fit(observations.x, observations.outcomes, history.search.ranks(observations))
+    history = joint_history(study, history)
+    observations, process = history.observations, _scored(history, table)
     said, weights = process.score_means(observations.x), process.score_weights()
     rows, objectives = [], range(len(study.directions))
     for s, name in enumerate(table.names):
@@ -53,6 +58,21 @@ def scores_sections(study: optuna.Study, history: SearchHistory) -> list[Section
     if lost := sorted({*stored.names} - {*table.names}):
         note += f" Of no use: {', '.join(lost)}."
     return [Section("Scores", ("score", "architectures scored", *header), tuple(rows), note)]
+
+
+@isolated_torch_settings()
+def _scored(history: SearchHistory, table: ScoreTable) -> GaussianProcess:
+    """The process with these scores as the search has it, fitted to all results."""
+    parts, observations = history.search.parts, history.observations
+    if (
+        parts.surrogate is not None or parts.config.surrogate != "gp"
+    ):  # now; the scores are from before
+        parts = replace(parts, surrogate=None, config=AGNetConfig())
+    model = Model(parts, None, table)
+    model.advance(observations)
+    model.fit(observations, history.search.ranks(observations))
+    assert isinstance(model.surrogate, GaussianProcess)
+    return model.surrogate
 
 
 def surrogate_section(study: optuna.Study, history: SearchHistory) -> Section:

@@ -44,6 +44,39 @@ def check_images(images: Tensor) -> None:
         )
 
 
+def check_model(model: nn.Module) -> None:
+    """Refuse what is no network.
+
+    Raises:
+        TypeError: No module.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model={model!r} is no torch.nn.Module: give the network of an architecture, such as"
+            " build_model(space, arch)"
+        )
+
+
+def check_inputs(model: nn.Module, images: Tensor) -> None:
+    """Both `check_model` and `check_images`."""
+    check_model(model)
+    check_images(images)
+
+
+def checked_output(network: nn.Module, output: object) -> Tensor:
+    """The output of a network as it is.
+
+    Raises:
+        TypeError: It is no tensor.
+    """
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"{type(network).__name__} returns a {type(output).__name__}: a score needs one tensor, such as the"
+            " logits; wrap the network in a module that returns them alone"
+        )
+    return output
+
+
 def untracked(model: nn.Module) -> nn.Module:
     """A copy in evaluation mode, but with batch normalisation by the batch's own statistics."""
     return replace_all_batch_norm_modules_(deepcopy(model)).eval()

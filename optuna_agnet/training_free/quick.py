@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.seeds import check_seed
 from optuna_agnet.hardware import count_parameters
-from optuna_agnet.training_free.networks import check_images
+from optuna_agnet.training_free.networks import check_images, check_model
 from optuna_agnet.training_free.scores import naswot
 
 
@@ -32,7 +32,7 @@ def quick_scores(
         Functions of an architecture by name.
 
     Raises:
-        TypeError: ``build`` is no function.
+        TypeError: ``build`` is no function, or the images are no tensor.
         ValueError: ``images`` are no batch of at least two, as floating-point numbers.
 
     Example:
@@ -64,7 +64,9 @@ def quick_scores(
     def network(architecture: Architecture) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            return build(architecture)
+            model = build(architecture)
+        check_model(model)
+        return model
 
     return {
         "parameters": lambda architecture: float(count_parameters(network(architecture))),

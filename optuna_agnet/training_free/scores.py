@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn import functional as F
 
-from optuna_agnet.training_free.networks import check_images, untracked, watch_activations
+from optuna_agnet.training_free.networks import (
+    check_inputs,
+    checked_output,
+    untracked,
+    watch_activations,
+)
 
 _SMALLEST = 1e-5  # added to eigenvalues of the Jacobian's correlations (Mellor et al., section 3 of version 1)
 _CHANGE = 0.01  # of the input, in its standard deviations (Lin et al., Algorithm 1)
@@ -36,6 +41,7 @@ def naswot(model: nn.Module, images: Tensor) -> float:
         Minus infinity where two images switch all units alike, as in a network whose output ignores the image.
 
     Raises:
+        TypeError: The model is no module, its output or the images no tensor.
         ValueError: Fewer than two images, no floating-point numbers, or no activation that is known.
 
     Example:
@@ -45,7 +51,7 @@ def naswot(model: nn.Module, images: Tensor) -> float:
         >>> naswot(narrow, images) < naswot(wide, images)
         True
     """
-    check_images(images)
+    check_inputs(model, images)
     patterns: list[tuple[Node | None, Tensor]] = []  # where a pattern comes from, and its K
 
     def record(x: Tensor, active: Tensor) -> None:
@@ -56,7 +62,7 @@ def naswot(model: nn.Module, images: Tensor) -> float:
     with torch.enable_grad():
         inputs = images.detach().requires_grad_() * 1  # so that all that follows has a history
         output = watch_activations(untracked(model), inputs, record)
-    used = _history(output)
+    used = _history(checked_output(model, output))
     kernel = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
     for node, alike in patterns:
         if node in used:
@@ -90,6 +96,7 @@ def jacobian_score(model: nn.Module, images: Tensor) -> float:
         Minus infinity for a network whose output does not depend on the image.
 
     Raises:
+        TypeError: The model is no module, its output or the images no tensor.
         ValueError: Fewer than two images, or no floating-point numbers.
 
     Example:
@@ -98,10 +105,10 @@ def jacobian_score(model: nn.Module, images: Tensor) -> float:
         >>> jacobian_score(nn.Linear(4, 1), images) < jacobian_score(bent, images)
         True
     """
-    check_images(images)
+    check_inputs(model, images)
     with torch.enable_grad():
         inputs = images.detach().requires_grad_()
-        total = untracked(model)(inputs).sum()
+        total = checked_output(model, untracked(model)(inputs)).sum()
         (gradient,) = torch.autograd.grad(total, inputs, allow_unused=True)
     if gradient is None:
         return float("-inf")
@@ -128,6 +135,7 @@ def synflow(model: nn.Module, images: Tensor) -> float:
         Minus infinity for a network through which nothing flows.
 
     Raises:
+        TypeError: The model is no module, its output or the images no tensor.
         ValueError: Fewer than two images, or no floating-point numbers.
 
     Example:
@@ -136,13 +144,13 @@ def synflow(model: nn.Module, images: Tensor) -> float:
         >>> round(synflow(layer, torch.zeros(8, 3)), 3)  # the logarithm of 1 + 2 + 3 + 4
         2.303
     """
-    check_images(images)
+    check_inputs(model, images)
     network = _without_normalisation(deepcopy(model)).eval().double().requires_grad_(False)
     for parameter in network.parameters():
         parameter.abs_()
-    weights = _weights(network)
+    weights, ones = _weights(network), torch.ones_like(images[:1], dtype=torch.float64)
     with torch.enable_grad():
-        total = network(torch.ones_like(images[:1], dtype=torch.float64)).sum()
+        total = checked_output(network, network(ones)).sum()
         gradients = torch.autograd.grad(total, weights, allow_unused=True)
     flow = sum(
         float((weight.detach() * gradient).sum())
@@ -163,28 +171,41 @@ def gradient_norm(model: nn.Module, images: Tensor, labels: Tensor | None = None
         labels: (B,), 0 to K - 1; None: one class after the other, as an untrained network knows none of them.
 
     Raises:
-        ValueError: Fewer than two images, no floating-point numbers, or the output is no (B, K).
+        TypeError: The model is no module, its output or the images no tensor.
+        ValueError: Fewer than two images, no floating-point numbers, the output is no (B, K), or labels are no classes.
 
     Example:
         >>> _ = torch.manual_seed(0)
         >>> gradient_norm(nn.Linear(4, 3), torch.randn(8, 4)) > 0
         True
     """
-    check_images(images)
+    check_inputs(model, images)
     network = untracked(model)
     weights = _weights(network)
     with torch.enable_grad():
-        output = network(images)
+        output = checked_output(network, network(images))
         if output.dim() != 2 or len(output) != len(images):
             raise ValueError(
                 f"the output of {type(model).__name__} has the shape {tuple(output.shape)}: the gradient norm needs a"
                 f" classifier's, ({len(images)}, classes)"
             )
-        if labels is None:
-            labels = torch.arange(len(images), device=images.device) % output.shape[1]
-        loss = F.cross_entropy(output, labels)
+        loss = F.cross_entropy(output, _labels(labels, output))
         gradients = torch.autograd.grad(loss, weights, allow_unused=True)
     return float(sum(gradient.norm() for gradient in gradients if gradient is not None))
+
+
+def _labels(labels: Tensor | None, output: Tensor) -> Tensor:
+    """A class (B,) for each row of the output (B, K)."""
+    count, classes = output.shape
+    if labels is None:
+        return torch.arange(count, device=output.device) % classes
+    given = torch.as_tensor(labels, device=output.device)
+    whole = given.shape == (count,) and not given.is_floating_point()
+    if not whole or given.min() < 0 or given.max() >= classes:
+        raise ValueError(
+            f"labels={labels!r} must be {count} whole numbers from 0 to {classes - 1}, one for each image, or None"
+        )
+    return given.long()
 
 
 def zen_score(model: nn.Module, images: Tensor) -> float:
@@ -203,6 +224,7 @@ def zen_score(model: nn.Module, images: Tensor) -> float:
         Minus infinity for a network whose output does not depend on the image.
 
     Raises:
+        TypeError: The model is no module, its output or the images no tensor.
         ValueError: Fewer than two images, or no floating-point numbers.
 
     Example:
@@ -212,7 +234,7 @@ def zen_score(model: nn.Module, images: Tensor) -> float:
         >>> zen_score(narrow, images) < zen_score(wide, images.repeat(1, 16))
         True
     """
-    check_images(images)
+    check_inputs(model, images)
     network, scales = untracked(model), list[Tensor]()
     rng = torch.Generator().manual_seed(0)
     x, change = (torch.randn(images.shape, generator=rng).to(images) for _ in range(2))
@@ -225,7 +247,7 @@ def zen_score(model: nn.Module, images: Tensor) -> float:
     with torch.no_grad():
         for weight in _weights(network):
             weight.div_(weight.std(correction=0).clamp_min(1e-30))
-        moved = network(x + _CHANGE * change)
+        moved = checked_output(network, network(x + _CHANGE * change))
         for layer in network.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 layer.register_forward_pre_hook(note)
@@ -238,9 +260,15 @@ def _weights(network: nn.Module) -> list[Tensor]:
     return [p.requires_grad_() for p in network.parameters() if p.dim() > 1]
 
 
+class _Unnormalised(nn.Identity):
+    """In the place of a normalisation. An eps like no other keeps torch's transformers off their fused path."""
+
+    eps = float("nan")
+
+
 def _without_normalisation(network: nn.Module) -> nn.Module:
     if isinstance(network, _NORMALISATIONS):
-        return nn.Identity()
+        return _Unnormalised()
     for name, child in network.named_children():
         setattr(network, name, _without_normalisation(child))
     return network

@@ -26,7 +26,12 @@ from optuna_agnet.core.ranking import ranks
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.modules import OperationBuilder, build_model, skeleton_of
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.training_free.networks import check_images, untracked, watch_activations
+from optuna_agnet.training_free.networks import (
+    check_inputs,
+    checked_output,
+    untracked,
+    watch_activations,
+)
 
 _CHUNK = 16  # gradients computed at once: bounds memory
 _CHANNELS = 4  # of the network whose kernel is taken; 3 in TE-NAS, too few for a NAS-Bench-101 cell
@@ -166,6 +171,7 @@ def ntk_condition_number(model: nn.Module, images: Tensor) -> float:
         output does not depend on the image.
 
     Raises:
+        TypeError: The model is no module, its output or the images no tensor.
         ValueError: Fewer than two images, or they are no floating-point numbers.
 
     Example:
@@ -176,11 +182,11 @@ def ntk_condition_number(model: nn.Module, images: Tensor) -> float:
         ... )
         True
     """
-    check_images(images)
+    check_inputs(model, images)
     network = untracked(model)
 
     def outputs(parameters: dict[str, Tensor]) -> Tensor:
-        y: Tensor = functional_call(network, parameters, (images,))
+        y = checked_output(network, functional_call(network, parameters, (images,)))
         return y.flatten(1).sum(1)  # (B,)
 
     value, pull_back, *_ = vjp(outputs, dict(network.named_parameters()))
@@ -211,6 +217,7 @@ def count_linear_regions(model: nn.Module, images: Tensor) -> int:
         1 to B.
 
     Raises:
+        TypeError: The model is no module, or the images are no tensor.
         ValueError: Fewer than two images, no floating-point numbers, or no activation that is known.
 
     Example:
@@ -220,7 +227,7 @@ def count_linear_regions(model: nn.Module, images: Tensor) -> int:
         >>> count_linear_regions(hinges, line)
         3
     """
-    check_images(images)
+    check_inputs(model, images)
     signs: list[Tensor] = []  # each (B, activations)
     with torch.no_grad():
         watch_activations(untracked(model), images, lambda _, active: signs.append(active))

@@ -11,6 +11,8 @@ import pytest
 
 from optuna_agnet import AGNetConfig, AGNetSampler, Architecture, report, spaces
 from optuna_agnet.search.scores import PIECE, PIECES, architectures_of
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
+from optuna_agnet.study.storage_view import StudyState
 from optuna_agnet.study.stored_scores import StoredScores, scores_of
 
 SPACE = spaces.nas_bench_201()
@@ -99,6 +101,43 @@ def test_the_report_says_how_far_scores_are_followed() -> None:
     study = study_of(None, None)
     study.optimize(objective, n_trials=2)
     assert "## Scores" not in report(study, SPACE).markdown
+
+
+def weights_in(text: str) -> dict[str, str]:
+    """Of each score, what the report's section says of how far it is followed."""
+    section = text.partition("## Scores")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if " of 256 " in line]
+    return {row[0]: row[3] for row in rows}
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "with hyperparameters"])
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+def test_the_report_has_the_weights_of_the_search(beside: bool, warm: bool) -> None:
+    def noisy(trial: optuna.Trial) -> float:
+        far = abs(trial.suggest_float("lr", -4.0, 0.0) + 2) if beside else 0.0
+        return objective(trial) - 3 * far
+
+    def few(architecture: Architecture) -> float:
+        return float(str(architecture).count("none"))
+
+    sources = []
+    if warm:
+        sources = [optuna.create_study(direction="maximize", sampler=AGNetSampler(SPACE, seed=1))]
+        sources[0].optimize(noisy, n_trials=10)
+    config = AGNetConfig(candidate_sources=("neighbors", "random"), pool_size=64)
+    scores = {"convs": Counted(), "none": few}
+    sampler = AGNetSampler(SPACE, seed=0, config=config, scores=scores, source_studies=sources)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(noisy, n_trials=14)
+    space = {name: d for name, d in study.trials[0].distributions.items() if name == "lr"}
+    search = sampler.new_search(("maximize",), study, Hyperparameters.of(space))
+    state = StudyState(SPACE, study, max_failures=2, config=config, writes=False)
+    known = state.read(study, -1, search.hyperparameters).observations
+    expected = search.score_weights(known)[0]
+    assert np.abs(expected).max() > 0.1
+    assert weights_in(report(study, SPACE).markdown) == {
+        name: f"{weight:+.2f}" for name, weight in zip(("convs", "none"), expected, strict=True)
+    }
 
 
 @pytest.mark.parametrize(

@@ -75,3 +75,10 @@ def test_a_constructor_is_a_function_and_no_network(build: object, images: Tenso
 def test_images_are_a_tensor(batch: object) -> None:
     with pytest.raises(TypeError, match=r"give a tensor, such as torch\.as_tensor"):
         quick_scores(Builder(), batch)  # type: ignore[arg-type]
+
+
+def test_what_is_no_network_is_named(images: Tensor) -> None:
+    scores = quick_scores(lambda architecture: None, images)  # type: ignore[arg-type, return-value]
+    for score in scores.values():
+        with pytest.raises(TypeError, match=r"model=None is no torch\.nn\.Module"):
+            score(CELLS[0])

@@ -18,6 +18,7 @@ from optuna_agnet.training_free import (
     gradient_norm,
     jacobian_score,
     naswot,
+    ntk_condition_number,
     synflow,
     zen_score,
 )
@@ -152,6 +153,29 @@ def test_synflow_of_a_deep_network_does_not_overflow() -> None:
     assert np.isfinite(synflow(nn.Sequential(*[wide] * 20), torch.ones(2, 64)))
 
 
+class ByHand(nn.Module):
+    """A transformer's layers without what normalises."""
+
+    def __init__(self, layers: list[nn.TransformerEncoderLayer]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = x + layer.self_attn(x, x, x, need_weights=False)[0]
+            x = x + layer.linear2(F.relu(layer.linear1(x)))
+        return x
+
+
+def test_synflow_of_a_transformer_is_that_of_its_layers_without_normalisation() -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    both = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    tokens = torch.zeros(4, 5, 8)
+    assert synflow(layer, tokens) == pytest.approx(synflow(ByHand([layer]), tokens), rel=1e-9)
+    assert synflow(both, tokens) == pytest.approx(synflow(ByHand([*both.layers]), tokens), rel=1e-9)
+
+
 def test_the_gradient_norm_agrees_with_backward(network: nn.Module, images: Tensor) -> None:
     twin, labels = batch_statistics(network), torch.tensor([3, 1, 4, 1, 5, 9])
     F.cross_entropy(twin(images), labels).backward()
@@ -167,6 +191,14 @@ def test_the_gradient_norm_agrees_with_backward(network: nn.Module, images: Tens
 def test_a_gradient_norm_needs_a_classifier() -> None:
     with pytest.raises(ValueError, match=r"shape \(4, 3, 5\).*a classifier's, \(4, classes\)"):
         gradient_norm(nn.Linear(2, 5), torch.zeros(4, 3, 2))
+
+
+@pytest.mark.parametrize(
+    "labels", [torch.zeros(5, dtype=torch.long), torch.zeros(6), [0, 1, 2, 3, 4, 10], [-1] * 6]
+)
+def test_labels_are_classes(labels: Tensor, network: nn.Module, images: Tensor) -> None:
+    with pytest.raises(ValueError, match="must be 6 whole numbers from 0 to 9"):
+        gradient_norm(network, images, labels)
 
 
 def test_the_zen_score_agrees_with_a_network_that_divides_by_nothing() -> None:
@@ -253,6 +285,33 @@ def test_scores_without_gradients_around_them(
 def test_bad_batches_are_refused(score: Score, batch: Tensor, network: nn.Module) -> None:
     with pytest.raises(ValueError, match="at least two"):
         score(network, batch)
+
+
+@pytest.mark.parametrize("score", [*ALL, ntk_condition_number, count_linear_regions])
+def test_what_is_no_network_or_no_tensor_is_named(
+    score: Score, network: nn.Module, images: Tensor
+) -> None:
+    with pytest.raises(TypeError, match=r"model='small' is no torch\.nn\.Module"):
+        score("small", images)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="images are a ndarray: give a tensor"):
+        score(network, images.numpy())  # type: ignore[arg-type]
+
+
+class Two(nn.Module):
+    """Gives more than its logits, as networks with auxiliary heads do."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network(x), x
+
+
+@pytest.mark.parametrize("score", [*ALL, ntk_condition_number])
+def test_a_network_returns_one_tensor(score: Score, network: nn.Module, images: Tensor) -> None:
+    with pytest.raises(TypeError, match="Two returns a tuple: a score needs one tensor"):
+        score(Two(network), images)
 
 
 @pytest.mark.parametrize("preset", ["nas_bench_101", "darts", "fbnet"])
