@@ -151,6 +151,27 @@ def test_threads_repeat_no_pair() -> None:
     assert len(set(pairs(study))) == 24
 
 
+def test_pruned_pairs_teach_and_do_not_come_again() -> None:
+    def pruned(trial: optuna.Trial) -> float:
+        convs = str(SPACE.suggest(trial)).count("conv")
+        value = convs - abs(trial.suggest_int("layers", 1, 8) - 4) / 4
+        bad = trial.suggest_categorical("optimizer", ("sgd", "adam")) == "adam"
+        trial.report(value - 2 * bad, 0)
+        if bad:
+            raise optuna.TrialPruned
+        return value + 1
+
+    whole, parts = new_study(), new_study()
+    whole.optimize(pruned, n_trials=30)
+    for _ in range(3):
+        parts.sampler = AGNetSampler(SPACE, seed=0, config=CONFIG)
+        parts.optimize(pruned, n_trials=10)
+    assert [t.params for t in whole.trials] == [t.params for t in parts.trials]
+    assert len(set(pairs(whole))) == 30
+    stopped = [t.state is TrialState.PRUNED for t in whole.trials]
+    assert sum(stopped[12:]) < sum(stopped[:6])
+
+
 def test_several_objectives_and_constraints_work() -> None:
     sampler = AGNetSampler(
         SPACE, seed=0, config=CONFIG, constraints_func=lambda trial: (trial.params["lr"] - 0.1,)
