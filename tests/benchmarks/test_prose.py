@@ -17,7 +17,6 @@ from benchmarks import (
     records,
     reproduce,
     tables,
-    throughput,
 )
 from benchmarks.markdown import at, paired, spread, value
 from benchmarks.methods import pruners
@@ -292,9 +291,6 @@ def test_what_one_more_worker_of_a_machine_and_a_trial_cost() -> None:
     now, due, random = sql["now", False], sql["now", True], sql["Optuna's RandomSampler", False]
     says(f"on PostgreSQL {now} SQL statements", "docs/workers.md")
     says(f"`RandomSampler` needs {random} as well", "docs/workers.md")
-    cpu = {r["state"]: r["cpu_ms"] for r in counted if r.get("workers") == 8}
-    says(f"spends {cpu['now']:.0f} ms of processor time on a trial", "docs/workers.md")
-    says(f"{cpu[throughput.RANDOM]:.0f} with `RandomSampler`", "docs/workers.md")
     says(f"takes {now} SQL statements instead of {sql['before', False]}", "CHANGELOG.md")
     says(f"and {due} instead of {sql['before', True]} when a round", "CHANGELOG.md")
 

@@ -12,6 +12,7 @@ from benchmarks import (
     records,
     reproduce,
     tables,
+    throughput,
 )
 from benchmarks.markdown import END, start, write
 
@@ -42,6 +43,8 @@ def test_written_parts_of_the_pages_are_what_the_committed_results_say(page, tmp
         write("\n".join(readme.first_page()), copy, "readme")
     elif page == at_once_table.PAGE:
         write("\n".join(at_once_table.lost()), copy, "at_once_table")
+        measured = records.rows(records.RESULTS / "throughput.jsonl")
+        write("\n".join(throughput.short(measured)), copy, "throughput")
     else:
         tables.write_all(copy)
         write(reproduce.index(), copy, "reproduce")
