@@ -83,9 +83,16 @@ STUDY = (
     Mutant(
         "every rung asks for the same chance",
         "study/pruner.py",
-        "return rung / min(2, num_rungs)",
+        "return float(waits[rung - 1] / np.exp(np.log(waits).mean()))",
         "return 1.0",
-        "study/test_pruner.py::test_the_least_chance_grows_with_each_rung",
+        "study/test_pruner.py::test_the_least_chance_is_in_proportion_to_the_steps_until_the_next_look",
+    ),
+    Mutant(
+        "what follows the last report is one step",
+        "surrogate/curves.py",
+        "np.append(waits, waits[-1] if len(waits) else 1)",
+        "np.append(waits, 1)",
+        "study/test_pruner.py::test_what_follows_the_last_report_counts_as_what_was_before_it",
     ),
     Mutant(
         "trainings are judged at every report",
