@@ -75,11 +75,11 @@ class KnownTrials:
 
         A list may be older than what was written before it was read; a trial that is asked for is not.
         """
-        asked = [*self._never_seen(), *numbers]
-        if len(asked) > _FEW:
+        left = set(numbers)
+        if len(left) + len(self._never_seen()) > _FEW:
             self._take(read := _unfinished_in_database(study))
-            asked = sorted({*asked} - {trial.number for trial in read})
-        self.look_up(study, asked)
+            left.difference_update(trial.number for trial in read)
+        self.look_up(study, sorted(left.union(self._never_seen())))
         while self._ask_for(study, self._largest + 1):
             pass
         return self.unfinished()

@@ -291,7 +291,7 @@ def count_single(monkeypatch: pytest.MonkeyPatch, database: RDBStorage) -> Count
 
 
 @pytest.mark.parametrize("rivals", [1, 2, 3, 30])
-@pytest.mark.parametrize("thief", ["first", "last", "new", "done"])
+@pytest.mark.parametrize("thief", ["first", "last", "new", "done", "new and done"])
 @pytest.mark.parametrize("database", [False, True])
 def test_a_claim_meets_those_of_all_that_choose(
     rivals: int, thief: str, database: bool, monkeypatch: pytest.MonkeyPatch
@@ -307,11 +307,12 @@ def test_a_claim_meets_those_of_all_that_choose(
     mine = study.ask().number
     state = StudyState(SPACE, study, 2)
     state.read(study, mine)
-    if thief == "new":
+    if thief.startswith("new"):
         choosing.append(study.ask())
     free, taken = SPACE.sample(2, np.random.default_rng(0))
     rival = choosing[0 if thief == "first" else -1]
-    if thief == "done":
+    if thief.endswith("done"):
+        study.ask()  # and one more behind it
         params = SPACE.row_to_params(taken)
         for name, choices in SPACE.distributions().items():
             value = choices.to_internal_repr(params[name])
