@@ -341,15 +341,13 @@ def test_where_there_are_few_seeds() -> None:
     (turns,) = seeds("nb301", "agnet-paper-xgb-turns", "agnet-paper-xgb-ranking-turns")
     (recurrent,) = seeds("nbnlp", "agnet-paper")
     (both,) = seeds("nb301", "agnet-paper")
-    joint = min(
-        count
-        for path in records.RESULTS.glob("*.jsonl")
-        if path.stem.startswith("pareto-") or path.stem.endswith("-joint")
-        for count in seeds(path.stem, "agnet")
+    joint, fronts = (
+        min(count for path in records.RESULTS.glob(name) for count in seeds(path.stem, "agnet"))
+        for name in ("*-joint.jsonl", "pareto-*.jsonl")
     )
     says(
         f"XGBoost's variants in turns have {turns} seeds, `agnet-paper` on `nbnlp` {recurrent} and"
-        f" with both DARTS cells {both}, Joint=1 and the fronts at least {joint}"
+        f" with both DARTS cells {both}, Joint=1 {joint}, the fronts at least {fronts}"
     )
     (few,) = seeds("nbnlp", "dngo", "weaknas", "nsga2")
     says(f"`dngo`, `weaknas`, `nsga2` on `nbnlp` {few}.")
