@@ -71,9 +71,9 @@ SURROGATE = (
     ),
     Mutant(
         "weights of decisions have no prior",
-        "surrogate/reaches.py",
-        "(((numbers - self.middle) / self.spread) ** 2).sum()",
-        "(((numbers - self.middle) / self.spread) ** 2)[:3].sum()",
+        "surrogate/relevance.py",
+        " + torch.nn.functional.softplus(2 * logs).sum()",
+        " + 0 * logs.sum()",
         "surrogate/test_relevance.py",
     ),
     Mutant(

@@ -162,10 +162,15 @@ class Model:
 
     @property
     def _targets(self) -> tuple[Target, ...]:
-        """Cells keep to ranks: a few useless ones dominate the values, and the good ones crowd at the top."""
+        """Cells keep to ranks: a few useless ones dominate the values, and the good ones crowd at the top.
+
+        What many layers add up to is a value, unless a few of them can spoil all.
+        """
         if self._pairs:
             return (BLEND,)
-        return (RANKS,) if generator_suits(self.space) else (RANKS, VALUES)
+        if generator_suits(self.space):
+            return (RANKS,)
+        return (RANKS, VALUES) if self.space.has_isomorphic else (VALUES, RANKS)
 
     def _fitted(self, source: Observations) -> GaussianProcess:
         """What a prior study knows of the outcomes; nothing of those that it has not."""

@@ -42,7 +42,7 @@ from optuna_agnet.surrogate.kernel import (
 from optuna_agnet.surrogate.posterior import Posterior
 from optuna_agnet.surrogate.reaches import default_kernel, fitted_kernels
 from optuna_agnet.surrogate.relevance import fitted_relevance
-from optuna_agnet.surrogate.targets import RANKS, Target, log_slope
+from optuna_agnet.surrogate.targets import RANKS, Target, log_slope, normal_scores
 
 _TUNING_POINTS = 200
 _WARY = 24
@@ -54,8 +54,9 @@ class GaussianProcess:
 
     Args:
         space: Whose decisions it reads.
-        targets: What it may see of an outcome's values. The first is taken unless another one explains them better by
-            odds of 20 to 1 (the marginal likelihood, with the Jacobian of the change of variables).
+        targets: What it may see of an outcome's values. The first is taken unless another one explains them better (the
+            marginal likelihood, with the Jacobian of the change of variables): by odds of 20 to 1 if it is ranks, and
+            each result e times better if it is not.
         hyperparameters: Of those beside the architecture that it reads as well.
         priors: Processes that were fitted to other studies' results of the same outcomes.
         scores: Processes that were fitted to one number an architecture that costs no evaluation.
@@ -63,8 +64,8 @@ class GaussianProcess:
         tune_every: Hyperparameters are those of the first so many points, a multiple of this; so they depend on the
             data alone and not on how often it was fitted.
         max_points: Bound of the training set: the better half, and an even spread of the others.
-        weigh_decisions: Whether decisions may count differently (`relevance`), where that explains results better by
-            odds of 20 to 1; with one outcome, and without hyperparameters.
+        weigh_decisions: Whether decisions may count differently (`relevance`), where that explains results better than
+            chance would in 19 of 20 cases; with one outcome, and without hyperparameters.
 
     Example:
         >>> from optuna_agnet import spaces
@@ -272,10 +273,13 @@ class GaussianProcess:
         # a grid has no local optima, but only so many dimensions
         choose = fitted_kernels if len(self.hyperparameters) else best_kernels
         found = choose(distances, targets, prior, lean, GUESSES if self.scores else STUDIES)
+        # results that differ in what changes nothing have almost equal values: improbable ones, until that is known
+        doubt = DOUBT if self.targets[0] is RANKS else float(len(y))
         for number, column in enumerate(columns):
             evidence = [
                 found[i * len(columns) + number][1]
-                + (log_slope(of_target[number], scores[0][number]) - DOUBT if i else 0.0)
+                + log_slope(of_target[number], normal_scores(y[:, column]))
+                - (doubt if i else 0.0)
                 for i, of_target in enumerate(scores)
             ]
             best = int(np.argmax(evidence))

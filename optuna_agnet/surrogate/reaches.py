@@ -24,7 +24,8 @@ _SPREAD = (1.0, 1.5, 1.5)
 _REACH = 0.5  # of the range of a hyperparameter
 _LEAST = (-7.0, -7.0, math.log(1e-3))  # a noise below would spend trials on the last digits
 _MOST = 4.0
-_STEPS, _EVALUATIONS = 15, 20  # of a climb, at most
+_STEPS = 15  # of a climb, at most
+_SPARE = 5  # evaluations more than steps, at most
 
 
 def default_kernel(num_hyperparameters: int) -> KernelParams:
@@ -115,6 +116,15 @@ class KernelPosterior(ABC):
 
     def __call__(self, numbers: Tensor) -> Tensor:
         """Of log l, logit w, log noise and the others."""
+        return self.misfit(numbers) + self.penalty(numbers)
+
+    def penalty(self, numbers: Tensor) -> Tensor:
+        """The negative log prior, up to a constant."""
+        found: Tensor = 0.5 * (((numbers - self.middle) / self.spread) ** 2).sum()
+        return found
+
+    def misfit(self, numbers: Tensor) -> Tensor:
+        """The negative log marginal likelihood, up to a constant."""
         inside = self.inside(numbers)
         covariance = self.near(inside)
         if self.linear is not None:
@@ -123,9 +133,8 @@ class KernelPosterior(ABC):
         white = torch.linalg.solve_triangular(factor, self.residual[:, None], upper=False)
         size = len(self.residual) + self.guessed
         variance = ((white**2).sum() + self.guessed) / size  # of the signal, in closed form
-        likelihood = 0.5 * size * variance.clamp_min(1e-12).log() + factor.diagonal().log().sum()
-        loss: Tensor = likelihood + 0.5 * (((numbers - self.middle) / self.spread) ** 2).sum()
-        return loss
+        found: Tensor = 0.5 * size * variance.clamp_min(1e-12).log() + factor.diagonal().log().sum()
+        return found
 
     def inside(self, numbers: Tensor) -> Tensor:
         """The numbers, none beyond its range."""
@@ -150,8 +159,10 @@ class _WithReaches(KernelPosterior):
         return covariance
 
 
-def climb(posterior: KernelPosterior, start: Tensor) -> tuple[float, list[float]]:
-    """The least negative log posterior found, and where."""
+def climb(
+    posterior: KernelPosterior, start: Tensor, steps: int = _STEPS
+) -> tuple[float, list[float]]:
+    """The least negative log posterior found in so many steps, and where."""
     # here, as only kernels that are climbed need it; torch's own L-BFGS imports its compiler, a second of CPU time
     from scipy.optimize import minimize
 
@@ -162,7 +173,7 @@ def climb(posterior: KernelPosterior, start: Tensor) -> tuple[float, list[float]
             (slope,) = torch.autograd.grad(loss, at)
         return float(loss.detach()), slope.numpy()
 
-    options = {"maxcor": 8, "maxiter": _STEPS, "maxfun": _EVALUATIONS}
+    options = {"maxcor": 8, "maxiter": steps, "maxfun": steps + _SPARE}
     climbed = minimize(loss_and_slope, start.numpy(), jac=True, method="L-BFGS-B", options=options)
     numbers = torch.from_numpy(climbed.x)
     if not bool(numbers.isfinite().all()):

@@ -155,6 +155,8 @@ def log_slope(targets: FloatArray, scores: FloatArray) -> float:
         >>> bool(abs(log_slope(2 * s, s) / 50 - np.log(2)) < 0.2)
         True
     """
+    if np.array_equal(targets, scores):
+        return 0.0
     n = len(scores)
     order, each = np.argsort(scores, kind="stable"), np.arange(n)
     m = max(1, round(n**0.5 / 2))

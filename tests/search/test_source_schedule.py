@@ -144,10 +144,12 @@ def test_a_source_that_reads_no_generator_in_vain():
         _ = asked.generator
 
 
-def test_many_decisions_may_have_values_as_targets_and_cells_have_ranks():
+def test_many_decisions_have_values_as_targets_and_cells_have_ranks():
     layers = [spaces.Chain([("conv", "pool", "skip")] * n) for n in (16, 17)]
     targets = [AGNet(s, seed=0).model.surrogate.targets for s in (LONG, layers[1])]
-    assert targets == [(RANKS, VALUES)] * 2
+    assert targets == [(VALUES, RANKS)] * 2
+    cell = spaces.EdgeCell(nodes=10, ops=("conv", "skip"))  # 45 edges
+    assert AGNet(cell, seed=0).model.surrogate.targets == (RANKS, VALUES)
     mutants = AGNetConfig(candidate_sources=("mutants",))  # no generator has to be made
     for space in (*CELLS, layers[0]):
         assert AGNet(space, seed=0, config=mutants).model.surrogate.targets == (RANKS,)

@@ -198,7 +198,7 @@ def test_the_probability_of_a_kernel_compares_targets():
 CHAIN = spaces.Chain([tuple("abcd")] * 20)
 
 
-def chosen_for(y, x, targets=(RANKS, VALUES)):
+def chosen_for(y, x, targets=(VALUES, RANKS)):
     gp = GaussianProcess(CHAIN, targets=targets)
     gp.fit(x, y[:, None], np.argsort(np.argsort(-y)))
     return gp.chosen[0]
@@ -222,16 +222,27 @@ def _sum(worth, x):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_values_are_chosen_where_effects_add_up_and_ranks_where_few_dominate(seed):
+def test_values_are_targets_where_effects_add_up_and_ranks_where_few_dominate(seed):
     x, y = searched(seed)
     assert chosen_for(y, x) is VALUES
-    assert chosen_for(np.exp(3 * y / y.std()), x) is RANKS
+    for ruined in (1, 5):  # as when training diverges
+        spoiled = np.where(np.arange(len(y)) % 96 < ruined, y - 1e6, y)
+        assert chosen_for(spoiled, x) is RANKS
+    assert chosen_for(np.exp(9 * y / y.std()), x) is RANKS
     assert chosen_for(y, x, targets=(RANKS,)) is RANKS
 
 
-def test_too_few_results_say_nothing_of_their_scale():
+@pytest.mark.parametrize("seed", range(3))
+def test_where_ranks_come_first_values_are_chosen_by_odds_of_20_to_1(seed):
+    x, y = searched(seed)
+    assert chosen_for(y, x, targets=(RANKS, VALUES)) is VALUES
+    assert chosen_for(np.exp(3 * y / y.std()), x, targets=(RANKS, VALUES)) is RANKS
+
+
+def test_few_results_say_nothing_of_their_scale():
     x, y = searched(0)
-    assert chosen_for(y[:8], x[:8]) is RANKS
+    for first, second in ((VALUES, RANKS), (RANKS, VALUES)):
+        assert chosen_for(y[:8], x[:8], targets=(first, second)) is first
 
 
 def test_predictions_of_values_are_those_values_in_their_units():

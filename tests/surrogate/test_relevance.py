@@ -16,8 +16,8 @@ from optuna_agnet.surrogate.base import Candidates
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.surrogate.hyperparameters import STUDIES, best_kernels
 from optuna_agnet.surrogate.kernel import KernelParams, featurize
-from optuna_agnet.surrogate.relevance import fitted_relevance
-from optuna_agnet.surrogate.targets import normal_scores
+from optuna_agnet.surrogate.relevance import fitted_relevance, gain_by_chance
+from optuna_agnet.surrogate.targets import VALUES, normal_scores
 
 CHAIN = Chain([("conv", "pool", "skip")] * 8)
 NETWORK = Network(
@@ -114,17 +114,17 @@ def test_the_weights_are_more_probable_than_none_and_their_neighbours(priors: in
 
     def prior_of(k: KernelParams, of_each: FloatArray) -> float:
         """At the scale and mean of weights, which only their ratio tells apart, that the prior likes best."""
-        logs = np.log(of_each)
         shifts = np.linspace(-4, 4, 4001)
         scale = (math.log(k.scale / 0.4) + shifts) ** 2
-        both = scale + ((logs[:, None] + shifts) ** 2).sum(0)
+        weights = of_each[:, None] * np.exp(shifts)  # half-Cauchy
+        both = scale + 2 * np.log(1 + weights**2).sum(0)
         logit = math.log(k.mix / (1 - k.mix))
         return float(both.min() + (logit / 1.5) ** 2 + (math.log(k.noise / 0.02) / 1.5) ** 2)
 
     best = probability(kernel, weights)
     assert best > probability(start, np.ones(8)) + 5
     for d in range(8):
-        for factor in (0.5, 2.0):
+        for factor in (0.5, 2.0)[int(weights[d] < 0.02) :]:  # none is let go further
             other = weights.copy()
             other[d] *= factor
             assert probability(kernel, other) < best + 0.05
@@ -183,6 +183,29 @@ def test_many_results_say_which_decisions_matter() -> None:
     assert gp.relevance is not None
     assert set(np.argsort(-gp.relevance)[:5]) == set(range(0, 40, 8))
     assert 1 - found[1] < (1 - found[0]) / 4
+
+
+def test_decisions_that_change_nothing_are_let_go_early() -> None:
+    chain = Chain([tuple(f"block_{k}" for k in range(12))] * 40)
+    rng = np.random.default_rng(11)
+    effects = rng.normal(size=(10, 12))
+    x, more = chain.sample(96, rng), chain.sample(200, rng)
+    y, truth = (effects[np.arange(10), rows[:, ::4]].sum(1) for rows in (x, more))
+    gp = GaussianProcess(chain, targets=(VALUES,), weigh_decisions=True)
+    gp.fit(x, y[:, None], -y)
+    assert gp.relevance is not None
+    matter = np.arange(40) % 4 == 0
+    found, others = gp.relevance[matter], gp.relevance[~matter]
+    assert (found > others.max()).sum() >= 8
+    assert np.median(others) < 0.02 * np.median(found)
+    assert np.corrcoef(gp.predict(Candidates(more))[0][:, 0], truth)[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("decisions", [1, 9, 40])
+def test_chance_gains_as_much_as_a_chi_squared_variable(decisions: int) -> None:
+    drawn = np.random.default_rng(0).normal(size=(40_000, decisions))
+    gains = (drawn**2).sum(1) / 2
+    assert abs((gains > gain_by_chance(decisions)).mean() - 0.05) < 0.005
 
 
 def test_weights_depend_on_the_data_alone() -> None:
