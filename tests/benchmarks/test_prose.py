@@ -153,6 +153,22 @@ def test_recurrent_cells() -> None:
     says(f"between random search ({means('nbnlp', 'random', 304):.2f}) and the baselines")
 
 
+def test_what_is_missing_with_many_decisions() -> None:
+    """As shares of what local search misses."""
+    for problem, where in (
+        ("chain40", "are missing where neighbouring layers act together"),
+        ("chain40-additive", "where effects add up"),
+        ("chain40-sparse", "where only a quarter of the layers matters"),
+        ("chain40-skewed", "where a fifth has a ruinous choice"),
+        ("chain20", "with 20 layers"),
+    ):
+        shares = [
+            (100 - means(problem, "agnet", n)) / (100 - means(problem, "local-search", n))
+            for n in (96, 192)
+        ]
+        says(f"{shares[0]:.2f} and {shares[1]:.2f} {where} (`{problem}`)")
+
+
 def test_pruning_at_equal_epochs() -> None:
     """A pruner against none, after the epochs of 48 trainings, on the seeds that both have."""
     found = pruning_table.grouped(
