@@ -64,9 +64,8 @@ def scores_sections(study: optuna.Study, history: SearchHistory) -> list[Section
 def _scored(history: SearchHistory, table: ScoreTable) -> GaussianProcess:
     """The process with these scores as the search has it, fitted to all results."""
     parts, observations = history.search.parts, history.observations
-    if (
-        parts.surrogate is not None or parts.config.surrogate != "gp"
-    ):  # now; the scores are from before
+    # the study's sampler may have another surrogate now than when it was given the scores
+    if parts.surrogate is not None or parts.config.surrogate != "gp":
         parts = replace(parts, surrogate=None, config=AGNetConfig())
     model = Model(parts, None, table)
     model.advance(observations)

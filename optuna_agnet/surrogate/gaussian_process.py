@@ -276,9 +276,10 @@ class GaussianProcess:
         # results that differ in what changes nothing have almost equal values: improbable ones, until that is known
         doubt = DOUBT if self.targets[0] is RANKS else float(len(y))
         for number, column in enumerate(columns):
+            ranked = normal_scores(y[:, column])
             evidence = [
                 found[i * len(columns) + number][1]
-                + log_slope(of_target[number], normal_scores(y[:, column]))
+                + log_slope(of_target[number], ranked)
                 - (doubt if i else 0.0)
                 for i, of_target in enumerate(scores)
             ]

@@ -106,6 +106,12 @@ def test_a_sampler_may_propose_again_what_is_running():
     assert [trial.value for trial in method._study.trials] == [1.0, 2.0]
 
 
+def record(folder, long_record, method, seed, values):
+    """A line of a run with these values."""
+    run = long_record(seed, queries=len(values), values=[values], test=[1.0] * len(values))
+    records.append(folder / f"{run.problem}.jsonl", replace(run, method=method))
+
+
 def test_the_table_compares_on_equal_seeds(tmp_path, monkeypatch, long_record):
     monkeypatch.setattr(records, "RESULTS", tmp_path)
     for method, seed, best in (
@@ -115,8 +121,7 @@ def test_the_table_compares_on_equal_seeds(tmp_path, monkeypatch, long_record):
         ("agnet-ask8", 0, 49.0),
         ("agnet-ask8", 1, 57.0),
     ):
-        run = long_record(seed, queries=64, values=[[1.0] * 40 + [best] * 24], test=[1.0] * 64)
-        records.append(tmp_path / f"{run.problem}.jsonl", replace(run, method=method))
+        record(tmp_path, long_record, method, seed, [1.0] * 40 + [best] * 24)
     lines = list(at_once())
     assert curves.load("nb201-c100")
     (row,) = [line for line in lines if "| 8 | equal | agnet |" in line]
@@ -137,8 +142,7 @@ def test_the_default_is_compared_with_who_was_asked_for_as_many(tmp_path, monkey
         ("agnet", 0, 80.0),
         ("tpe", 0, 10.0),
     ):
-        run = long_record(seed, queries=48, values=[[best] * 48], test=[1.0] * 48)
-        records.append(tmp_path / f"{run.problem}.jsonl", replace(run, method=method))
+        record(tmp_path, long_record, method, seed, [best] * 48)
     (row,) = [line for line in beside() if line.startswith("| nb201-c100 |")]
     assert row == f"| nb201-c100 | 8 | equal | tpe | 2 {'| +2.00 ± 1.00 ' * 2}|"
 
@@ -147,8 +151,7 @@ def test_a_round_of_eight_takes_as_long_as_one_evaluation(tmp_path, monkeypatch,
     monkeypatch.setattr(records, "RESULTS", tmp_path)
     for method, queries in (("agnet", 64), ("agnet-ask8", 64), ("agnet-ask16", 96)):
         values = [float(number) for number in range(1, queries + 1)]
-        run = long_record(0, queries=queries, values=[values], test=values)
-        records.append(tmp_path / f"{run.problem}.jsonl", replace(run, method=method))
+        record(tmp_path, long_record, method, 0, values)
     shown = [line for line in by_rounds() if line.startswith("| nb201-c100 | 6 | agnet |")]
     assert shown == ["| nb201-c100 | 6 | agnet | 6.00 ± 0.00 | 48.00 ± 0.00 | 96.00 ± 0.00 |"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import optuna
@@ -92,12 +93,20 @@ def test_a_study_of_both_repeats_no_pair_and_finds_the_best() -> None:
     assert "beta" not in relative  # only some trials have it
 
 
-def test_a_study_that_is_resumed_goes_on_as_it_would_have() -> None:
+def whole_and_resumed(
+    objective: Callable[[optuna.Trial], float], n_trials: int
+) -> tuple[optuna.Study, optuna.Study]:
+    """A study of so many trials, and one of as many in three parts, each with a sampler of its own."""
     whole, parts = new_study(), new_study()
-    whole.optimize(objective, n_trials=18)
+    whole.optimize(objective, n_trials=n_trials)
     for _ in range(3):
         parts.sampler = AGNetSampler(SPACE, seed=0, config=CONFIG)
-        parts.optimize(objective, n_trials=6)
+        parts.optimize(objective, n_trials=n_trials // 3)
+    return whole, parts
+
+
+def test_a_study_that_is_resumed_goes_on_as_it_would_have() -> None:
+    whole, parts = whole_and_resumed(objective, 18)
     assert [t.params for t in whole.trials] == [t.params for t in parts.trials]
 
 
@@ -161,11 +170,7 @@ def test_pruned_pairs_teach_and_do_not_come_again() -> None:
             raise optuna.TrialPruned
         return value + 1
 
-    whole, parts = new_study(), new_study()
-    whole.optimize(pruned, n_trials=30)
-    for _ in range(3):
-        parts.sampler = AGNetSampler(SPACE, seed=0, config=CONFIG)
-        parts.optimize(pruned, n_trials=10)
+    whole, parts = whole_and_resumed(pruned, 30)
     assert [t.params for t in whole.trials] == [t.params for t in parts.trials]
     assert len(set(pairs(whole))) == 30
     stopped = [t.state is TrialState.PRUNED for t in whole.trials]
