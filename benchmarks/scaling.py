@@ -137,8 +137,8 @@ def table(rows: list[Mapping[str, Any]]) -> str:
         f" {len(rows[0]['values'])} trials that wait for {rows[0]['wait_s']} s each; workers"
         " share a PostgreSQL database. Accuracy: mean and standard deviation. Speed: the fastest of the seeds, as other"
         " work on the machine's two cores only slows a search down; the more workers, the more of the sampler's share"
-        " is waiting for a core. Of now, 4, 8 and 16 workers had the machine to themselves with one seed, 1 and 2"
-        " never. `throughput.md` has processor times.",
+        " is waiting for a core. Of now, one seed of 1, 4, 8 and 16 workers had the machine to themselves, and of 2 for"
+        " the first half. `throughput.md` has processor times.",
         "",
         "| workers | default | seeds | trials a second | sampler's share | best at 48 | best at 96 | best at 192"
         " | repeated |",
