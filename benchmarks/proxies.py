@@ -2,8 +2,8 @@
 
 Random cells (seed 0) of NAS-Bench-201 that NAS-Bench-Suite-Zero has scored on CIFAR-10 batches (`nb201_zc`): the rank
 correlation of a score with validation accuracy, ours and the table's. The images here are noise with the spectrum of
-photographs (amplitude 1 / frequency), as no score needs what CIFAR-10 shows; white noise costs NASWOT a sixth of its
-correlation. Networks are small (`SMALL`), the published ones have 16 channels and 5 cells a stage. Then DARTS cells
+photographs (amplitude 1 / frequency), as no score needs what CIFAR-10 shows; on white noise NASWOT agrees a little less
+with accuracy. Networks are small (`SMALL`), the published ones have 16 channels and 5 cells a stage. Then DARTS cells
 with the accuracy that NAS-Bench-301's surrogate gives them, and chains of layers, for the seconds.
 
 One JSON line an architecture in benchmarks/results/training_free/, and the tables in proxies.md; an interrupted command

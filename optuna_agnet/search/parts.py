@@ -99,6 +99,11 @@ class SearchParts:
                 raise ValueError(
                     f"{name} need the surrogate 'gp', not {another!r}: no other one learns from them"
                 )
+        if self.scores and self.space.num_combinations == 1:
+            raise ValueError(
+                f"scores compare architectures, and {self.space!r} has only one: give the space that is searched, or"
+                " leave out the scores where there are hyperparameters alone"
+            )
         if len(self.hyperparameters) and not self.reads_hyperparameters:
             raise ValueError(
                 f"hyperparameters={list(self.hyperparameters.names)} need surrogate='gp' and proposals that are made"

@@ -474,6 +474,8 @@ def test_what_scores_are_worth() -> None:
         says(row_of_scores(problem, name), "docs/scores.md")
     says(f"seeds): {what_lies_change(24)}. At 96", "docs/scores.md")
     says(f"At 96 trials {what_lies_change(96)}.", "docs/scores.md")
+    for problem in NB201:  # three that are alike: "behind synflow alone"
+        assert means(problem, "agnet+scores", 20) < means(problem, "agnet+synflow", 20)
     early, late = (gain("nb201-in16", SCORED[-1], n) for n in (96, 192))
     says(f"on ImageNet16-120 they change {early} points at 96 and {late} at 192", "docs/scores.md")
     early, late = (gain("nb301", "agnet+naswot", n) for n in (16, 48))

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import spearmanr
+from torch import nn
 
 from benchmarks import proxies
-from optuna_agnet import spaces
+from optuna_agnet import Architecture, build_model, spaces
+from optuna_agnet.training_free import quick_scores
 
 CONV = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
 DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
@@ -58,3 +61,27 @@ def test_our_scores_rank_cells_as_well_as_the_published_table() -> None:
     for name, column in proxies.TABLE.items():
         ours = spearmanr(found[name], cells.c100_val_nb201)[0]
         assert ours >= 0.95 * spearmanr(cells[column], cells.c100_val_nb201)[0], name
+
+
+@pytest.mark.slow
+def test_noise_with_the_spectrum_of_photographs_is_the_better_batch() -> None:
+    """What docs/scores.md says of white noise."""
+    try:
+        table = proxies.scored_cells()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    cells = table.iloc[np.random.default_rng(0).permutation(len(table))[:60]]
+    space, photos = spaces.nas_bench_201(), proxies.photo_noise()
+    white = torch.randn(photos.shape, generator=torch.Generator().manual_seed(0))
+
+    def correlations(images: torch.Tensor) -> str:
+        def build(architecture: Architecture) -> nn.Module:
+            return build_model(space, architecture, **proxies.SMALL["nas_bench_201"])
+
+        score = quick_scores(build, images)["naswot"]
+        found = [score(space.parse(text)) for text in cells.arch]
+        both = [spearmanr(found, cells[accuracy])[0] for accuracy in proxies.ACCURACY]
+        return " and ".join(f"{value:.2f}" for value in both)
+
+    page = " ".join((Path(__file__).parents[2] / "docs" / "scores.md").read_text().split())
+    assert f"{correlations(white)} instead of {correlations(photos)}" in page

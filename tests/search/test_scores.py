@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from optuna_agnet.search.scores import (
     piece_key,
     read_table,
 )
+from optuna_agnet.spaces.no_architecture import NoArchitecture
+from optuna_agnet.surrogate import gaussian_process
 from optuna_agnet.surrogate.base import Candidates
 
 SPACE = spaces.nas_bench_201()
@@ -50,6 +53,15 @@ def best_of(search: AGNet, asks: int) -> float:
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_has_the_numbers_of_the_code() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "scores.md").read_text().split())
+    assert f"for up to {PIECES * PIECE} random architectures" in page
+    assert f"`score_time_limit_s` seconds ({module.SCORE_TIME_LIMIT_S:g})" in page
+    assert f"After each of the first {gaussian_process._WARY} results" in page
+    assert PIECES == 4
+    assert "under the score's name, in four pieces" in page
 
 
 def test_every_process_takes_the_same_different_architectures() -> None:
@@ -359,6 +371,13 @@ def test_what_is_no_score_is_refused(scores: object) -> None:
 def test_scores_need_the_gaussian_process() -> None:
     with pytest.raises(ValueError, match="scores need the surrogate 'gp'"):
         AGNet(SPACE, config=AGNetConfig.paper(), scores={"convs": convs})
+
+
+def test_scores_need_architectures_to_compare() -> None:
+    alone = {"lr": FloatDistribution(1e-4, 1.0, log=True)}
+    AGNet(NoArchitecture(), hyperparameters=alone)
+    with pytest.raises(ValueError, match=r"only one: give the space .* leave out the scores"):
+        AGNet(NoArchitecture(), hyperparameters=alone, scores={"convs": convs})
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0, math.nan, None, "10"])

@@ -83,6 +83,8 @@ def test_scores_are_checked_at_the_door() -> None:
         AGNetSampler(SPACE, scores={"convs": Counted()}, config=AGNetConfig.paper())
     with pytest.raises(ValueError, match="score_time_limit_s"):
         AGNetSampler(SPACE, scores={"convs": Counted()}, score_time_limit_s=0)
+    with pytest.raises(ValueError, match="scores compare architectures, and NoArchitecture"):
+        AGNetSampler(scores={"convs": Counted()})
 
 
 def test_the_report_says_how_far_scores_are_followed() -> None:
