@@ -65,7 +65,7 @@ class AGNet:
         scores: Numbers that cost no evaluation and may say something of the objective, by name: functions of an
             architecture, such as its parameters or `training_free.naswot` of its network. Larger may be better or
             worse. Each is called for a few hundred random architectures before the first proposal. They replace the
-            random startup, and are believed as far as results bear them out.
+            random startup, and are believed as far as results bear them out. Need the default surrogate.
         score_time_limit_s: Seconds for that; with fewer architectures scored, the scores are less exact.
         checkpoints: Rounds of training of equal searches elsewhere or before, which need not be trained again.
         hyperparameters: Of what is searched together with the architecture Optuna's distributions, by name. Proposals

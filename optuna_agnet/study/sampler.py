@@ -95,7 +95,7 @@ class AGNetSampler(BaseSampler):
             architecture, such as its parameters or NASWOT of its network (`training_free.quick_scores` has both).
             Larger may be better or worse. Before the first proposal they are computed for a few hundred random
             architectures, once a study, and kept there; workers share the work. They replace the random startup, and
-            are believed as far as results bear them out. Need the default surrogate.
+            are believed as far as results bear them out. Need a space and the default surrogate.
         score_time_limit_s: Seconds for that, in each worker; what is not computed by then stays unknown.
 
     Raises:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,6 +184,30 @@ def test_a_score_that_says_something_finds_the_best_part_at_once(
     assert np.mean(found) > np.mean(random) + 1
 
 
+CONTRADICTING: dict[str, Callable[[Architecture], float]] = {
+    "convs": convs,
+    "negated": lambda a: -convs(a),
+}
+
+
+def length(architecture: Architecture) -> float:
+    return float(len(str(architecture)))
+
+
+def test_a_score_and_its_negation_cancel_until_results_tell() -> None:
+    for seed in SEEDS:
+        third = AGNet(SPACE, seed=seed, scores={"length": length})
+        three = AGNet(SPACE, seed=seed, scores={**CONTRADICTING, "length": length})
+        assert third.ask() == three.ask()
+
+
+def test_what_contradicts_itself_keeps_a_third_score_from_nothing() -> None:
+    scores = {**CONTRADICTING, "length": length}
+    found = [best_of(AGNet(SPACE, seed=seed, scores=scores), 16) for seed in SEEDS]
+    random = [best_of(AGNet(SPACE, seed=seed), 16) for seed in SEEDS]
+    assert np.mean(found) > np.mean(random) + 1
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_what_is_interpolated_rises_with_the_score(sign: int) -> None:
     x = architectures_of(SPACE)
@@ -238,6 +263,25 @@ def test_the_second_proposal_is_what_the_scores_speak_against() -> None:
         high, low = AGNet(SPACE, seed=seed, scores={"convs": convs}).ask(2)
         assert convs(high) >= 4
         assert convs(low) == 0
+
+
+@pytest.mark.parametrize("directions", [("maximize", "minimize"), ("minimize", "maximize")])
+def test_with_several_objectives_larger_is_taken_for_better_in_the_first(
+    directions: tuple[str, ...],
+) -> None:
+    high, low = AGNet(SPACE, directions, seed=0, scores={"convs": convs}).ask(2)
+    assert convs(high) >= 4
+    assert convs(low) == 0
+
+
+def test_a_warm_start_begins_with_what_the_study_knows_not_with_the_scores() -> None:
+    known = AGNet(SPACE, seed=0)
+    for architecture in SPACE.architectures(SPACE.sample(60, np.random.default_rng(0))):
+        known.tell(architecture, value(architecture))
+    scores = {"negated": lambda a: -value(a)}
+    given = [known.observations]
+    first = AGNet(SPACE, seed=0, scores=scores, prior_observations=given).ask()
+    assert value(first) >= 5
 
 
 def test_a_search_goes_on_from_its_state_without_computing_scores_again() -> None:
@@ -368,9 +412,18 @@ def test_what_is_no_score_is_refused(scores: object) -> None:
         AGNet(SPACE, scores=scores)  # type: ignore[arg-type]
 
 
-def test_scores_need_the_gaussian_process() -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"config": AGNetConfig.paper()},
+        {"config": AGNetConfig(surrogate="xgboost", acquisition="mean")},
+        {"surrogate": gaussian_process.GaussianProcess(SPACE)},
+    ],
+    ids=["the paper's", "XGBoost", "one's own"],
+)
+def test_scores_need_the_default_surrogate(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="scores need the surrogate 'gp'"):
-        AGNet(SPACE, config=AGNetConfig.paper(), scores={"convs": convs})
+        AGNet(SPACE, scores={"convs": convs}, **given)
 
 
 def test_scores_need_architectures_to_compare() -> None:
