@@ -31,7 +31,8 @@ class Record:
         test: Test value of what was evaluated.
         seconds: Of the method alone, ask and tell.
         best: Text of the best architecture (`curves.best_query`); None where there is none, and in older lines.
-        machine: As `machine` says; None before it is written, and in older lines.
+        machine: As `machine` says, and what else decides it (None before the line is written where that is nothing, and
+            in older lines).
     """
 
     problem: str
@@ -139,8 +140,8 @@ def machine() -> dict[str, Any]:
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a line as `append` does, with the machine that this process runs on."""
-    written = {**row, "machine": machine()}
+    """Add a line as `append` does, with the machine that this process runs on beside what its ``machine`` says."""
+    written = {**row, "machine": {**machine(), **(row.get("machine") or {})}}
     line = json.dumps(written, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)

@@ -32,6 +32,7 @@ from benchmarks.methods import AskTell
 from benchmarks.methods.base import begin
 from benchmarks.problems import Problem
 from benchmarks.records import Record
+from benchmarks.together import run_together
 from optuna_agnet.core.arrays import FloatArray
 
 PACKAGES = ("optuna-agnet", "optuna", "torch", "numpy")
@@ -164,21 +165,48 @@ def plan(arguments: argparse.Namespace, path_of: Callable[[str], Path]) -> list[
     return missing(jobs, path_of, arguments.again)
 
 
-def run_all(jobs: Sequence[Job], processes: int, path_of: Callable[[str], Path]) -> int:
-    """Runs that failed; the others are written as they end."""
+def attempt(job: Job) -> Record | str:
+    """A search's record, or why there is none."""
+    try:
+        return run(job)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def run_group(group: Sequence[Job]) -> list[Record | str]:
+    """Of each search what `attempt` gives; several train together."""
+    return [attempt(group[0])] if len(group) == 1 else run_together(group, attempt)
+
+
+def groups(jobs: Sequence[Job], size: int) -> list[list[Job]]:
+    """At most ``size`` jobs of one method each, in their order."""
+    of_method: defaultdict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        of_method[job.method].append(job)
+    return [own[i : i + size] for own in of_method.values() for i in range(0, len(own), size)]
+
+
+def run_all(
+    jobs: Sequence[Job], processes: int, path_of: Callable[[str], Path], together: int = 1
+) -> int:
+    """Runs that failed; the others are written as they end, ``together`` at a time."""
     failed = 0
     with ProcessPoolExecutor(processes) as pool, tqdm(total=len(jobs), unit="run") as bar:
-        running = {pool.submit(run, job): job for job in jobs}
+        running = {
+            pool.submit(run_group, group): group
+            for group in (groups(jobs, together) if together > 1 else [[job] for job in jobs])
+        }
         try:
             for future in as_completed(running):
-                job = running[future]
-                error = future.exception()
-                if error is None:
-                    records.append(path_of(job.problem), future.result())
-                else:
-                    failed += 1
-                    bar.write(f"failed: {job}: {type(error).__name__}: {error}", file=sys.stderr)
-                bar.update()
+                group, error = running[future], future.exception()
+                found = future.result() if error is None else [repr(error)] * len(group)
+                for job, record in zip(group, found, strict=True):
+                    if isinstance(record, str):
+                        failed += 1
+                        bar.write(f"failed: {job}: {record}", file=sys.stderr)
+                    else:
+                        records.append(path_of(job.problem), record)
+                bar.update(len(group))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -195,6 +223,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--budget", type=int, default=192, help="queries (default: %(default)s)")
     made.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     made.add_argument("--out", type=Path, help="one file for all results (default: one a problem)")
+    made.add_argument(
+        "--together",
+        type=int,
+        default=1,
+        help="searches of a process whose training is one batch, for agnet-paper (default: %(default)s)",
+    )
     made.add_argument("--again", action="store_true", help="also run what is there already")
     return made
 
@@ -209,7 +243,7 @@ def main() -> None:
         jobs = plan(arguments, path_of)
         for problem in dict.fromkeys(job.problem for job in jobs):
             print(f"{problem}: {problems.load(problem).data}", file=sys.stderr)
-        failed = run_all(jobs, arguments.jobs, path_of)
+        failed = run_all(jobs, arguments.jobs, path_of, arguments.together)
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

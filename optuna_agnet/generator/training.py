@@ -111,6 +111,12 @@ class TrainingData:
             (torch.zeros(size, 1) if targets is None else targets.float()).to(device),
         )
 
+    def take(self, rows: Tensor) -> TrainingData:
+        """Some of them, in the order of ``rows``."""
+        return TrainingData(
+            self.types[rows], self.edges[rows], self.weights[rows], self.targets[rows]
+        )
+
 
 class Head(nn.Module, ABC):
     """What a surrogate adds to the generator's training: L_C of Eq. 2, and the parameters that learn from it.
@@ -172,12 +178,16 @@ class Adam:
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of a scalar; parameters that it does not depend on stay as they are."""
-        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
+        self.descend(torch.autograd.grad(loss, self._parameters, allow_unused=True))
+
+    def descend(self, gradients: Sequence[Tensor | None]) -> None:
+        """One step, given the gradient of each parameter; None leaves one as it is."""
         used = [i for i, gradient in enumerate(gradients) if gradient is not None]
         with torch.no_grad():
             adam(
                 [self._parameters[i] for i in used],
-                [gradient for gradient in gradients if gradient is not None],
+                # the fused kernel goes by memory: a transposed gradient would move the wrong weights
+                [gradient.contiguous() for gradient in gradients if gradient is not None],
                 [self._means[i] for i in used],
                 [self._squares[i] for i in used],
                 [],
@@ -237,15 +247,20 @@ class Trainer:
 
     def loss(self, data: TrainingData, rows: Tensor, rng: torch.Generator) -> Tensor:
         """Eq. 2 over the rows of a batch, a scalar."""
-        types, edges = data.types[rows], data.edges[rows]
-        scores = self._scores(types, edges, rng)
+        latents = self.generator.latents(self.config.latents or len(rows), rng)
+        return self.loss_at(latents, data.take(rows), rng)
+
+    def loss_at(self, latents: Tensor, batch: TrainingData, rng: torch.Generator) -> Tensor:
+        """Eq. 2 over a batch at latent vectors (M, L), one each where ``config.latents`` is 0."""
+        types, edges = batch.types, batch.edges
+        scores = self._scores(latents, types, edges)
         loss = reconstruction_loss(scores, types, edges)
         if self.head is not None:
             if not self.config.backpropagate:
                 scores = scores._replace(nodes=scores.nodes.detach(), edges=scores.edges.detach())
-            extra = self.head.losses(scores, data.targets[rows], rng)
-            loss = self._joint(loss, extra.expand(-1, len(rows)), self.head.shares)
-        return (loss * data.weights[rows]).mean() if self.config.weigh_loss else loss.mean()
+            extra = self.head.losses(scores, batch.targets, rng)
+            loss = self._joint(loss, extra.expand(-1, len(types)), self.head.shares)
+        return (loss * batch.weights).mean() if self.config.weigh_loss else loss.mean()
 
     def _joint(self, reconstruction: Tensor, extra: Tensor, shares: Sequence[float]) -> Tensor:
         """Eq. 2 and 6 for each graph (B,): (1 - alpha) L_G + alpha sum_t share_t L_t."""
@@ -255,9 +270,8 @@ class Trainer:
             terms = terms / terms.detach().amax(0).clamp_min(_SMALLEST)
         return (1 - alpha) * terms[0] + alpha * (terms.new_tensor(shares) @ terms[1:])
 
-    def _scores(self, types: Tensor, edges: Tensor, rng: torch.Generator) -> Scores:
-        latents = self.config.latents or len(types)
-        scores = self.generator(self.generator.latents(latents, rng))
+    def _scores(self, latents: Tensor, types: Tensor, edges: Tensor) -> Scores:
+        scores = self.generator(latents)
         if not self.config.latents:
             return scores  # type: ignore[no-any-return]
         with torch.no_grad():

@@ -151,8 +151,8 @@ def test_scaled_terms_are_at_most_one_and_keep_their_proportions() -> None:
     config = TrainingConfig(latents=0, alpha=0.9, scale_losses=True)
     trainer = Trainer(Generator(SPACE), config, Terms())
     found = trainer.loss(known, torch.arange(2), torch.Generator().manual_seed(0))
-    scores = trainer._scores(known.types, known.edges, torch.Generator().manual_seed(0))
-    each = reconstruction_loss(scores, known.types, known.edges).tolist()
+    latents = trainer.generator.latents(2, torch.Generator().manual_seed(0))
+    each = reconstruction_loss(trainer.generator(latents), known.types, known.edges).tolist()
     assert each[0] > 0.5
     assert each[1] < 2000
     first = 0.1 * 1 + 0.9 * (0.75 * 0.5 + 0.25 * 0.25) / each[0]
@@ -233,6 +233,24 @@ def test_adam_takes_the_steps_of_torch() -> None:
         theirs.step()
     torch.testing.assert_close(own, other)
     assert (unused == 1).all()
+
+
+@pytest.mark.parametrize(
+    "form", [GeneratorConfig(), GeneratorConfig.paper()], ids=["faster", "paper"]
+)
+def test_a_generator_takes_the_steps_of_torch(form: GeneratorConfig) -> None:
+    """Where autograd hands a gradient over transposed, too."""
+    known, config = data(16), TrainingConfig(latents=0)
+    ours, theirs = Trainer(Generator(SPACE, form), config), Trainer(Generator(SPACE, form), config)
+    ours.fit(known, torch.arange(16).repeat(3, 1), torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam(theirs.generator.parameters(), config.learning_rate, config.betas)
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        optimizer.zero_grad()
+        theirs.loss(known, torch.arange(16), rng).backward()
+        optimizer.step()
+    for name, weight in theirs.generator.named_parameters():
+        torch.testing.assert_close(ours.generator.get_parameter(name), weight, atol=1e-5, rtol=0)
 
 
 def test_training_does_not_load_the_compiler_of_torch() -> None:
