@@ -84,6 +84,13 @@ GENERATOR = (
         f"{_TRAINING}::test_weights_and_surrogate_enter_the_loss",
     ),
     Mutant(
+        "a gradient's numbers are taken as they lie in memory",
+        "generator/training.py",
+        "gradient.contiguous() for",
+        "gradient for",
+        f"{_TRAINING}::test_a_generator_takes_the_steps_of_torch",
+    ),
+    Mutant(
         "the optimizer's state is not taken over",
         "generator/training.py",
         "tensor.copy_(state[name])",
