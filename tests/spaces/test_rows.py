@@ -75,6 +75,14 @@ def test_no_parameters_are_no_rows() -> None:
         assert rows.shape == missing.shape == (0, len(space.decisions))
 
 
+def test_an_architecture_has_no_distance_from_itself_even_where_there_is_none() -> None:
+    for space in (*SPACES, NoArchitecture()):
+        features = space.features(space.sample(5, np.random.default_rng(0)))
+        own = (features**2).sum(1)
+        np.testing.assert_allclose(own, len(space.decisions), atol=1e-5)
+        assert features.shape[1] == len(space.feature_decisions)
+
+
 def test_true_is_not_one_and_of_equal_choices_the_first_counts() -> None:
     rows = Rows([Decision("a", (1, True, 1.0, "1"))])
     found, missing = rows.params_to_rows([{"a": 1}, {"a": True}, {"a": 1.0}, {"a": "1"}, {"a": 0}])

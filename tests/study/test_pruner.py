@@ -182,15 +182,16 @@ def test_the_architecture_counts():
         return {e: level * (0.1 + end * max(0, e - 10) / 10) for e in range(1, EPOCHS + 1)}
 
     chances = {}
-    for known in (space, optuna.samplers.RandomSampler()):
+    for known in (space, Network(other=tuple("abcdefgh"))):  # the second does not tell the kind
         study = optuna.create_study(direction="maximize", pruner=AGNetPruner(known))
         rng = np.random.default_rng(0)
         for k in range(16):
-            params = {"kind": ("good", "bad")[k % 2], "other": "abcdefgh"[k // 2]}
-            found = reported(params["kind"], 1 + 0.05 * rng.normal())
-            study.add_trial(trial(params, found, found[EPOCHS], space))
-        study.enqueue_trial({"kind": "bad", "other": "c"})
-        running = study.ask(space.distributions())
+            kind, params = ("good", "bad")[k % 2], {"other": "abcdefgh"[k // 2]}
+            found = reported(kind, 1 + 0.05 * rng.normal())
+            told = {"kind": kind, **params} if known is space else params
+            study.add_trial(trial(told, found, found[EPOCHS], known))
+        study.enqueue_trial({"kind": "bad", "other": "c"} if known is space else {"other": "c"})
+        running = study.ask(known.distributions())
         running.report(reported("bad", 1.02)[1], 1)
         running.should_prune()
         reason = stopped_because(study.trials[-1])
