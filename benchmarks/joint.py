@@ -23,7 +23,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from benchmarks import records
-from benchmarks.problems.joint import PROBLEMS, JointProblem
+from benchmarks.problems.joint import NAMES, JointProblem, load
 from benchmarks.run import seeds
 from optuna_agnet import AGNetConfig, AGNetSampler
 
@@ -51,7 +51,7 @@ METHODS: dict[str, Callable[[JointProblem, int], BaseSampler]] = {
     "split": lambda p, seed: Split(
         p.space, seed=seed, config=AGNetConfig(dedup="encoding", n_startup=16)
     ),
-    "tpe": lambda p, seed: TPESampler(multivariate=True, seed=seed),
+    "tpe": lambda p, seed: TPESampler(multivariate=True, group=p.is_conditional, seed=seed),
     "gp": lambda p, seed: GPSampler(seed=seed),
     "random": lambda p, seed: RandomSampler(seed=seed),
 }
@@ -61,7 +61,7 @@ def run(name: str, method: str, seed: int, budget: int) -> dict[str, Any]:
     """One search: the best score so far after each query, and the milliseconds of CPU that a proposal took."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
-    problem, rng = PROBLEMS[name](), np.random.default_rng([seed, 1])
+    problem, rng = load(name, seed), np.random.default_rng([seed, 1])
     own = method in ("agnet", "agnet-mutants", "split")
     study = optuna.create_study(direction=problem.direction, sampler=METHODS[method](problem, seed))
     scores, asked = [], []
@@ -91,7 +91,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         groups[row["problem"], row["method"]].append(row)
     head = ["problem", "method", "seeds", *(f"@{q}" for q in QUERIES), "ms an ask", "at 200 trials"]
     lines = [" | ".join(head), "--- | " * (len(head) - 1) + "---"]
-    for problem in PROBLEMS:
+    for problem in NAMES:
         for method in METHODS:
             runs = [r for r in groups[problem, method] if r["budget"] < LONG]
             late = [r for r in groups[problem, method] if r["budget"] >= LONG]
@@ -114,19 +114,19 @@ def _cell(problem: str, runs: list[dict[str, Any]], queries: int) -> str:
     if not found:
         return ""
     fewer = f" ({len(found)})" if len(found) < len(runs) else ""  # seeds, where not all went so far
-    if "nb201" in problem or "digits" in problem:
+    if any(kind in problem for kind in ("nb201", "digits", "drawn")):
         return f"{np.mean(found):.1f} ± {np.std(found):.1f}{fewer}"
     return f"{np.median(found):.0f}{fewer}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--problem", default="joint-*", help=f"of {', '.join(PROBLEMS)}")
+    parser.add_argument("--problem", default="joint-*", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--method", default=",".join(METHODS))
     parser.add_argument("--seeds", type=seeds, default="0:10")
     parser.add_argument("--budget", type=int, default=96)
     arguments = parser.parse_args()
-    chosen = [n for part in arguments.problem.split(",") for n in fnmatch.filter(PROBLEMS, part)]
+    chosen = [n for part in arguments.problem.split(",") for n in fnmatch.filter(NAMES, part)]
     done = {(r["problem"], r["method"], r["seed"]) for r in records.rows(RESULTS)}
     for seed in arguments.seeds:
         for name in chosen:

@@ -10,6 +10,9 @@
   (noisy). The score is what is missing of that way, in percent, without noise.
 - ``digits``: real trainings of cells of NAS-Bench-201 on scikit-learn's 8x8 digits, three epochs of SGD, learning rate
   and momentum beside the cell, another seed every time; the score is the validation error, in percent.
+- ``drawn-*``: whole networks on functions that are drawn anew for each seed (`drawn`), without noise or with a fifth of
+  what random networks differ by (noisy); the score is what is missing of the way from their median to the best, in
+  percent, without noise.
 
 Rivals see ordered numbers as integers, in which they are better than in categories.
 """
@@ -25,12 +28,13 @@ import optuna
 import torch
 from torch import Tensor, nn
 
-from benchmarks.problems import fcnet, nb201
+from benchmarks.problems import drawn, fcnet, nb201
 from optuna_agnet import spaces
 from optuna_agnet.cli import digits
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.spaces import Network, SearchSpace, ordered
+from optuna_agnet.spaces.decision import Decision
 
 MLP_DATASETS = (
     "australian",
@@ -53,6 +57,7 @@ MLP_SPACE = Network(
 """All that an MLP's trainings depend on, in the order of the table's axes."""
 _COST = 0.6  # of a learning rate ten times too high or too low, of the way from the median cell to the best
 _NOISE = 0.1
+_NOISE_DRAWN = 0.2
 _EPOCHS, _BATCH = 3, 64
 
 
@@ -75,14 +80,18 @@ class JointProblem:
         """The row (D,) of a trial; ordered choices may be integers."""
         if not as_integers:
             return self.space.choices([self.space.suggest(trial)])[0]
-        row = []
-        for decision in self.space.decisions:
+
+        def choose(decision: Decision) -> int:
             if decision.ordered:
-                row.append(trial.suggest_int(decision.name, 0, len(decision.choices) - 1))
-            else:
-                chosen = trial.suggest_categorical(decision.name, decision.choices)
-                row.append(decision.index(chosen))
-        return np.array(row, dtype=np.int64)
+                return trial.suggest_int(decision.name, 0, len(decision.choices) - 1)
+            return decision.index(trial.suggest_categorical(decision.name, decision.choices))
+
+        return self.space._decide(choose)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether some parameters are in some trials only."""
+        return any(decision.parent is not None for decision in self.space.decisions)
 
 
 def _fcnet(dataset: str) -> JointProblem:
@@ -209,6 +218,11 @@ def _digits() -> JointProblem:
     return JointProblem(space, "maximize", evaluate)
 
 
+def _drawn(draw: Callable[[int], drawn.Drawn], noise: float, seed: int) -> JointProblem:
+    problem = draw(seed)
+    return JointProblem(problem.space, "maximize", problem.evaluate(noise, seed))
+
+
 def _step(
     model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
 ) -> None:
@@ -225,3 +239,15 @@ PROBLEMS: dict[str, Callable[[], JointProblem]] = {
     "joint-nb201-noisy": partial(_mixed, True, _NOISE),
     "joint-digits": _digits,
 }
+DRAWN: dict[str, Callable[[int], JointProblem]] = {
+    f"joint-drawn-{draw.__name__}" + "-noisy" * (noise > 0): partial(_drawn, draw, noise)
+    for draw in (drawn.blocks, drawn.mlp)
+    for noise in (0.0, _NOISE_DRAWN)
+}
+"""From a seed to a problem of its own."""
+NAMES = (*PROBLEMS, *DRAWN)
+
+
+def load(name: str, seed: int) -> JointProblem:
+    """The problem of that name as a search with that seed sees it."""
+    return DRAWN[name](seed) if name in DRAWN else PROBLEMS[name]()
