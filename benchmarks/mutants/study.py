@@ -116,6 +116,13 @@ STUDY = (
         "study/test_pruner.py::test_infeasible_trials_set_no_goal",
     ),
     Mutant(
+        "what a running trial is to train is remembered",
+        "study/trained.py",
+        "if all(trial.state.is_finished() for trial in trials):",
+        "if True:",
+        "study/test_trained.py::test_what_runs_is_read_each_time",
+    ),
+    Mutant(
         "curves of a loss are those of an accuracy",
         "study/study_curves.py",
         "sign = float(signs(directions_of(study))[0])",

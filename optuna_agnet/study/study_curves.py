@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import weakref
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,20 +14,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.core.ranking import signs
-from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
-from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study.continuations import superseded
 from optuna_agnet.study.joint_parameters import JointParameters
+from optuna_agnet.study.trained import Trained, similarity
 from optuna_agnet.study.trials import directions_of, is_feasible
 from optuna_agnet.surrogate.curves import CurveModel, Forecast, read, rungs, steps_until_next
-from optuna_agnet.surrogate.kernel import Features, KernelParams, covariance, featurize
+from optuna_agnet.surrogate.kernel import Features
 
 LEAST = 5
 """Whole trainings before anything is foretold, unless somebody asks for another number."""
 _MOST = 150  # whole trials and as many stopped ones are learned from, the latest; bounds memory and time
-_REACH = 0.5  # of each hyperparameter, on its range from 0 to 1
 
 
 class LearnedCurves(NamedTuple):
@@ -58,7 +56,8 @@ class LearnedCurves(NamedTuple):
 
     def levels(self, trial: FrozenTrial) -> FloatArray | None:
         """Values (L,) at the rungs that a trial has passed; None if it passed none or began later than others."""
-        values = read(trial.intermediate_values, self.steps, self.sign)[: self.num_passed(trial)]
+        values = read([trial.intermediate_values], self.steps, self.sign)[0]
+        values = values[: self.num_passed(trial)]
         return values if len(values) and not np.isnan(values).any() else None
 
 
@@ -77,7 +76,7 @@ class StudyCurves:
     def _reset(self) -> None:
         self._storage: weakref.ref[Any] | None = None
         self._learned: tuple[object, LearnedCurves | None] | None = None
-        self._warn = WarnOnce()
+        self._trained = Trained(self._space)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_space": self._space, "_least": self._least}
@@ -90,11 +89,12 @@ class StudyCurves:
         """What finished trials teach; None while there is too little."""
         if self._storage is None or self._storage() is not study._storage:
             self._storage, self._learned = weakref.ref(study._storage), None
-        done = _ended(study._storage.get_all_trials(study._study_id, deepcopy=False))
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        done = _ended(trials)
         key = study._study_id, [trial.number for trial in done]
         if self._learned is None or self._learned[0] != key:
             joint = JointParameters(self._space)
-            joint.update(study)
+            joint.update(study, trials)
             sign = float(signs(directions_of(study))[0])
             self._learned = key, self._fit(done, sign, joint.hyperparameters)
         return self._learned[1]
@@ -121,17 +121,18 @@ class StudyCurves:
         steps = rungs([t.intermediate_values for t in whole])
         stopped = [t for t in done if t.state == TrialState.PRUNED and t.intermediate_values]
         shown = [*whole[-_MOST:], *stopped[-_MOST:]]
-        values = np.stack([_levels(t, steps, sign) for t in shown])
+        curves = read((t.intermediate_values for t in shown), steps, sign)
+        values = np.column_stack([curves, [_final(t, sign) for t in shown]])
         ends = np.flatnonzero(~np.isnan(values[:, -2:]).any(1))
         if len(ends) < self._least:
             return None
         waits = steps_until_next(steps)
         if (values[ends, -2] == values[ends, -1]).all():  # the last report is the objective
             steps, waits, values = steps[:-1], waits[:-1], np.delete(values, -2, 1)
-        known, features = self._trained(shown, hyperparameters)
+        known, features = self._trained.features(shown, hyperparameters)
         near = np.eye(len(shown))
         if features is not None:
-            near[np.ix_(known, known)] = _similarity(features, features)
+            near[np.ix_(known, known)] = similarity(features, features)
         return LearnedCurves(
             CurveModel(values, near),
             steps,
@@ -152,51 +153,25 @@ class StudyCurves:
         if values is None:
             return None
         cross = np.zeros(len(learned.shown))
-        _, own = self._trained([trial], learned.hyperparameters)
+        _, own = self._trained.features([trial], learned.hyperparameters)
         if own is not None and learned.features is not None:
-            cross[learned.known] = _similarity(learned.features, own)[:, 0]
+            cross[learned.known] = similarity(learned.features, own)[:, 0]
         return learned.model.forecast(values, cross)
 
     def forecasts_of_stopped(self, learned: LearnedCurves) -> dict[int, Forecast]:
         """Where stopped trials would end by number, as far as they are learned from."""
-        found = {}
+        passed: dict[int, list[tuple[int, FloatArray]]] = defaultdict(list)  # by number of rungs
         for k, trial in enumerate(learned.shown):
             values = learned.levels(trial) if trial.state == TrialState.PRUNED else None
             if values is not None:
-                found[trial.number] = learned.model.forecast(values, learned.near[k])
+                passed[len(values)].append((k, values))
+        found: dict[int, Forecast] = {}
+        for stopped in passed.values():
+            rows = [k for k, _ in stopped]
+            values = np.stack([values for _, values in stopped])
+            forecasts = learned.model.forecasts(values, learned.near[:, rows])
+            found.update(zip((learned.shown[k].number for k in rows), forecasts, strict=True))
         return found
-
-    def _trained(
-        self, trials: Sequence[FrozenTrial], hyperparameters: Hyperparameters
-    ) -> tuple[IntArray, Features | None]:
-        """The trials (K,) of which is known what was trained, and that; None where there are none."""
-        nobody = np.zeros(0, dtype=np.int64), None
-        if isinstance(self._space, NoArchitecture) and not len(hyperparameters):
-            return nobody
-        params = [trial.params for trial in trials]
-        x, missing = self._space.params_to_rows(params)
-        z, strange = hyperparameters.rows(params), missing.any(1)
-        for k in np.flatnonzero(strange).tolist():
-            if params[k]:
-                self._warn(
-                    "space",
-                    f"trial {trials[k].number} has no architecture of {self._space!r}: it is judged by its curve"
-                    " alone, and so are others like it. Suggest architectures with space.suggest(trial)",
-                )
-        known = np.flatnonzero(~strange & ~np.isnan(z).any(1))
-        if not len(known):
-            return nobody
-        x = self._space.repair(x[known])
-        return known, featurize(self._space, x, z=z[known], unordered=hyperparameters.unordered)
-
-
-def _similarity(some: Features, others: Features) -> FloatArray:
-    """Prior correlations (N, P) of what was trained: a factor for the architecture and one a hyperparameter."""
-    gaps = some.distances(others)
-    size = len(gaps.gaps)
-    kernel = replace(KernelParams(), reaches=(_REACH,) * size, shares=(1.0,) * (size + 1))
-    found: FloatArray = covariance(gaps, kernel).numpy()
-    return found
 
 
 def _ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -206,8 +181,7 @@ def _ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return sorted((t for t in done if t.number not in gone_on), key=lambda t: t.number)
 
 
-def _levels(trial: FrozenTrial, steps: IntArray, sign: float) -> FloatArray:
-    """A finished trial's values at the rungs, and its objective where it came to one."""
-    whole = trial.state == TrialState.COMPLETE and not math.isnan(trial.values[0])
-    final = sign * trial.values[0] if whole else math.nan
-    return np.append(read(trial.intermediate_values, steps, sign), final)
+def _final(trial: FrozenTrial, sign: float) -> float:
+    """A finished trial's objective, larger is better; NaN where it came to none."""
+    whole = trial.state == TrialState.COMPLETE
+    return sign * trial.values[0] if whole else math.nan

@@ -11,37 +11,22 @@ steps falls apart into one small Gaussian process a rung, with a Cholesky-sized 
 Trainings that were stopped teach all rungs that they reached. As each rung is learned given the one before, it does no
 harm that only good trainings reach the late ones.
 
-Letters: N trainings, G levels (rungs, and the objective behind them), R regressors.
+Letters: N trainings, P others, G levels (rungs, and the objective behind them).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
+from optuna_agnet.surrogate.innovations import Innovation, Whitened
 
 _LAGS = 2  # rungs that the next one is predicted from
 _SPACING = 2.0  # of the rungs
-_NOISES = (
-    0.003,
-    0.01,
-    0.03,
-    0.1,
-    0.3,
-    1.0,
-    3.0,
-    10.0,
-)  # nu: own part of an innovation, in units of the shared one
-_GUESSED, _VARIANCE = (
-    4,
-    0.1,
-)  # an innovation's variance, before any data, and how many trainings that counts for
-_COEFFICIENTS = ((0.0, 25.0), (0.8, 0.3), (0.0, 0.3))  # mean and variance of b before any data
-_STEPS = 4  # alternations between b and s2; they settle within a per cent
 _LOWEST, _HIGHEST = -3.0, 8.0  # in widths: how bad a failed training is does not matter
 _HUGE = 1e300  # stands for infinity where values are interpolated
 
@@ -75,23 +60,50 @@ def steps_until_next(steps: IntArray) -> IntArray:
     return np.append(waits, waits[-1] if len(waits) else 1)
 
 
-def read(reported: Mapping[int, float], steps: IntArray, sign: float) -> FloatArray:
-    """Values (G,) at some steps, larger is better: interpolated over log step; NaN before the first and after the last.
+def read(curves: Iterable[Mapping[int, float]], steps: IntArray, sign: float) -> FloatArray:
+    """Values (N, G) at some steps, larger is better: interpolated over log step; NaN outside of the reports.
 
     A report of NaN is worse than any number.
 
     Args:
-        reported: A training's values by step.
+        curves: Values of each training by step.
         steps: (G,).
         sign: 1 where larger values are better, else -1.
 
     Example:
-        >>> read({1: 0.25, 4: 0.5, 9: 0.75}, np.array([0, 1, 4, 20]), 1.0)
-        array([ nan, 0.25, 0.5 ,  nan])
+        >>> read([{1: 0.25, 4: 0.5, 9: 0.75}], np.array([0, 1, 4, 20]), 1.0)
+        array([[ nan, 0.25, 0.5 ,  nan]])
     """
-    if not reported:
-        return np.full(len(steps), np.nan)
-    known, values = np.fromiter(reported, np.int64), np.fromiter(reported.values(), np.float64)
+    wanted = steps.tolist()
+    found = [
+        _interpolated(curve, steps, sign) if reported is None else reported
+        for curve in curves
+        for reported in [_reported(curve, wanted, sign)]
+    ]
+    return np.array(found, dtype=np.float64).reshape(len(found), len(steps))
+
+
+def _reported(
+    curve: Mapping[int, float], steps: Sequence[int], sign: float
+) -> Sequence[float] | None:
+    """Of a training that has reported at all of these steps on its way: most have, and need no interpolation."""
+    if not curve:
+        return [math.nan] * len(steps)
+    first, last, found = min(curve), max(curve), []
+    for step in steps:
+        value = curve.get(step)
+        if value is not None:
+            value *= sign
+            found.append(max(min(value, _HUGE), -_HUGE) if value == value else -_HUGE)
+        elif first < step < last:
+            return None
+        else:
+            found.append(math.nan)
+    return found
+
+
+def _interpolated(curve: Mapping[int, float], steps: IntArray, sign: float) -> FloatArray:
+    known, values = np.fromiter(curve, np.int64), np.fromiter(curve.values(), np.float64)
     order = known.argsort()
     known, values = known[order], (sign * values[order]).clip(-_HUGE, _HUGE)
     values[np.isnan(values)] = -_HUGE
@@ -120,75 +132,6 @@ class _Scale(NamedTuple):
         with np.errstate(over="ignore"):  # of a tiny width
             units: FloatArray = np.clip((values - self.center) / self.width, _LOWEST, _HIGHEST)
         return units
-
-
-class Innovation:
-    """One level given those before it: a line with Gaussian coefficients, and a GP of its residuals.
-
-    The noise is the most probable of a few values, and the variance follows in closed form. One eigendecomposition of
-    the kernel serves all of them.
-
-    Args:
-        near: What the trainings have in common (n, n), 1 on the diagonal.
-        regressors: (n, R), the first of them 1.
-        target: (n,).
-    """
-
-    def __init__(self, near: FloatArray, regressors: FloatArray, target: FloatArray) -> None:
-        values, self._vectors = np.linalg.eigh(near)
-        x, y = self._vectors.T @ regressors, self._vectors.T @ target
-        best = _fit(values.clip(0.0), x, y)
-        self.noise, self.variance, self.coefficients = best.noise, best.variance, best.coefficients
-        self._spread, self._unsure, self._regressors = best.spread, best.unsure, x
-        self._weights = self._vectors @ ((y - x @ best.coefficients) / best.spread)
-
-    def predict(self, cross: FloatArray, regressors: FloatArray) -> tuple[float, float]:
-        """Mean and variance of one more, given what it shares with the others (n,) and its regressors (R,)."""
-        shared = cross / (1 + self.noise)
-        mean = regressors @ self.coefficients + shared @ self._weights
-        rotated = self._vectors.T @ shared
-        left = self.variance * max(1 - (np.square(rotated) / self._spread).sum(), 1e-6)
-        # the line counts only as far as the neighbours' residuals leave it open (universal kriging)
-        open_line = regressors - (rotated / self._spread) @ self._regressors
-        return float(mean), float(left + open_line @ self._unsure @ open_line)
-
-
-class _Fit(NamedTuple):
-    noise: float
-    variance: float
-    coefficients: FloatArray  # (R,)
-    spread: FloatArray  # (n,): eigenvalues of (near + noise I) / (1 + noise)
-    unsure: FloatArray  # (R, R): covariance of the coefficients
-
-
-def _fit(eigenvalues: FloatArray, x: FloatArray, y: FloatArray) -> _Fit:
-    """Line and variance for all noises (K,) at once, of which the most probable one counts.
-
-    x (n, R) and y (n,) are in the kernel's eigenvectors.
-    """
-    noises = np.array(_NOISES)
-    spread = (eigenvalues + noises[:, None]) / (1 + noises[:, None])  # (K, n)
-    before, variances = np.array(_COEFFICIENTS[: x.shape[1]]).T
-    count, guess, gram = len(y) + _GUESSED, _GUESSED * _VARIANCE, x.T @ (x / spread[:, :, None])
-    pull, variance = x.T @ ((y - x @ before) / spread)[:, :, None], np.full(len(noises), _VARIANCE)
-    for _ in range(_STEPS):
-        per = variance[:, None, None]
-        precision = gram / per + np.diag(1 / variances)
-        moved = np.linalg.solve(precision, pull / per)  # (K, R, 1)
-        coefficients = before + moved[:, :, 0]
-        left = y - (x @ coefficients[:, :, None])[:, :, 0]
-        squares = (np.square(left) / spread).sum(1) + guess
-        variance = squares / count
-    evidence = -0.5 * (
-        count * np.log(variance)
-        + np.log(spread).sum(1)
-        + squares / variance
-        + (np.square(moved[:, :, 0]) / variances).sum(1)
-        + np.linalg.slogdet(precision)[1]
-    )
-    k = int(evidence.argmax())
-    unsure = np.linalg.inv(precision[k])
-    return _Fit(_NOISES[k], float(variance[k]), coefficients[k], spread[k], unsure)
 
 
 class Forecast(NamedTuple):
@@ -223,34 +166,56 @@ class CurveModel:
     def __init__(self, values: FloatArray, near: FloatArray) -> None:
         self._scales = [_Scale.of(column) for column in values.T]
         z = np.stack([s.apply(v) for s, v in zip(self._scales, values.T, strict=True)], 1)
-        self._learned = [self._learn(z, near, level) for level in range(1, values.shape[1])]
-
-    @staticmethod
-    def _learn(z: FloatArray, near: FloatArray, level: int) -> tuple[Innovation, IntArray]:
-        """A level's innovation, and the rows that it was learned from."""
-        before = z[:, _before(level)]
-        rows = np.flatnonzero(~np.isnan(np.column_stack([before, z[:, level]])).any(1))
-        x = np.column_stack([np.ones(len(rows)), before[rows]])
-        return Innovation(near[np.ix_(rows, rows)], x, z[rows, level]), rows
+        self._learned = _learn(z, near)
 
     def forecast(self, values: FloatArray, cross: FloatArray) -> Forecast:
-        """What follows the first levels (L,) of one more training; it shares ``cross`` (N,) with the others.
+        """What follows the first levels (L,) of one more training; it shares ``cross`` (N,) with the others."""
+        return self.forecasts(values[None], cross[:, None])[0]
+
+    def forecasts(self, values: FloatArray, cross: FloatArray) -> Sequence[Forecast]:
+        """What follows the first levels (P, L) of more trainings; they share ``cross`` (N, P) with the others.
 
         Mean and covariance go through the chain, which is linear: cov(z_h, z_j) = b cov(z_before, z_j).
         """
-        size, known = len(self._scales), len(values)
-        mean, covariance = np.zeros(size), np.zeros((size, size))
-        mean[:known] = [s.apply(v) for s, v in zip(self._scales, values, strict=False)]
-        for level in range(known, size):
-            innovation, rows = self._learned[level - 1]
-            before = _before(level)
-            slopes = innovation.coefficients[1:]
-            mean[level], own = innovation.predict(cross[rows], np.array([1.0, *mean[before]]))
-            covariance[level, :level] = slopes @ covariance[before, :level]
-            covariance[:level, level] = covariance[level, :level]
-            covariance[level, level] = slopes @ covariance[np.ix_(before, before)] @ slopes + own
         centers, widths = np.array(self._scales).T
-        return Forecast(centers + widths * mean, widths * np.sqrt(np.diag(covariance)))
+        count, known = values.shape
+        mean, covariance = (np.zeros((count, *[len(widths)] * k)) for k in (1, 2))
+        for level in range(known):
+            mean[:, level] = self._scales[level].apply(values[:, level])
+        for level in range(known, len(widths)):
+            innovation, rows = self._learned[level - 1]
+            before, slopes = _before(level), innovation.coefficients[1:]
+            inputs = np.column_stack([np.ones(count), mean[:, before]])
+            mean[:, level], own = innovation.predict(cross[rows], inputs)
+            covariance[:, level, :level] = slopes @ covariance[:, before, :level]
+            covariance[:, :level, level] = covariance[:, level, :level]
+            covariance[:, level, level] = covariance[:, level, before] @ slopes + own
+        means = centers + widths * mean
+        stds = widths * np.sqrt(covariance.diagonal(axis1=1, axis2=2))
+        return [Forecast(mean, std) for mean, std in zip(means, stds, strict=True)]
+
+
+def _learn(z: FloatArray, near: FloatArray) -> Sequence[tuple[Innovation, IntArray]]:
+    """The innovation of each level (N, G) but the first, and the rows that it was learned from."""
+    levels = range(1, z.shape[1])
+    known = ~np.isnan(z)
+    columns = np.column_stack([np.where(known, z, 0.0), np.ones(len(z))])
+    has = np.array([known[:, [level, *_before(level)]].all(1) for level in levels], dtype=bool)
+    links = has.reshape(-1, len(z)).sum(0)
+
+    def whitened(rows: IntArray) -> Whitened:
+        return Whitened.of(near[np.ix_(rows, rows)], columns[rows])
+
+    order = np.argsort(-links, kind="stable")[: (links > 0).sum()]
+    of_all, learned = whitened(order), []
+    for level, mask in zip(levels, has, strict=True):
+        rows = order[: mask.sum()]
+        own = of_all.head(len(rows))
+        if not mask[rows].all():  # a training that began late has no first links
+            rows = np.flatnonzero(mask)
+            own = whitened(rows)
+        learned.append((Innovation(own, [-1, *_before(level)], level), rows))
+    return learned
 
 
 def _before(level: int) -> list[int]:

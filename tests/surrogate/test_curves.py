@@ -1,11 +1,12 @@
-"""Curves: rungs and readings, one innovation beside a dense Gaussian process, the chain beside a joint one."""
+"""Curves: rungs and readings, links beside those learned one by one, the chain beside a joint process."""
 
 import math
 
 import numpy as np
 import pytest
 
-from optuna_agnet.surrogate.curves import CurveModel, Innovation, read, rungs
+from optuna_agnet.surrogate.curves import CurveModel, read, rungs
+from optuna_agnet.surrogate.innovations import Innovation, Whitened
 
 
 def near(n, seed):
@@ -38,36 +39,36 @@ def test_a_training_of_another_length_moves_no_rung():
 
 
 def test_readings_interpolate_over_log_step_and_never_extrapolate():
-    found = read({1: 0.0, 7: 1.0}, np.array([0, 1, 3, 7, 8]), 1.0)
+    found = read([{1: 0.0, 7: 1.0}], np.array([0, 1, 3, 7, 8]), 1.0)[0]
     assert np.isnan(found[[0, 4]]).all()
     assert found[1:4] == pytest.approx(
         [0.0, 0.5, 1.0]
     )  # 4 is half-way from 2 to 8 by its logarithm
-    assert np.isnan(read({}, np.array([1, 2]), 1.0)).all()
+    assert np.isnan(read([{}], np.array([1, 2]), 1.0)).all()
+    assert read([{}, {1: 0.0}], np.array([], dtype=np.int64), 1.0).shape == (2, 0)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_nan_is_worse_than_any_number(sign):
-    bad, worst = (read({1: value}, np.array([1]), sign)[0] for value in (-sign * 1e9, math.nan))
+    bad, worst = read([{1: -sign * 1e9}, {1: math.nan}], np.array([1]), sign)[:, 0]
     assert worst < bad
 
 
-@pytest.mark.parametrize("inputs", [2, 3])
-def test_an_innovation_is_a_dense_gaussian_process(inputs):
-    """The twin conditions the joint normal of line, shared part and noise on the target, all of it dense."""
-    rng = np.random.default_rng(1)
-    n = 12
-    k, x = near(n + 1, 0), np.column_stack([np.ones(n + 1), rng.normal(size=(n + 1, inputs - 1))])
-    y = rng.normal(size=n)
-    fitted = Innovation(k[:n, :n], x[:n], y)
-    before = np.array([0.0, 0.8, 0.0])[:inputs]
-    line = x @ np.diag([25.0, 0.3, 0.3][:inputs]) @ x.T
-    joint = fitted.variance * (k + fitted.noise * np.eye(n + 1)) / (1 + fitted.noise) + line
-    gain = np.linalg.solve(joint[:n, :n], joint[:n, n])
-    mean = x[n] @ before + gain @ (y - x[:n] @ before)
-    variance = joint[n, n] - gain @ joint[:n, n]
-    # the coefficients are those of the last variance but one: equal once both have settled
-    assert fitted.predict(k[:n, n], x[n]) == pytest.approx((mean, variance), rel=0.02, abs=0.02)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_reports_at_the_steps_are_read_as_they_are(sign):
+    """To the last bit what interpolation finds there, whatever else was reported, in whatever order."""
+    rng = np.random.default_rng(0)
+    steps, odd = np.array([1, 3, 7, 15]), [math.nan, math.inf, -math.inf, 1e305, 0.0]
+    for _ in range(200):
+        at = rng.permutation(20)[: rng.integers(1, 20)]
+        values = np.where(rng.random(len(at)) < 0.8, rng.normal(size=len(at)), rng.choice(odd))
+        curve = dict(zip(at.tolist(), values.tolist(), strict=True))
+        order = sorted(curve)
+        known = np.array([sign * curve[step] for step in order])
+        known[np.isnan(known)] = -1e300
+        twin = np.interp(np.log1p(steps), np.log1p(order), known.clip(-1e300, 1e300))
+        twin[(steps < order[0]) | (steps > order[-1])] = np.nan
+        assert read([curve], steps, sign).tobytes() == twin.tobytes()
 
 
 def test_the_chain_is_a_joint_normal():
@@ -82,13 +83,49 @@ def test_the_chain_is_a_joint_normal():
         innovation, rows = model._learned[level - 1]
         lags = list(range(level - 1, max(level - 3, -1), -1))
         middle = np.array([1.0, *runs[:, lags].mean(0)])
-        mean, variance = innovation.predict(k[:29, 29][rows], middle)
+        mean, variance = innovation.predict(k[:29, 29][rows, None], middle[None])
         slopes = innovation.coefficients[1:]
         runs[:, level] = mean + (runs[:, lags] - middle[1:]) @ slopes
-        runs[:, level] += math.sqrt(variance) * rng.normal(size=len(runs))
+        runs[:, level] += np.sqrt(variance) * rng.normal(size=len(runs))
     runs = centers + widths * runs
     assert runs.mean(0) == pytest.approx(forecast.mean, abs=0.02)
     assert runs.std(0) == pytest.approx(forecast.std, abs=0.02)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_links_learned_together_are_those_learned_one_by_one(late):
+    """Trainings in any order, stopped anywhere; some have begun late, so that they have no first links."""
+    rng = np.random.default_rng(7)
+    values, k = study(40, seed=7, levels=6)
+    for row, reached in enumerate(rng.integers(1, 7, size=40)):
+        values[row, reached:] = np.nan
+    if late:
+        values[::5, : rng.integers(1, 3)] = np.nan
+    model = CurveModel(values, k)
+    z = np.stack([s.apply(v) for s, v in zip(model._scales, values.T, strict=True)], 1)
+    for level, (link, rows) in enumerate(model._learned, start=1):
+        lags = list(range(level - 1, max(level - 3, -1), -1))
+        own = np.flatnonzero(~np.isnan(z[:, [level, *lags]]).any(1))
+        assert sorted(rows) == own.tolist()
+        x = np.column_stack([np.ones(len(own)), z[own][:, lags], z[own, level]])
+        alone = Innovation(Whitened.of(k[np.ix_(own, own)], x), range(1 + len(lags)), -1)
+        assert link.noise == alone.noise
+        assert link.variance == pytest.approx(alone.variance, rel=1e-9)
+        cross, inputs = rng.random((40, 3)), rng.normal(size=(3, 1 + len(lags)))
+        inputs[:, 0] = 1
+        found, twin = link.predict(cross[rows], inputs), alone.predict(cross[own], inputs)
+        assert np.stack(found) == pytest.approx(np.stack(twin), rel=1e-9, abs=1e-9)
+
+
+def test_forecasts_together_are_those_one_by_one():
+    values, k = study(40, seed=8)
+    model = CurveModel(values[:30], k[:30, :30])
+    together = model.forecasts(values[30:, :2], k[:30, 30:])
+    for row, found in enumerate(together, start=30):
+        alone = model.forecast(values[row, :2], k[:30, row])
+        assert found.mean == pytest.approx(alone.mean, rel=1e-9)
+        assert found.std == pytest.approx(alone.std, rel=1e-9)
+        assert found.chance(0.5) == pytest.approx(alone.chance(0.5), abs=1e-9)
 
 
 def test_what_was_reported_is_certain_and_more_of_it_makes_surer():
