@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from platformdirs import user_cache_path
@@ -60,7 +61,9 @@ def kept(
 
 
 def _name(space: SearchSpace, config: GeneratorConfig, training: dict[str, int]) -> str:
-    about = [VERSION, space.fingerprint, asdict(config), training]
+    about: list[Any] = [VERSION, space.fingerprint, asdict(config), training]
+    if config.layers:  # files of before were trained with transposed gradients
+        about.append("2026-11-29")
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return f"{_FORBIDDEN.sub('_', space.name)[:_LONGEST]}-{digest[:24]}"
 
