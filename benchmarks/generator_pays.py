@@ -76,7 +76,7 @@ class Pair:
 
 def load(problem: str) -> Pair | None:
     """None where one of the two was not run."""
-    studies = problem in joint.PROBLEMS
+    studies = problem in joint.NAMES
     found = _studies(problem) if studies else _searches(problem)
     default = "generator" if MUTANTS in found else "mutants"
     names = {"generator": GENERATOR, "mutants": MUTANTS} | {default: "agnet"}
