@@ -7,7 +7,7 @@ import numpy as np
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.core.ranking import RANKINGS
 from optuna_agnet.core.seeds import Stream, seed_from
-from optuna_agnet.search.config import AGNetConfig
+from optuna_agnet.search.config import STARTUP, AGNetConfig
 from optuna_agnet.search.observations import Observations
 from optuna_agnet.spaces.base import Choice, SearchSpace
 
@@ -39,7 +39,7 @@ def fixed_by_turn(
         observations: Results so far.
         seed: Of the search; the cells that stay as they are in the first turn are the same for all of its proposals.
     """
-    startup = config.first_round
+    startup = config.n_startup or STARTUP
     found, start = [], startup
     if len(observations) < start:
         return [{}]

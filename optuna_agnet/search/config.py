@@ -27,7 +27,7 @@ _PACKAGES = {"gnn": "torch_geometric", "xgboost": "xgboost"}
 """What surrogates need, each an extra of the surrogate's name."""
 _WITH_UNCERTAINTY = ("gp", "gnn")
 STARTUP = 16
-"""Random architectures, Alg. 1, l. 2; fewer where few numbers are free."""
+"""Random architectures, Alg. 1, l. 2; and results that the first round of generator training has."""
 _RENAMED = {
     "sources": "candidate_sources",
     "draws": "samples_per_attempt",
@@ -161,11 +161,6 @@ class AGNetConfig:
             raise ValueError(
                 f"retrain_growth={self.retrain_growth!r} must be a number, and not negative"
             )
-
-    @property
-    def first_round(self) -> int:
-        """Results that the first round of generator training has."""
-        return self.n_startup or STARTUP
 
     def __getattr__(self, name: str) -> Any:
         """Fields under the names, and in the places, that they had before."""

@@ -19,7 +19,7 @@ from optuna_agnet.generator.checkpoints import Checkpoints
 from optuna_agnet.generator.files import checksum
 from optuna_agnet.generator.network import Generator, valid_share
 from optuna_agnet.generator.training import Head, Trainer, TrainingData
-from optuna_agnet.search.config import AGNetConfig
+from optuna_agnet.search.config import STARTUP, AGNetConfig
 from optuna_agnet.search.observations import Observations, Pairs
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.search.scores import ScoreTable
@@ -47,7 +47,7 @@ def training_sizes(observations: int, config: AGNetConfig) -> list[int]:
         >>> training_sizes(40, AGNetConfig())
         [16, 20, 24, 28, 32, 36, 40]
     """
-    sizes, size = [], config.first_round
+    sizes, size = [], config.n_startup or STARTUP
     while size <= observations:
         sizes.append(size)
         size += max(config.retrain_every, int(size * config.retrain_growth))

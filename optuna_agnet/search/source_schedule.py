@@ -112,7 +112,7 @@ def random_starts(config: AGNetConfig, space: SearchSpace, hyperparameters: Hype
         [16, 8]
     """
     if config.n_startup is not None or config.surrogate != "gp":
-        return config.first_round
+        return config.n_startup or STARTUP
     return min(max(free_numbers(space, hyperparameters), _FEWEST_STARTS), STARTUP)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from optuna_agnet.search.config import AGNetConfig
+from optuna_agnet.search.config import STARTUP, AGNetConfig
 from optuna_agnet.spaces.base import SearchSpace
 
 SCHEMA = 1
@@ -18,7 +18,7 @@ _RANGES = re.compile(r"([0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*)?")
 
 def key(space: SearchSpace, config: AGNetConfig, version: int) -> str:
     """The name of a round's manifest; samplers whose rounds have other sizes or another space don't meet in it."""
-    schedule = (config.first_round, config.retrain_every, config.retrain_growth)
+    schedule = (config.n_startup or STARTUP, config.retrain_every, config.retrain_growth)
     about = json.dumps([space.fingerprint, *schedule])
     return f"agnet:{hashlib.sha256(about.encode()).hexdigest()[:8]}:round:{version}"
 
