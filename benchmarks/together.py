@@ -2,8 +2,9 @@
 
 The paper trains on 16 graphs of eight nodes a step. Such a step is thousands of operations on matrices of some hundred
 numbers, and its time is that of starting them; searches that train for the same number of steps, as those of one
-problem do, can share them. Each search draws the numbers that it draws alone and makes the same steps, but sums are
-added up in another order, so the last digits differ, and with them a candidate here and there, as between processors.
+problem do, can share them, and a graph of them that is traced once. Each search draws the numbers that it draws alone
+and makes the same steps, but sums are added up in another order, so the last digits differ, and with them a candidate
+here and there, as between processors.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from benchmarks.records import Record
 from optuna_agnet.generator.training import Trainer, TrainingData
@@ -68,25 +70,65 @@ class Round:
         return latents, batch.types, batch.edges, batch.weights, batch.targets
 
 
-def fit_together(rounds: Sequence[Round]) -> None:
-    """Train S generators and surrogates of one `Round.kind` for the same number of steps, each on its own graphs."""
-    loss = _Loss(rounds[0].trainer)
-    names = [name for name, _ in loss.named_parameters()]
+class Gradients:
+    """Of S searches' losses, each by its own parameters: one graph of plain operations.
+
+    Traced once through `vmap` and autograd, which take longer than the operations between them.
+
+    Args:
+        loss: Of one of the searches; they differ in nothing but numbers.
+        parameters: Stacked (S, ...), in the order of ``loss``.
+        given: Latent vectors and graphs of a step (S, B, ...).
+    """
+
+    def __init__(
+        self, loss: _Loss, parameters: tuple[Tensor, ...], given: Sequence[Tensor]
+    ) -> None:
+        self._names = [name for name, _ in loss.named_parameters()]
+        self._loss_of_each = vmap(loss.at)
+        self._used: list[int] = []  # places of the parameters that the loss depends on
+        graph = make_fx(self._made)(parameters, *given)
+        graph.graph.eliminate_dead_code()
+        graph.recompile()
+        with torch.no_grad():
+            self._graph = torch.jit.trace(graph, (parameters, *given), check_trace=False)
+
+    @torch.enable_grad()
+    def _made(self, parameters: tuple[Tensor, ...], *given: Tensor) -> tuple[Tensor, ...]:
+        own = [parameter.detach().requires_grad_() for parameter in parameters]
+        total = self._loss_of_each(dict(zip(self._names, own, strict=True)), *given).sum()
+        found = torch.autograd.grad(total, own, allow_unused=True)
+        self._used = [place for place, gradient in enumerate(found) if gradient is not None]
+        return tuple(gradient for gradient in found if gradient is not None)
+
+    @torch.no_grad()
+    def __call__(
+        self, parameters: tuple[Tensor, ...], given: Sequence[Tensor]
+    ) -> list[list[Tensor | None]]:
+        """A list for each search, with None where its loss depends on nothing of a parameter."""
+        found: list[list[Tensor | None]] = [[None] * len(parameters) for _ in parameters[0]]
+        for place, gradients in zip(self._used, self._graph(parameters, *given), strict=True):
+            for own, gradient in zip(found, gradients, strict=True):
+                own[place] = gradient
+        return found
+
+
+def fit_together(rounds: Sequence[Round], known: dict[Hashable, Gradients]) -> None:
+    """Train S generators and surrogates of one `Round.kind` for the same number of steps, each on its own graphs.
+
+    Args:
+        rounds: The searches'.
+        known: Gradients of earlier rounds; new ones are added.
+    """
     of_each = [list(_Loss(r.trainer).parameters()) for r in rounds]
-    every = [parameter for own in of_each for parameter in own]
-    loss_of_each = vmap(loss.at)
     for number in range(len(rounds[0].batches)):
-        stacked = {
-            name: torch.stack(own)
-            for name, own in zip(names, zip(*of_each, strict=True), strict=True)
-        }
+        parameters = tuple(torch.stack(own).detach() for own in zip(*of_each, strict=True))
         given = [torch.stack(part) for part in zip(*(r.step(number) for r in rounds), strict=True)]
-        total = loss_of_each(
-            stacked, *given
-        ).sum()  # no search's loss depends on another's parameters
-        gradients = torch.autograd.grad(total, every, allow_unused=True)
-        for place, r in enumerate(rounds):
-            r.trainer.optimizer.descend(gradients[place * len(names) : (place + 1) * len(names)])
+        shape = rounds[0].kind, given[0].shape
+        if shape not in known:
+            known[shape] = Gradients(_Loss(rounds[0].trainer), parameters, given)
+        for r, gradients in zip(rounds, known[shape](parameters, given), strict=True):
+            r.trainer.optimizer.descend(gradients)
 
 
 def shareable(trainer: Trainer) -> bool:
@@ -105,6 +147,7 @@ class Meeting:
         self._turn = threading.Condition()
         self._running = searches
         self._waiting: list[Round] = []
+        self._known: dict[Hashable, Gradients] = {}
         self._error: BaseException | None = None
 
     @contextmanager
@@ -148,7 +191,7 @@ class Meeting:
                 kinds[r.kind].append(r)
         try:
             for rounds in kinds.values():
-                fit_together(rounds)
+                fit_together(rounds, self._known)
         except Exception as error:
             self._error = error
         self._waiting = [r for r in self._waiting if len(r.batches) > least]

@@ -15,7 +15,7 @@ from optuna_agnet.generator.training import Trainer, TrainingConfig, TrainingDat
 from optuna_agnet.spaces import NodeCell
 from optuna_agnet.surrogate.mlp import MLPSurrogate
 
-SPACE = NodeCell(max_nodes=4, max_edges=6, ops=("conv", "pool"))
+SPACE = NodeCell(max_nodes=3, max_edges=3, ops=("conv", "pool"))
 PAPER = TrainingConfig.paper_hardware()
 
 
@@ -43,7 +43,7 @@ def assert_equal(found: Round, expected: Round) -> None:
 
 def test_each_learns_what_it_learns_alone() -> None:
     rounds, apart = [a_round(seed) for seed in range(3)], [a_round(seed) for seed in range(3)]
-    fit_together(rounds)
+    fit_together(rounds, {})
     for found, expected in zip(rounds, apart, strict=True):
         alone(expected)
         assert_equal(found, expected)
@@ -63,9 +63,9 @@ def test_searches_of_different_lengths_and_shapes_meet() -> None:
     sizes: list[int] = []
     shared = together.fit_together
 
-    def counting(rounds: list[Round]) -> None:
+    def counting(rounds: list[Round], known: dict) -> None:
         sizes.append(len(rounds))
-        shared(rounds)
+        shared(rounds, known)
 
     def search(number: int) -> run.Record:
         for given in made[number]:
@@ -99,7 +99,7 @@ def test_a_search_that_fails_leaves_the_others_alone() -> None:
 
 
 def test_what_stops_the_common_training_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(rounds: list[Round]) -> None:
+    def broken(rounds: list[Round], known: dict) -> None:
         raise MemoryError("too large")
 
     monkeypatch.setattr(together, "fit_together", broken)
@@ -131,6 +131,7 @@ def test_groups_are_of_one_method() -> None:
     assert sorted(job for group in found for job in group) == sorted(jobs)
 
 
+@pytest.mark.slow
 def test_two_real_searches_begin_as_they_do_apart() -> None:
     """The paper's first round of training is 30 steps; what is sampled behind it is the same but for a few."""
     jobs = [run.Job("nb201-c10", "agnet-paper", seed, 18) for seed in range(2)]
