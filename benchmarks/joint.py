@@ -12,7 +12,7 @@ import os
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,7 +23,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from benchmarks import records
-from benchmarks.problems.joint import NAMES, JointProblem, load
+from benchmarks.problems.joint import DRAWN, NAMES, JointProblem, load
 from benchmarks.run import seeds
 from optuna_agnet import AGNetConfig, AGNetSampler
 
@@ -103,6 +103,14 @@ def table(rows: list[dict[str, Any]]) -> str:
                     )
                 )
     return "".join(f"| {line} |\n" for line in lines)
+
+
+def drawn() -> Iterator[str]:
+    """What is missing on drawn functions, for the README."""
+    found = [r for r in records.rows(records.RESULTS / RESULTS.name) if r["problem"] in DRAWN]
+    if found:
+        yield "#### Networks and hyperparameters on functions drawn for each seed: percent missing"
+        yield from ("", *table(found).splitlines(), "")
 
 
 def _speed(runs: list[dict[str, Any]]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 
-from benchmarks import joint
+from benchmarks import joint, records
 from benchmarks.problems.joint import PROBLEMS, JointProblem
 
 
@@ -85,6 +86,22 @@ def test_a_table_has_medians_of_ranks_and_means_of_shares() -> None:
     assert lines[3].startswith("| joint-nb201-noisy | tpe | 3 | 3.0 ± 2.2 |")
     long = {**rows[0], "seed": 9, "budget": 200, "best": [1.0] * 200, "ms": 30.0}
     assert joint.table([*rows, long]).splitlines()[2].endswith("| 2 |  | 3 | 30 |")
+
+
+def test_the_readme_has_the_drawn_problems_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    assert list(joint.drawn()) == []
+    row = {"method": "tpe", "seed": 0, "budget": 96, "best": [2.0] * 96, "ms": 3.0}
+    for name in ("joint-mlp-car", "joint-drawn-mlp"):
+        records.append_row(tmp_path / "joint.jsonl", {"problem": name, **row})
+    lines = list(joint.drawn())
+    assert lines[0].startswith("#### ")
+    assert lines[-1] == ""
+    assert [line for line in lines if "| tpe |" in line] == [
+        "| joint-drawn-mlp | tpe | 1 |" + " 2.0 ± 0.0 |" * 6 + " 3 |  |"
+    ]
 
 
 def test_trainings_on_digits_differ_by_seed_and_learning_rate_alone() -> None:
