@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import optuna
@@ -55,6 +56,22 @@ def test_a_restart_and_a_second_worker_compute_nothing_again(tmp_path: Path) -> 
     resumed = study_of(storage, None)
     assert [t.params for t in whole.trials] == [t.params for t in resumed.trials]
     assert max(t.value or 0 for t in whole.trials) >= 5
+
+
+def test_workers_that_begin_together_share_the_scores_and_no_architecture(tmp_path: Path) -> None:
+    storage, scores = f"sqlite:///{tmp_path}/study.db", [Counted() for _ in range(3)]
+    studies = [study_of(storage, score, seed) for seed, score in enumerate(scores)]
+    workers = [Thread(target=study.optimize, args=(objective, 3)) for study in studies]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    table = scores_of(studies[0], SPACE)
+    assert not np.isnan(table.values).any()
+    assert len(table.x) <= sum(score.calls for score in scores) <= len(scores) * len(table.x)
+    trials = studies[0].trials
+    assert len({SPACE.from_params(trial.params).key for trial in trials}) == len(trials) == 9
+    assert max(trial.value or 0 for trial in trials) >= 4  # what the score speaks for
 
 
 def test_one_sampler_keeps_the_scores_of_its_studies_apart() -> None:
