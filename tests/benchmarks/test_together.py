@@ -56,25 +56,31 @@ def record(value: float) -> run.Record:
     return run.Record(**job, **empty, **found)
 
 
-def test_searches_of_different_lengths_and_shapes_meet() -> None:
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of the groups that train together, which train one by one here."""
+    found: list[int] = []
+
+    def one_by_one(rounds: list[Round], known: dict) -> None:
+        found.append(len(rounds))
+        for r in rounds:
+            together._alone(r.trainer, r.data, r.batches, r.rng)
+
+    monkeypatch.setattr(together, "fit_together", one_by_one)
+    return found
+
+
+def test_searches_of_different_lengths_and_shapes_meet(sizes: list[int]) -> None:
     """The second has a round more, as one whose generator collapsed; the third's surrogate has another shape."""
     plans = [[(0, 2, 2), (1, 4, 2)], [(2, 2, 2), (3, 2, 2), (4, 4, 2)], [(5, 2, 3)]]
     made = [[a_round(*given) for given in plan] for plan in plans]
-    sizes: list[int] = []
-    shared = together.fit_together
-
-    def counting(rounds: list[Round], known: dict) -> None:
-        sizes.append(len(rounds))
-        shared(rounds, known)
 
     def search(number: int) -> run.Record:
         for given in made[number]:
             alone(given)
         return record(float(number))
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(together, "fit_together", counting)
-        found = run_together(range(3), search)
+    found = run_together(range(3), search)
     assert sizes == [2, 1, 1, 2]
     assert [r.values for r in found] == [[[0.0]], [[1.0]], [[2.0]]]
     assert {r.machine["together"] for r in found} == {3}
@@ -86,7 +92,7 @@ def test_searches_of_different_lengths_and_shapes_meet() -> None:
             assert_equal(trained, expected)
 
 
-def test_a_search_that_fails_leaves_the_others_alone() -> None:
+def test_a_search_that_fails_leaves_the_others_alone(sizes: list[int]) -> None:
     def search(number: int) -> run.Record | str:
         if number == 1:
             return "why"
@@ -94,6 +100,7 @@ def test_a_search_that_fails_leaves_the_others_alone() -> None:
         return record(0.0)
 
     found = run_together(range(3), search)
+    assert sizes == [2]
     assert found[1] == "why"
     assert all(isinstance(found[i], run.Record) for i in (0, 2))
 
