@@ -8,7 +8,8 @@ trial that is pruned on NAS-Bench-201 60 epochs, as if the same report came late
 unless asked (--again). How the search learns from pruned trials, and how careful the pruner is at each rung, was chosen
 with other seeds, which have a file of their own: ``--results pruning-choice --seeds 100:109 --trainings 24 --datasets
 c10 darts --samplers agnet agnet-places``. The first of these ran when the pruner's least chance was the same at all
-rungs (``agnet-flat``), others when it grew by as much at each rung (``agnet-linear``).
+rungs (``agnet-flat``), others when it grew by as much at each rung (``agnet-linear``), or when chances were those of a
+normal distribution (``agnet-normal``).
 """
 
 from __future__ import annotations

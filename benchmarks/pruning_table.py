@@ -16,6 +16,7 @@ from benchmarks.methods.pruners import (
     FLAT_CONTINUING,
     IGNORING,
     LINEAR,
+    NORMAL,
     PLACES,
     PRUNERS,
     SAMPLERS,
@@ -34,9 +35,12 @@ COMPARED = (
     (("agnet", "agnet"), ("agnet", "halving")),
     (("agnet", "agnet"), ("agnet", WILCOXON)),
     (("agnet", CONTINUING), ("agnet", "agnet")),
+    (("agnet", "agnet"), ("agnet", NORMAL)),
     (("agnet", "agnet"), ("agnet", FLAT)),
     (("agnet", "agnet"), ("agnet", LINEAR)),
-    (("agnet", CAREFUL), ("agnet", "agnet")),
+    (("agnet", CAREFUL), ("agnet", NORMAL)),
+    (("agnet", FLAT_CONTINUING), ("agnet", FLAT)),
+    (("agnet", FLAT_CONTINUING), ("agnet", NORMAL)),
     (("agnet", "agnet"), ("tpe", "agnet")),
     (("tpe", "agnet"), ("tpe", "none")),
     (("tpe", "agnet"), ("tpe", "median")),
@@ -46,7 +50,7 @@ COMPARED = (
     *(
         ((one, p), (other, p))
         for one, other in PAIRS
-        for p in ("agnet", CONTINUING, FLAT, FLAT_CONTINUING, "median", "hyperband")
+        for p in ("agnet", CONTINUING, NORMAL, FLAT, FLAT_CONTINUING, "median", "hyperband")
     ),
     ((PLACES, "median"), ("agnet", "none")),
     ((PLACES, "hyperband"), ("agnet", "none")),
@@ -146,9 +150,9 @@ def report(rows: Sequence[Row]) -> str:
         f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
         f" `{PLACES}`: they count by their places when they were stopped, and curves don't judge them anew."
         f" `{CONTINUING}`: stopped trials may go on from where they were (`AGNetPruner.continue_stopped`)."
-        f" `{FLAT}`, `{FLAT_CONTINUING}`: with the same least chance at all rungs, which is how"
-        f" it is with one; `{LINEAR}`: half as much of it at the first of several, whole at the second, half more at"
-        f" each one after that. `{CAREFUL}`: `min_chance=0.5`."
+        f" `{NORMAL}`: with a normal distribution in the place of Student's. So too: `{FLAT}` and `{FLAT_CONTINUING}`,"
+        f" with the same least chance at all rungs; `{LINEAR}`, with half as much of it at the first of several, the"
+        f" whole at the second, half more at each one after that; `{CAREFUL}`, with `min_chance=0.5`."
         " Hyperband has three brackets on NAS-Bench-201, of which the first prunes after the one report and the others"
         " never do.",
         "",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 from optuna.pruners import (
@@ -20,13 +21,12 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna_agnet import AGNetConfig, AGNetPruner, AGNetSampler
 from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.study.foretold_trials import ForetoldTrials
-from optuna_agnet.study.pruned_trials import FinalValues
+from optuna_agnet.surrogate.curves import Forecast
 
 IGNORING, PLACES = "agnet-ignoring", "agnet-places"
 CONTINUING = "agnet-continuing"
 FLAT, FLAT_CONTINUING, CAREFUL = "agnet-flat", "agnet-flat-continuing", "agnet-careful"
-LINEAR = "agnet-linear"
+LINEAR, NORMAL = "agnet-linear", "agnet-normal"
 GO_ON = (CONTINUING, FLAT_CONTINUING)  # with what was stopped
 WILCOXON = "wilcoxon"
 
@@ -54,6 +54,7 @@ PRUNERS: dict[
     FLAT: lambda space, *_: AGNetPruner(space),
     FLAT_CONTINUING: lambda space, *_: AGNetPruner(space),
     LINEAR: lambda space, *_: AGNetPruner(space),
+    NORMAL: lambda space, *_: AGNetPruner(space),
     CAREFUL: lambda space, *_: AGNetPruner(space, min_chance=0.5),
     WILCOXON: lambda *_: WilcoxonPruner(),
 }
@@ -63,13 +64,25 @@ def _linear(rung: int, waits: IntArray) -> float:
     return rung / min(2, len(waits))
 
 
-def variant(name: str) -> AbstractContextManager[object]:
+def _normal(forecast: Forecast, goal: float) -> float:
+    """`Forecast.chance` where deviations count as known, and not as estimated from few trainings."""
+    return float(0.5 * math.erfc((goal - forecast.mean[-1]) / (forecast.std[-1] * math.sqrt(2))))
+
+
+_CHANGED: Mapping[str, Sequence[tuple[str, object]]] = {  # what stands for a part of the package
+    IGNORING: [("pruned_trials.FinalValues.estimate", lambda *_: None)],
+    PLACES: [("foretold_trials.ForetoldTrials.judged", lambda *_: None)],
+    NORMAL: [("study_curves.Forecast.chance", _normal)],
+    CAREFUL: [("study_curves.Forecast.chance", _normal)],
+    FLAT: [("study_curves.Forecast.chance", _normal), ("pruner._share", lambda *_: 1.0)],
+    LINEAR: [("study_curves.Forecast.chance", _normal), ("pruner._share", _linear)],
+}
+
+
+@contextmanager
+def variant(name: str) -> Iterator[None]:
     """What is changed in the package while a search with this sampler or pruner runs."""
-    share = "optuna_agnet.study.pruner._share"
-    if name == IGNORING:
-        return mock.patch.object(FinalValues, "estimate", return_value=None)
-    if name == PLACES:
-        return mock.patch.object(ForetoldTrials, "judged", return_value=None)
-    if name in (FLAT, FLAT_CONTINUING):
-        return mock.patch(share, return_value=1.0)
-    return mock.patch(share, _linear) if name == LINEAR else nullcontext()
+    with ExitStack() as stack:
+        for part, other in _CHANGED.get(FLAT if name == FLAT_CONTINUING else name, ()):
+            stack.enter_context(mock.patch(f"optuna_agnet.study.{part}", other))
+        yield

@@ -219,9 +219,16 @@ SURROGATE = (
     Mutant(
         "the chance is that of missing the goal",
         "surrogate/curves.py",
-        "(goal - self.mean[-1])",
         "(self.mean[-1] - goal)",
+        "(goal - self.mean[-1])",
         "study/test_pruner.py::test_hopeless_trainings_are_stopped_early_and_the_best_one_never",
+    ),
+    Mutant(
+        "deviations are known, however few trainings they come from",
+        "surrogate/curves.py",
+        "stdtr(self.freedom,",
+        "stdtr(10**6,",
+        "surrogate/test_curves.py::test_few_whole_trainings_leave_more_to_chance",
     ),
     Mutant(
         "trainings that began late have all links",

@@ -139,10 +139,17 @@ class Forecast(NamedTuple):
 
     mean: FloatArray
     std: FloatArray
+    freedom: int  # degrees of it that the deviations are estimated with
 
     def chance(self, goal: float) -> float:
-        """How probable it is that the objective exceeds a goal."""
-        return 0.5 * math.erfc((goal - self.mean[-1]) / (self.std[-1] * math.sqrt(2)))
+        """How probable it is that the objective exceeds a goal.
+
+        By Student's t, as deviations are estimated: from five whole trainings, with two degrees of freedom, they are
+        half as large as the errors.
+        """
+        from scipy.special import stdtr  # here, as only pruners need it
+
+        return float(stdtr(self.freedom, (self.mean[-1] - goal) / self.std[-1]))
 
 
 class CurveModel:
@@ -192,7 +199,8 @@ class CurveModel:
             covariance[:, level, level] = covariance[:, level, before] @ slopes + own
         means = centers + widths * mean
         stds = widths * np.sqrt(covariance.diagonal(axis1=1, axis2=2))
-        return [Forecast(mean, std) for mean, std in zip(means, stds, strict=True)]
+        freedom = self._learned[-1][0].freedom  # of the link that fewest have
+        return [Forecast(mean, std, freedom) for mean, std in zip(means, stds, strict=True)]
 
 
 def _learn(z: FloatArray, near: FloatArray) -> Sequence[tuple[Innovation, IntArray]]:

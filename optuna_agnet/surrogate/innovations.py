@@ -69,6 +69,11 @@ class Innovation:
         self._regressors = x[fit.number]
         self._residuals = y[fit.number] - self._regressors @ fit.coefficients
 
+    @property
+    def freedom(self) -> int:
+        """Degrees of it that are left for the variance, at least 1."""
+        return max(len(self._residuals) - len(self.coefficients), 1)
+
     def predict(self, cross: FloatArray, regressors: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Means and variances (P,) of others, given what they share with these (n, P) and their regressors (P, R)."""
         shared = _solved(self._factor, cross / (1 + self.noise)).T

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from benchmarks import pruning
 from benchmarks.methods import pruners
 from benchmarks.problems import joint, trainings
 from optuna_agnet.study import pruner
+from optuna_agnet.surrogate.curves import Forecast
 
 
 @pytest.fixture
@@ -75,14 +77,19 @@ def test_what_goes_on_spends_its_epochs_once(need_data):
     assert 0 <= spent - 24 * trainings.WHOLE < trainings.WHOLE
 
 
-def test_variants_change_how_much_a_rung_asks_for():
-    waits = np.array([1, 2, 4])
-    found = {}
-    for name in ("agnet", pruners.FLAT, pruners.LINEAR, "agnet"):
+def test_variants_change_how_much_a_rung_asks_for_and_what_a_chance_is():
+    waits, found = np.array([1, 2, 4]), {}
+    forecast = Forecast(np.array([0.0]), np.array([1.0]), 2)
+    student, normal = stats.t.sf(2.0, 2), stats.norm.sf(2.0)
+    for name in ("agnet", *pruners.GO_ON, pruners.FLAT, pruners.LINEAR, pruners.NORMAL, "agnet"):
         with pruners.variant(name):
-            found[name] = [round(pruner._share(rung, waits), 3) for rung in (1, 2, 3)]
+            found[name] = [pruner._share(rung, waits) for rung in (1, 2, 3)]
+            found[name].append(forecast.chance(2.0))
     assert found == {
-        "agnet": [0.5, 1.0, 2.0],
-        pruners.FLAT: [1.0, 1.0, 1.0],
-        pruners.LINEAR: [0.5, 1.0, 1.5],
+        "agnet": pytest.approx([0.5, 1.0, 2.0, student]),
+        pruners.CONTINUING: pytest.approx([0.5, 1.0, 2.0, student]),
+        pruners.NORMAL: pytest.approx([0.5, 1.0, 2.0, normal]),
+        pruners.FLAT: pytest.approx([1.0, 1.0, 1.0, normal]),
+        pruners.FLAT_CONTINUING: pytest.approx([1.0, 1.0, 1.0, normal]),
+        pruners.LINEAR: pytest.approx([0.5, 1.0, 1.5, normal]),
     }

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from optuna_agnet.surrogate.curves import CurveModel, read, rungs
+from optuna_agnet.surrogate.curves import CurveModel, Forecast, read, rungs
 from optuna_agnet.surrogate.innovations import Innovation, Whitened
 
 
@@ -109,7 +110,7 @@ def test_links_learned_together_are_those_learned_one_by_one(late):
         assert sorted(rows) == own.tolist()
         x = np.column_stack([np.ones(len(own)), z[own][:, lags], z[own, level]])
         alone = Innovation(Whitened.of(k[np.ix_(own, own)], x), range(1 + len(lags)), -1)
-        assert link.noise == alone.noise
+        assert (link.noise, link.freedom) == (alone.noise, alone.freedom)
         assert link.variance == pytest.approx(alone.variance, rel=1e-9)
         cross, inputs = rng.random((40, 3)), rng.normal(size=(3, 1 + len(lags)))
         inputs[:, 0] = 1
@@ -126,6 +127,18 @@ def test_forecasts_together_are_those_one_by_one():
         assert found.mean == pytest.approx(alone.mean, rel=1e-9)
         assert found.std == pytest.approx(alone.std, rel=1e-9)
         assert found.chance(0.5) == pytest.approx(alone.chance(0.5), abs=1e-9)
+
+
+def test_few_whole_trainings_leave_more_to_chance():
+    """The chance is Student's, and its freedom that of the whole trainings beyond the last line's coefficients."""
+    values, k = study(60, seed=9)
+    values[40:, -1] = np.nan  # forty whole ones
+    assert CurveModel(values, k).forecast(values[0, :1], k[0]).freedom == 40 - 3
+    assert CurveModel(values[:3], k[:3, :3]).forecast(values[4, :1], k[:3, 4]).freedom == 1
+    mean, std = np.array([0.0]), np.array([2.0])
+    few, many = (Forecast(mean, std, freedom).chance(6.0) for freedom in (3, 10**6))
+    assert few == pytest.approx(stats.t.sf(3.0, 3))
+    assert many == pytest.approx(stats.norm.sf(3.0), rel=1e-3)
 
 
 def test_what_was_reported_is_certain_and_more_of_it_makes_surer():
