@@ -179,7 +179,7 @@ def test_pruning_at_equal_epochs() -> None:
         ]
     )
     gains = []
-    for dataset, pruner in product(nb201.DATASETS, ("median", "hyperband", "agnet")):
+    for dataset, pruner in product(nb201.DATASETS, ("median", "hyperband", pruners.NORMAL)):
         runs = [{run["seed"]: run for run in found[dataset, "agnet", p]} for p in (pruner, "none")]
         seeds = sorted(runs[0].keys() & runs[1].keys())
         gains.append(np.subtract(*(pruning_table.best_at([r[s] for s in seeds], 48) for r in runs)))
@@ -265,11 +265,11 @@ def test_what_half_the_least_chance_brings_on_nas_bench_201() -> None:
         ]
     )
     shares = {}
-    for pruner in ("agnet", pruners.CAREFUL):
+    for pruner in (pruners.NORMAL, pruners.CAREFUL):
         runs = [run for d in nb201.DATASETS for run in found[d, "agnet", pruner]]
         lost = sum(run["lost"] for run in runs)
         shares[pruner] = lost / (lost + sum(len(run["best"]) for run in runs))
-    assert 0.4 < shares[pruners.CAREFUL] / shares["agnet"] < 0.6
+    assert 0.4 < shares[pruners.CAREFUL] / shares[pruners.NORMAL] < 0.6
     for dataset in nb201.DATASETS:
         ends = [pruning_table.best_at(found[dataset, "agnet", p], 48) for p in shares]
         gain = np.subtract(ends[1], ends[0])
