@@ -180,7 +180,7 @@ def test_pruning_at_equal_epochs() -> None:
         ]
     )
     gains = []
-    for dataset, pruner in product(nb201.DATASETS, ("median", "hyperband", pruners.NORMAL)):
+    for dataset, pruner in product(nb201.DATASETS, ("median", "hyperband", "agnet")):
         runs = [{run["seed"]: run for run in found[dataset, "agnet", p]} for p in (pruner, "none")]
         seeds = sorted(runs[0].keys() & runs[1].keys())
         gains.append(np.subtract(*(pruning_table.best_at([r[s] for s in seeds], 48) for r in runs)))
