@@ -136,7 +136,8 @@ def test_damaged_files_are_refused_with_one_warning(
         damage(file)
     with pytest.warns(UserWarning, match="trains its own instead") as found:
         assert asked(observations(tmp_path)) == asked(observations(None))
-    assert len(found) == 1
+    # a library that is imported meanwhile may have warnings of its own
+    assert ["trains its own instead" in str(w.message) for w in found].count(True) == 1
 
 
 class Broken:
