@@ -16,8 +16,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks import curves, joint, records
+from benchmarks import curves, records
 from benchmarks.markdown import markdown, paired, write_or_print
+from benchmarks.problems.joint import NAMES
 from optuna_agnet.core.arrays import FloatArray
 
 PAGE = Path(__file__).parent / "README.md"
@@ -76,7 +77,7 @@ class Pair:
 
 def load(problem: str) -> Pair | None:
     """None where one of the two was not run."""
-    studies = problem in joint.NAMES
+    studies = problem in NAMES
     found = _studies(problem) if studies else _searches(problem)
     default = "generator" if MUTANTS in found else "mutants"
     names = {"generator": GENERATOR, "mutants": MUTANTS} | {default: "agnet"}

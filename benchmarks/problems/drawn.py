@@ -174,7 +174,7 @@ def blocks(seed: int) -> Drawn:
         )
 
     space = Network(stem=ordered(16, 32, 64), act=_ACTIVATIONS, blocks=Repeat(_BLOCK, 1, 6))
-    return Drawn(space, {**_rates(1e-5, 1e-1)}, value)
+    return Drawn(space, _rates(1e-5, 1e-1), value)
 
 
 def mlp(seed: int) -> Drawn:

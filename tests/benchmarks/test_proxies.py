@@ -49,13 +49,18 @@ def test_photo_noise_has_the_spectrum_of_photographs() -> None:
     assert images.equal(proxies.photo_noise(count=64, side=16))
 
 
-@pytest.mark.slow
-def test_our_scores_rank_cells_as_well_as_the_published_table() -> None:
+@pytest.fixture
+def cells() -> pd.DataFrame:
+    """Sixty of those that the published table has scores of."""
     try:
         table = proxies.scored_cells()
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    cells = table.iloc[np.random.default_rng(0).permutation(len(table))[:60]]
+    return table.iloc[np.random.default_rng(0).permutation(len(table))[:60]]
+
+
+@pytest.mark.slow
+def test_our_scores_rank_cells_as_well_as_the_published_table(cells: pd.DataFrame) -> None:
     space, images = spaces.nas_bench_201(), proxies.photo_noise()
     found = pd.DataFrame([proxies.score(space, images, text) for text in cells.arch])
     for name, column in proxies.TABLE.items():
@@ -64,13 +69,8 @@ def test_our_scores_rank_cells_as_well_as_the_published_table() -> None:
 
 
 @pytest.mark.slow
-def test_noise_with_the_spectrum_of_photographs_is_the_better_batch() -> None:
+def test_noise_with_the_spectrum_of_photographs_is_the_better_batch(cells: pd.DataFrame) -> None:
     """What docs/scores.md says of white noise."""
-    try:
-        table = proxies.scored_cells()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    cells = table.iloc[np.random.default_rng(0).permutation(len(table))[:60]]
     space, photos = spaces.nas_bench_201(), proxies.photo_noise()
     white = torch.randn(photos.shape, generator=torch.Generator().manual_seed(0))
 
