@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,14 +19,16 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.func import functional_call, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from benchmarks.records import Record
-from optuna_agnet.generator.training import Trainer, TrainingData
+from optuna_agnet.generator.training import Adam, Trainer, TrainingData
 from optuna_agnet.surrogate.mlp import MLPSurrogate
 
+SIZE = 10
+"""Searches of a batch; where there are fewer some are in it twice, as a graph is traced for one size."""
 _alone = Trainer.fit
 
 
@@ -46,6 +48,11 @@ class _Loss(nn.Module):
         return functional_call(self, parameters, given)  # type: ignore[no-any-return]
 
 
+def compiled(graph: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:
+    """Torch's compiler makes kernels of what stands between the matrix products."""
+    return torch.compile(graph, fullgraph=True, dynamic=False)
+
+
 @dataclass(frozen=True, eq=False)
 class Round:
     """A search's round of training: as `Trainer.fit` is given it."""
@@ -59,8 +66,14 @@ class Round:
     def kind(self) -> Hashable:
         """Rounds of one kind can be one batch."""
         generator, head = self.trainer.generator, self.trainer.head
-        outputs = head.outputs if isinstance(head, MLPSurrogate) else id(head)
+        outputs = head.outputs if isinstance(head, MLPSurrogate) else 0
         return generator.space.fingerprint, generator.config, self.trainer.config, outputs
+
+    @property
+    def steps_before(self) -> float:
+        """Fewer than others' where a collapsed generator began again."""
+        state = self.trainer.optimizer.state
+        return max(float(state[name]) for name in state if name.startswith("steps."))
 
     def step(self, number: int) -> tuple[Tensor, ...]:
         """Latent vectors (B, L) of a step and the graphs that it learns from."""
@@ -73,7 +86,7 @@ class Round:
 class Gradients:
     """Of S searches' losses, each by its own parameters: one graph of plain operations.
 
-    Traced once through `vmap` and autograd, which take longer than the operations between them.
+    Traced once through `vmap` and autograd, which take longer than the operations between them, and compiled.
 
     Args:
         loss: Of one of the searches; they differ in nothing but numbers.
@@ -90,8 +103,7 @@ class Gradients:
         graph = make_fx(self._made)(parameters, *given)
         graph.graph.eliminate_dead_code()
         graph.recompile()
-        with torch.no_grad():
-            self._graph = torch.jit.trace(graph, (parameters, *given), check_trace=False)
+        self._graph = compiled(graph)
 
     @torch.enable_grad()
     def _made(self, parameters: tuple[Tensor, ...], *given: Tensor) -> tuple[Tensor, ...]:
@@ -104,36 +116,86 @@ class Gradients:
     @torch.no_grad()
     def __call__(
         self, parameters: tuple[Tensor, ...], given: Sequence[Tensor]
-    ) -> list[list[Tensor | None]]:
-        """A list for each search, with None where its loss depends on nothing of a parameter."""
-        found: list[list[Tensor | None]] = [[None] * len(parameters) for _ in parameters[0]]
-        for place, gradients in zip(self._used, self._graph(parameters, *given), strict=True):
-            for own, gradient in zip(found, gradients, strict=True):
-                own[place] = gradient
+    ) -> list[Tensor | None]:
+        """As the parameters; None where the loss depends on nothing of one."""
+        found: list[Tensor | None] = [None] * len(parameters)
+        for place, gradient in zip(self._used, self._graph(parameters, *given), strict=True):
+            found[place] = gradient
         return found
 
 
-def fit_together(rounds: Sequence[Round], known: dict[Hashable, Gradients]) -> None:
-    """Train S generators and surrogates of one `Round.kind` for the same number of steps, each on its own graphs.
+class Batch:
+    """Searches whose training is one: their parameters stacked (S, ...), and an Adam for those of equally many steps.
+
+    Adam goes number by number, so each search moves as it does alone.
 
     Args:
-        rounds: The searches'.
-        known: Gradients of earlier rounds; new ones are added.
+        rounds: At most `SIZE`; the last one fills the other places.
     """
-    of_each = [list(_Loss(r.trainer).parameters()) for r in rounds]
-    for number in range(len(rounds[0].batches)):
-        parameters = tuple(torch.stack(own).detach() for own in zip(*of_each, strict=True))
-        given = [torch.stack(part) for part in zip(*(r.step(number) for r in rounds), strict=True)]
-        shape = rounds[0].kind, given[0].shape
-        if shape not in known:
-            known[shape] = Gradients(_Loss(rounds[0].trainer), parameters, given)
-        for r, gradients in zip(rounds, known[shape](parameters, given), strict=True):
-            r.trainer.optimizer.descend(gradients)
+
+    def __init__(self, rounds: Sequence[Round]) -> None:
+        self.rounds = sorted(rounds, key=lambda r: r.steps_before)
+        self.places = [min(place, len(rounds) - 1) for place in range(SIZE)]
+        states = [self.rounds[place].trainer.optimizer.state for place in self.places]
+        stacked = {name: torch.stack([s[name] for s in states]) for name in states[0]}
+        self.parameters = _parameters(stacked)
+        self._parts = list(self._made(stacked))
+
+    def _made(self, stacked: Mapping[str, Tensor]) -> Iterator[tuple[slice, Adam]]:
+        """Optimizers of views on the parameters, each of some neighbouring searches."""
+        config = self.rounds[0].trainer.config
+        before = [self.rounds[place].steps_before for place in self.places]
+        for steps in dict.fromkeys(before):
+            own = slice(before.index(steps), before.index(steps) + before.count(steps))
+            part = {name: value[own] for name, value in stacked.items()}
+            made = Adam(_parameters(part), config.learning_rate, config.betas)
+            made.restore({n: v[0] if n.startswith("steps.") else v for n, v in part.items()})
+            yield own, made
+
+    def given(self, number: int) -> list[Tensor]:
+        """Latent vectors (S, B, L) of a step, and the graphs to learn from."""
+        steps = [r.step(number) for r in self.rounds]
+        return [torch.stack([part[i] for i in self.places]) for part in zip(*steps, strict=True)]
+
+    def descend(self, gradients: Sequence[Tensor | None]) -> None:
+        """A step of each search."""
+        for own, optimizer in self._parts:
+            optimizer.descend([None if g is None else g[own] for g in gradients])
+
+    def give_back(self) -> None:
+        """Put what was learned into the searches' own trainers."""
+        for own, optimizer in self._parts:
+            for number, r in enumerate(self.rounds[own]):
+                state = optimizer.state.items()
+                r.trainer.optimizer.restore({n: v[number] if v.dim() else v for n, v in state})
+
+
+def _parameters(state: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    """Of an optimizer's state, in its order."""
+    return tuple(value.detach() for name, value in state.items() if name.startswith("parameter."))
+
+
+_known: dict[Hashable, Gradients] = {}
+"""Of this process: a new one takes minutes to compile."""
+
+
+def fit_together(rounds: Sequence[Round]) -> None:
+    """Train generators and surrogates of one `Round.kind` for the same number of steps, each on its own graphs."""
+    for start in range(0, len(rounds), SIZE):
+        batch = Batch(rounds[start : start + SIZE])
+        for number in range(len(rounds[0].batches)):
+            given = batch.given(number)
+            shape = rounds[0].kind, given[0].shape
+            if shape not in _known:
+                loss = _Loss(rounds[0].trainer)
+                _known[shape] = Gradients(loss, batch.parameters, given)
+            batch.descend(_known[shape](batch.parameters, given))
+        batch.give_back()
 
 
 def shareable(trainer: Trainer) -> bool:
-    """Whether its steps are the paper's: a latent vector for each graph, and a surrogate that is trained end to end."""
-    return trainer.config.latents == 0 and isinstance(trainer.head, MLPSurrogate)
+    """Whether its steps are the paper's: a latent vector for each graph, no surrogate but one trained end to end."""
+    return trainer.config.latents == 0 and isinstance(trainer.head, MLPSurrogate | None)
 
 
 class Meeting:
@@ -147,7 +209,6 @@ class Meeting:
         self._turn = threading.Condition()
         self._running = searches
         self._waiting: list[Round] = []
-        self._known: dict[Hashable, Gradients] = {}
         self._error: BaseException | None = None
 
     @contextmanager
@@ -191,7 +252,7 @@ class Meeting:
                 kinds[r.kind].append(r)
         try:
             for rounds in kinds.values():
-                fit_together(rounds, self._known)
+                fit_together(rounds)
         except Exception as error:
             self._error = error
         self._waiting = [r for r in self._waiting if len(r.batches) > least]

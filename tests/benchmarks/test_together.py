@@ -41,12 +41,35 @@ def assert_equal(found: Round, expected: Round) -> None:
     assert torch.equal(found.rng.get_state(), expected.rng.get_state())
 
 
-def test_each_learns_what_it_learns_alone() -> None:
-    rounds, apart = [a_round(seed) for seed in range(3)], [a_round(seed) for seed in range(3)]
-    fit_together(rounds, {})
+@pytest.fixture
+def not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph as it was traced: to compile it takes minutes."""
+    monkeypatch.setattr(together, "compiled", lambda graph: graph)
+    monkeypatch.setattr(together, "_known", {})
+
+
+@pytest.mark.usefixtures("not_compiled")
+def test_each_learns_what_it_learns_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two batches; two of the searches began again and trained less before, which Adam's first steps tell."""
+    monkeypatch.setattr(together, "SIZE", 3)
+    rounds, apart = [a_round(seed) for seed in range(5)], [a_round(seed) for seed in range(5)]
+    for given in (*rounds, *apart):
+        trainer = given.trainer
+        for _ in range(0 if given in (rounds[1], rounds[3], apart[1], apart[3]) else 2):
+            trainer.optimizer.step(trainer.loss(given.data, given.batches[0], given.rng))
+    fit_together(rounds)
     for found, expected in zip(rounds, apart, strict=True):
         alone(expected)
         assert_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_the_compiled_training_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "_known", {})
+    found, expected = a_round(0), a_round(0)
+    fit_together([found])
+    alone(expected)
+    assert_equal(found, expected)
 
 
 def record(value: float) -> run.Record:
@@ -61,7 +84,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Of the groups that train together, which train one by one here."""
     found: list[int] = []
 
-    def one_by_one(rounds: list[Round], known: dict) -> None:
+    def one_by_one(rounds: list[Round]) -> None:
         found.append(len(rounds))
         for r in rounds:
             together._alone(r.trainer, r.data, r.batches, r.rng)
@@ -106,7 +129,7 @@ def test_a_search_that_fails_leaves_the_others_alone(sizes: list[int]) -> None:
 
 
 def test_what_stops_the_common_training_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(rounds: list[Round], known: dict) -> None:
+    def broken(rounds: list[Round]) -> None:
         raise MemoryError("too large")
 
     monkeypatch.setattr(together, "fit_together", broken)
