@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.methods.agnet import agnet, new_search
+from benchmarks.methods.agnet import agnet, as_in_table_14, new_search
 from benchmarks.methods.base import Factory
 from benchmarks.problems.base import Problem
 from optuna_agnet import AGNet, AGNetConfig
@@ -83,10 +83,11 @@ class Oracle:
         return np.nan_to_num(mean, nan=-math.inf, neginf=-math.inf), np.zeros_like(mean)
 
 
-def oracle(config: AGNetConfig) -> Factory:
+def of_the_paper(config: AGNetConfig, *, oracle: bool = False) -> Factory:
     def method(problem: Problem, seed: int) -> AGNet:
-        surrogate = Oracle(problem)
-        return new_search(problem.space, problem.directions, seed, config, surrogate=surrogate)
+        surrogate = Oracle(problem) if oracle else None
+        own = as_in_table_14(config, problem)
+        return new_search(problem.space, problem.directions, seed, own, surrogate=surrogate)
 
     return method
 
@@ -119,19 +120,24 @@ CHANGES: dict[str, dict[str, Any]] = {
     "xgb": {"surrogate": "xgboost", "acquisition": "mean"},
     "gnn": {"surrogate": "gnn"},
 }
+PAPER_CONFIGS = {
+    f"agnet-paper-{name}": AGNetConfig.paper(dedup="encoding", **changes)
+    for name, changes in PAPER_CHANGES.items()
+}
 CONFIGS = {
-    **{
-        f"agnet-paper-{name}": AGNetConfig.paper(dedup="encoding", **changes)
-        for name, changes in PAPER_CHANGES.items()
-    },
+    **PAPER_CONFIGS,
     **{
         f"agnet-{name}": AGNetConfig(dedup="encoding", **changes)
         for name, changes in CHANGES.items()
     },
 }
+ORACLES = {
+    "agnet-paper-oracle": AGNetConfig.paper(dedup="encoding", training=ALONE),
+    "agnet-paper-oracle-ranking": AGNetConfig.paper(dedup="encoding"),
+}
 
 METHODS: dict[str, Factory] = {
     **{name: agnet(config) for name, config in CONFIGS.items()},
-    "agnet-paper-oracle": oracle(AGNetConfig.paper(dedup="encoding", training=ALONE)),
-    "agnet-paper-oracle-ranking": oracle(AGNetConfig.paper(dedup="encoding")),
+    **{name: of_the_paper(config) for name, config in PAPER_CONFIGS.items()},
+    **{name: of_the_paper(config, oracle=True) for name, config in ORACLES.items()},
 }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.methods import ablations, latent_space
+from benchmarks.methods import METHODS, ablations, latent_space
 from benchmarks.problems.base import Outcomes, Problem
 from optuna_agnet import AGNet, AGNetConfig, spaces
 from optuna_agnet.generator.network import Generator, GeneratorConfig
@@ -85,6 +85,18 @@ def test_rounds_and_what_they_learn_from(rounds):
         last = rounds[-1][1]
         assert (SPACE.encode(rows[: sizes[-1]]).types == last.types.numpy()).all()
         assert (len(last.weights.unique()) == 1) == equal, name
+
+
+def test_epochs_are_those_of_table_14(rounds):
+    """15 for NAS-Bench-101 and DARTS cells, 30 elsewhere; one at a time with as many steps as 16 at once."""
+    expected = {"agnet-paper": 30, "agnet-paper-xgb": 30, "agnet-paper-oracle": 30}
+    expected |= {"agnet-paper-no-lso": 30, "agnet-paper-top1": 2, "agnet-mlp": 30}
+    for problem, share in (("nbnlp", 1), ("nb301", 2), ("nb101", 2)):
+        for name, epochs in expected.items():
+            method = METHODS[name](replace(PROBLEM, name=problem), 0)
+            rounds.clear()
+            searched(method, 17)
+            assert rounds[-1][0].config.epochs == epochs // (share if "paper" in name else 1), name
 
 
 @pytest.mark.parametrize(
