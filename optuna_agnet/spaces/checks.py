@@ -35,7 +35,8 @@ def check_operations(ops: Sequence[str]) -> tuple[str, ...]:
         if not isinstance(op, str) or not op or op in (INPUT, OUTPUT) or set(op) & set("|+~, \n"):
             raise ValueError(
                 f"operation {op!r} must be a non-empty string without blanks and without any of | + ~ ,"
-                f" and neither '{INPUT}' nor '{OUTPUT}'"
+                f" and neither '{INPUT}' nor '{OUTPUT}'; numbers are parts of a Network, such as"
+                " Network(width=ordered(16, 32))"
             )
     twice = sorted({op for op in ops if list(ops).count(op) > 1})
     if twice:

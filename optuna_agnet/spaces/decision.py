@@ -97,7 +97,7 @@ def ordered(*values: int | float) -> Ordered:
 
     Raises:
         ValueError: There is no value, or they don't ascend, repeat, or are infinite or NaN.
-        TypeError: One is no number, or int and float are mixed.
+        TypeError: One is no number, int and float are mixed, or the values come as one sequence.
 
     Example:
         >>> ordered(16, 24, 32)
@@ -105,6 +105,10 @@ def ordered(*values: int | float) -> Ordered:
     """
     if not values:
         raise ValueError("ordered() needs at least one value, e.g. ordered(16, 32, 64)")
+    if len(values) == 1 and isinstance(values[0], (list, tuple, range, np.ndarray)):
+        raise TypeError(
+            f"ordered({values[0]!r}) must have the values one by one: ordered(*{values[0]!r})"
+        )
     kinds = {type(value) for value in values}
     if not (kinds == {int} or kinds == {float}):
         raise TypeError(

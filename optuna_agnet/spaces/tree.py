@@ -207,8 +207,8 @@ def as_part(name: str, value: object) -> Part:
         return Choices(value.values, ordered=True)
     if not isinstance(value, (tuple, list)):
         raise TypeError(
-            f"{name}={value!r} is no part of a network: give a space, ordered(16, 32, 64), or a tuple of choices such"
-            " as ('relu', 'gelu')"
+            f"{name}={value!r} is no part of a network: give a space, ordered(16, 32, 64), a tuple of choices such as"
+            " ('relu', 'gelu'), or Network() where there is nothing to choose"
         )
     return Choices(_checked(name, tuple(value)), ordered=False)
 

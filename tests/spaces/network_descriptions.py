@@ -160,6 +160,64 @@ def params(description: Description, value: Any, name: str = "") -> dict[str, An
     return found
 
 
+def num_variants(description: Description, dependent: bool = False) -> int:
+    """Most choices that a decision below a OneOf or a Repeat has: so many ways to begin a new part are tried."""
+    kind, *rest = description
+    if kind in ("choice", "ordered"):
+        return len(rest[0]) if dependent else 1
+    if kind == "repeat":
+        own = rest[2] - rest[1] + 1 if dependent else 1
+        return max(own, num_variants(rest[0], True))
+    below = [num_variants(part, dependent or kind == "one") for part in rest[0].values()]
+    return max([len(rest[0]) if kind == "one" and dependent else 1, *below])
+
+
+def new_value(description: Description, variant: int) -> Any:
+    """What a new part begins with: of all choices the one whose turn it is, and blocks that are alike."""
+    kind, *rest = description
+    if kind in ("choice", "ordered"):
+        return rest[0][variant % len(rest[0])]
+    if kind == "repeat":
+        depth = rest[1] + variant % (rest[2] - rest[1] + 1)
+        return [new_value(rest[0], variant) for _ in range(depth)]
+    names = list(rest[0]) if kind == "net" else [list(rest[0])[variant % len(rest[0])]]
+    return {name: new_value(rest[0][name], variant) for name in names}
+
+
+def neighbors(description: Description, value: Any, variants: int) -> Iterator[tuple[Any, int]]:
+    """All values that one change makes of a value, without cells, and how many steps each is away."""
+    kind, *rest = description
+    if kind in ("choice", "ordered"):
+        places = [(type(choice), choice) for choice in rest[0]]
+        at = places.index((type(value), value))
+        for k, choice in enumerate(rest[0]):
+            if k != at:
+                yield choice, abs(k - at) if kind == "ordered" else 1
+    elif kind == "repeat":
+        yield from _other_depths(*rest, value, variants)
+        for j, block in enumerate(value):
+            for other, steps in neighbors(rest[0], block, variants):
+                yield [*value[:j], other, *value[j + 1 :]], steps
+    else:
+        for name in rest[0] if kind == "one" else []:
+            if name not in value:
+                for variant in range(variants):
+                    yield {name: new_value(rest[0][name], variant)}, 1
+        for name, own in value.items():
+            for other, steps in neighbors(rest[0][name], own, variants):
+                yield {**value, name: other}, steps
+
+
+def _other_depths(
+    part: Description, least: int, most: int, blocks: list[Any], variants: int
+) -> Iterator[tuple[Any, int]]:
+    for depth in set(range(least, most + 1)) - {len(blocks)}:
+        for variant in range(variants):
+            last = blocks[-1] if blocks else new_value(part, variant)
+            more = [last] * (depth - len(blocks))
+            yield [*blocks[:depth], *more], abs(depth - len(blocks))
+
+
 def cells_in(
     description: Description, found: dict[str, Any], name: str = ""
 ) -> Iterator[tuple[SearchSpace, dict[str, Any]]]:

@@ -51,6 +51,7 @@ def test_bad_texts_are_refused(text: str, message: str) -> None:
         ([("conv", "none")], "layer 0 has the choice 'none'.* 'skip'"),
         ([("conv", "conv")], r"\['conv'\] are given more than once"),
         ([()], "at least one operation name"),
+        ([(16, 32)], r"operation 16 must be .*; numbers are parts of a Network"),
     ],
 )
 def test_bad_layers_are_refused(layers: list[tuple[str, ...]], message: str) -> None:

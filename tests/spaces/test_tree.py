@@ -207,6 +207,30 @@ def test_neighbors_differ_in_one_decision(description: naive.Description, seed: 
     assert reached == expected
 
 
+@given(description=naive.descriptions(cells=False), seed=seeds)
+@laws
+def test_neighbors_of_several_rows_are_those_of_a_naive_twin(
+    description: naive.Description, seed: int
+) -> None:
+    """Of all plain values that one change makes, each once and with the fewest steps; depths and alternatives too."""
+    space = naive.build(description)
+    rows = rows_of(space, seed, 3)
+    expected: dict[str, int] = {}
+    variants = naive.num_variants(description)
+    values = [space.values(arch) for arch in space.architectures(rows)]
+    for value in values:
+        for other, steps in naive.neighbors(description, value, variants):
+            text = json.dumps(other, ensure_ascii=False)
+            expected[text] = min(steps, expected.get(text, steps))
+    for value in values:
+        expected.pop(json.dumps(value, ensure_ascii=False), None)
+    found, steps = space.neighbors_and_steps(rows)
+    assert dict(zip(map(str, space.architectures(found)), steps.tolist(), strict=True)) == expected
+    assert len(found) == len(expected)
+    np.testing.assert_array_equal(steps, np.sort(steps))
+    np.testing.assert_array_equal(space.neighbors(rows), found)
+
+
 @given(description=naive.descriptions(most=20), seed=seeds)
 @laws
 def test_neighbors_in_what_nothing_depends_on_are_those_of_a_naive_twin(
