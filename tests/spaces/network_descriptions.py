@@ -188,24 +188,29 @@ def neighbors(description: Description, value: Any, variants: int) -> Iterator[t
     """All values that one change makes of a value, without cells, and how many steps each is away."""
     kind, *rest = description
     if kind in ("choice", "ordered"):
-        places = [(type(choice), choice) for choice in rest[0]]
-        at = places.index((type(value), value))
-        for k, choice in enumerate(rest[0]):
-            if k != at:
-                yield choice, abs(k - at) if kind == "ordered" else 1
-    elif kind == "repeat":
+        at = [(type(choice), choice) for choice in rest[0]].index((type(value), value))
+        for k in {*range(len(rest[0]))} - {at}:
+            yield rest[0][k], abs(k - at) if kind == "ordered" else 1
+        return
+    if kind == "repeat":
         yield from _other_depths(*rest, value, variants)
-        for j, block in enumerate(value):
-            for other, steps in neighbors(rest[0], block, variants):
-                yield [*value[:j], other, *value[j + 1 :]], steps
-    else:
-        for name in rest[0] if kind == "one" else []:
-            if name not in value:
-                for variant in range(variants):
-                    yield {name: new_value(rest[0][name], variant)}, 1
-        for name, own in value.items():
-            for other, steps in neighbors(rest[0][name], own, variants):
-                yield {**value, name: other}, steps
+    if kind == "one":
+        yield from _other_alternatives(rest[0], value, variants)
+    below = enumerate(value) if kind == "repeat" else value.items()
+    for place, own in below:
+        part = rest[0] if kind == "repeat" else rest[0][place]
+        for other, steps in neighbors(part, own, variants):
+            changed = value.copy()
+            changed[place] = other
+            yield changed, steps
+
+
+def _other_alternatives(
+    parts: dict[str, Description], value: dict[str, Any], variants: int
+) -> Iterator[tuple[Any, int]]:
+    for name in parts.keys() - value.keys():
+        for variant in range(variants):
+            yield {name: new_value(parts[name], variant)}, 1
 
 
 def _other_depths(

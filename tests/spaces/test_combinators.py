@@ -43,7 +43,11 @@ from optuna_agnet.spaces import Decision, Network, OneOf, Repeat, ordered
         (lambda: ordered(True, 2), TypeError, "int alone or float alone"),
         (lambda: ordered((16, 32)), TypeError, r"one by one: ordered\(\*\(16, 32\)\)"),
         (lambda: ordered(range(2, 9)), TypeError, r"one by one: ordered\(\*range\(2, 9\)\)"),
-        (lambda: OneOf(a=None, b=(1, 2)), TypeError, r"a=None is no part .*Network\(\) where there"),
+        (
+            lambda: OneOf(a=None, b=(1, 2)),
+            TypeError,
+            r"a=None is no part .*Network\(\) where there",
+        ),
         (lambda: ordered(32, 16), ValueError, r"must ascend, each value once: \[16, 32\]"),
         (lambda: ordered(16, 16), ValueError, "each value once"),
         (lambda: ordered(0.0, math.nan), ValueError, "must be finite"),
