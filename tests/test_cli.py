@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -427,6 +428,37 @@ def test_search_takes_an_objective_of_ones_own_and_goes_on(own: Path) -> None:
     shown = run(*words[:-1], page)
     assert shown.exit_code == 0, shown.output
     assert "<svg" in page.read_text()
+
+
+NETWORK = """
+from optuna_agnet.spaces import Network, OneOf, Repeat, ordered
+
+block = Network(mixer=OneOf(attention=ordered(2, 4), conv=ordered(3, 5)), ratio=ordered(2, 3))
+space = Network(width=ordered(16, 32, 64), blocks=Repeat(block, 6, 9))
+
+
+def objective(trial):
+    values = space.values(space.suggest(trial))
+    return len(values["blocks"]) - values["width"] / trial.suggest_float("rate", 16.0, 64.0)
+"""
+
+
+def test_whole_networks_are_searched_shown_and_exported(own: Path) -> None:
+    own.write_text(NETWORK)
+    url, place = f"sqlite:///{own.parent}/nas.db", ("--space", f"{own}:space")
+    done = run("search", f"{own}:objective", *place, "--storage", url, "--trials", 5)
+    assert done.exit_code == 0, done.output
+    best = re.search(r"best architecture +(.+)\n", done.output)
+    assert best is not None
+    values = json.loads(best[1])
+    assert set(values) == {"width", "blocks"}
+    shown = run("report", url, *place)
+    assert f"| parameter blocks.depth | {len(values['blocks'])} |" in shown.output
+    assert run("export", url, *place).output == f"{best[1]}\n"
+    assert "its space with --space FILE.py:NAME" in fails(run("export", url), 1)
+    assert "--build FILE.py:NAME" in fails(
+        run("export", url, *place, "--to", "pytorch", "-o", own.with_suffix(".pt2")), 1
+    )
 
 
 def test_search_notices_workers_that_died(own: Path) -> None:

@@ -170,6 +170,8 @@ class NodeCell(SearchSpace):
         last = adjacency[rows, :, end] & inner
         adjacency &= inner[:, :, None] & inner[:, None, :]
         adjacency[:, :, -1] = last
+        if self._limits_in_degrees:
+            adjacency = self._limited(adjacency, inner)
         pruned = self._pruned(adjacency)
         ops = np.maximum(graphs.types[:, 1:-1] - _FIRST_OP, 0)
         valid: BoolArray = clean & self._is_cell(pruned)
@@ -261,6 +263,17 @@ class NodeCell(SearchSpace):
         if self._limits_in_degrees:
             is_cell &= (pruned[:, :, 1:-1].sum(1) <= self.max_in_degree).all(1)
         return is_cell
+
+    def _limited(self, adjacency: BoolArray, inner: BoolArray) -> BoolArray:
+        """Drawn graphs (B, n, n) as cells of a limited in-degree; ``inner`` (B, n): the nodes before the output.
+
+        Of too many sources the first ones stay, as in `repair`, and what no node reads is joined to the output, which
+        takes any number. So all drawings are cells that keep the limit, and each such cell is a drawing of itself.
+        """
+        limited = adjacency.copy()
+        limited[:, :, 1:-1] &= adjacency[:, :, 1:-1].cumsum(1) <= self.max_in_degree
+        limited[:, :, -1] |= inner & ~limited[:, :, :-1].any(2)
+        return limited
 
     def _repaired(self, adjacency: BoolArray) -> BoolArray:
         adjacency = adjacency.copy()

@@ -13,7 +13,7 @@ import pytest
 
 from optuna_agnet import spaces
 from optuna_agnet.core.arrays import IntArray
-from optuna_agnet.spaces import NodeCell
+from optuna_agnet.spaces import Graphs, NodeCell
 
 NB101 = spaces.nas_bench_101()
 CODE_OF_OP = np.array(
@@ -242,6 +242,30 @@ def test_a_tree_of_nodes() -> None:
     params: dict[str, object] = {d.name: d.choices[-1] for d in space.decisions}
     repaired = space.from_params(params)  # all edges; the last one to each node goes first
     assert str(repaired) == "input,conv,conv,conv,conv,output 0>1 0>2 0>3 0>4 0>5 1>5 2>5 3>5 4>5"
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+@pytest.mark.parametrize("density", [0.1, 0.5, 0.9])
+def test_any_drawing_is_a_cell_that_keeps_the_limit(limit: int, density: float) -> None:
+    """Of a node's sources the first ones count, and what no node reads is read by the output."""
+    space = NodeCell(max_nodes=6, ops=("conv", "pool"), max_in_degree=limit)
+    rng = np.random.default_rng(limit)
+    types = rng.integers(2, 4, size=(60, 6))
+    types[:, 0], types[:, -1], types[::5, rng.integers(1, 5)] = 1, 0, 0
+    graphs = Graphs(types, rng.random((60, 15)) < density)
+    rows, valid = space.decode(graphs)
+    assert valid.all()
+    for row, own, given in zip(rows, types.tolist(), graphs.edges, strict=True):
+        end = own.index(0)
+        sources = {
+            t: [s for s in range(t) if given[t * (t - 1) // 2 + s]] for t in range(1, end + 1)
+        }
+        kept = {(s, t) for t in range(1, end) for s in sources[t][:limit]}
+        unread = set(range(end)) - {s for s, _ in kept}
+        kept |= {(s, end) for s in {*sources[end], *unread}}
+        labels = ["input", *(space.node_types[k] for k in own[1:end]), "output"]
+        text = " ".join([",".join(labels), *(f"{s}>{t}" for s, t in sorted(kept))])
+        assert space.architectures(row[None]) == [space.parse(text)]
 
 
 def test_a_limit_that_no_node_reaches_is_none() -> None:
