@@ -270,7 +270,7 @@ class NodeCell(SearchSpace):
         Of too many sources the first ones stay, as in `repair`, and what no node reads is joined to the output, which
         takes any number. So all drawings are cells that keep the limit, and each such cell is a drawing of itself.
         """
-        limited = adjacency.copy()
+        limited: BoolArray = adjacency.copy()
         limited[:, :, 1:-1] &= adjacency[:, :, 1:-1].cumsum(1) <= self.max_in_degree
         limited[:, :, -1] |= inner & ~limited[:, :, :-1].any(2)
         return limited
