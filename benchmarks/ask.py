@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from unittest.mock import patch
 
@@ -62,6 +62,12 @@ SPACES: Mapping[str, tuple[Callable[[], SearchSpace], int]] = {
     "DARTS": (spaces.darts, 0),
     "NAS-Bench-201 and 4 hyperparameters": (spaces.nas_bench_201, 4),
 }
+BUNDLED: Mapping[str, tuple[Callable[[], SearchSpace], int]] = {
+    "FBNet": (spaces.fbnet, 0),
+    "recurrent cells of 12 nodes": (partial(spaces.nas_bench_nlp, 12), 0),
+    "recurrent cells of 24 nodes": (spaces.nas_bench_nlp, 0),
+}
+"""The other spaces whose generators come with the package: their first asks alone are shown."""
 
 
 class Stopwatch:
@@ -130,7 +136,7 @@ def seconds(name: str, first: int, last: int, seed: int = 0) -> dict[str, float]
 
 def first_ask(name: str) -> float:
     """Processor seconds of the first ask of a process, its imports left out, where a study has 16 results."""
-    make, others = SPACES[name]
+    make, others = {**SPACES, **BUNDLED}[name]
     space, rng = make(), np.random.default_rng(0)
     study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
     for architecture in space.architectures(space.sample(16, rng)):
@@ -151,7 +157,7 @@ def first_asks() -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.ask", "--first-ask"]
     runs = {
         name: subprocess.run([*command, name], stdout=subprocess.PIPE, text=True, check=True)
-        for name in SPACES
+        for name in (*SPACES, *BUNDLED)
     }
     return {name: float(done.stdout) for name, done in runs.items()}
 
@@ -175,7 +181,16 @@ def report(
             " is chosen after every eighth. Milliseconds depend on what else the machine does, shares little.",
             "",
             *markdown(["stage", *found], [*rows, ["an ask, mean", *whole], starts]),
+            elsewhere(begun),
         ]
+    )
+
+
+def elsewhere(begun: Mapping[str, float]) -> str:
+    """The first asks of the other bundled spaces."""
+    times = ", ".join(f"{begun[name]:.2f} s ({name})" for name in BUNDLED if name in begun)
+    return (
+        f"A first ask in the other spaces whose generators come along: {times}.\n" if times else ""
     )
 
 
@@ -185,7 +200,7 @@ def main() -> None:
     )
     parser.add_argument("--first", type=int, default=96, help="trials before (%(default)s)")
     parser.add_argument("--last", type=int, default=160, help="trials after (%(default)s)")
-    parser.add_argument("--first-ask", choices=SPACES, help=argparse.SUPPRESS)
+    parser.add_argument("--first-ask", choices=(*SPACES, *BUNDLED), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if arguments.first_ask:

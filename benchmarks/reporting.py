@@ -25,6 +25,7 @@ from optuna.samplers import BaseSampler, TPESampler
 
 from benchmarks import records
 from benchmarks.markdown import markdown, paired
+from benchmarks.methods.at_once import Workers, random
 from benchmarks.problems.trainings import DATASETS, Trainings, trainings
 from benchmarks.run import seeds
 from optuna_agnet import AGNetConfig, AGNetSampler
@@ -77,16 +78,17 @@ def search(job: Job, trials: int = QUERIES[-1]) -> FloatArray:
     problem, rng = trainings(job.dataset), np.random.default_rng([job.seed, 5])
     sampler = SAMPLERS[job.sampler](problem.space, job.seed)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    running = [_begin(study, problem, 0.0, rng) for _ in range(job.workers)]
-    values: list[float] = []
+    workers, values = Workers[Training](), list[float]()
     while len(values) < trials:
-        ended = min(running, key=lambda training: training.ends)
-        for training in running:
-            training.report(ended.ends, problem.whole)
-        study.tell(ended.trial, ended.final)
-        values.append(ended.final)
-        running.remove(ended)
-        running.append(_begin(study, problem, ended.ends, rng))
+        while len(workers) < job.workers:
+            training = _begin(study, problem, workers.now, rng)
+            workers.begin(training, training.ends)
+        ended = workers.ended()
+        for training in (*ended, *workers):
+            training.report(workers.now, problem.whole)
+        for training in ended:
+            study.tell(training.trial, training.final)
+            values.append(training.final)
     return np.maximum.accumulate(values)
 
 
@@ -94,8 +96,9 @@ def _begin(
     study: optuna.Study, problem: Trainings, now: float, rng: np.random.Generator
 ) -> Training:
     trial = study.ask()
-    row = problem.space.choices([problem.space.suggest(trial)])[0]
-    return Training(trial, now, now + rng.uniform(0.5, 1.5), *problem.reports(row))
+    architecture = problem.space.suggest(trial)
+    reported = problem.reports(problem.space.choices([architecture])[0])
+    return Training(trial, now, now + random(architecture, rng), *reported)
 
 
 def run(job: Job) -> dict[str, Any]:

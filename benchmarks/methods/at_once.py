@@ -11,9 +11,9 @@ bad ones (constant liar).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from optuna.samplers import BaseSampler, TPESampler
@@ -26,6 +26,7 @@ from optuna_agnet.core.architecture import Architecture
 SIZES = (4, 8, 16)
 WORKERS = 8  # whose evaluations take different times
 Duration: TypeAlias = Callable[[Architecture, np.random.Generator], float]
+_Item = TypeVar("_Item")
 
 
 def equal(architecture: Architecture, rng: np.random.Generator) -> float:
@@ -45,6 +46,32 @@ def convolutions(architecture: Architecture, rng: np.random.Generator) -> float:
 DURATIONS: dict[str, Duration] = {"random": random, "convolutions": convolutions}
 
 
+class Workers(Generic[_Item]):
+    """What simulated workers evaluate, by when it ends; time stands still but in `ended`."""
+
+    def __init__(self) -> None:
+        self.now, self._begun = 0.0, 0
+        self._running: list[tuple[float, int, _Item]] = []  # a heap: end, number, what
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __iter__(self) -> Iterator[_Item]:
+        return (item for _, _, item in self._running)
+
+    def begin(self, item: _Item, ends: float) -> None:
+        """A worker begins now."""
+        heapq.heappush(self._running, (ends, self._begun, item))
+        self._begun += 1
+
+    def ended(self) -> list[_Item]:
+        """Those that end next, all at the same time, in the order in which they were begun."""
+        self.now, found = self._running[0][0], []
+        while self._running and self._running[0][0] <= self.now:
+            found.append(heapq.heappop(self._running)[-1])
+        return found
+
+
 class AtOnce:
     """Workers that evaluate what a method proposes; each asks again when its evaluation has ended.
 
@@ -59,15 +86,13 @@ class AtOnce:
         self, method: AskTell, size: int, duration: Duration = equal, seed: int = 0
     ) -> None:
         self.method, self.size, self._duration = method, size, duration
-        self._rng, self._now, self._asked = np.random.default_rng(seed), 0.0, 0
-        self._running: list[tuple[float, int, tuple[Any, ...]]] = []  # a heap: end, number, result
+        self._rng, self._workers = np.random.default_rng(seed), Workers[tuple[Any, ...]]()
 
     def ask(self) -> Architecture:
         """What the next free worker evaluates; results that are there by then are told before."""
-        if len(self._running) == self.size:
-            self._now = self._running[0][0]
-            while self._running and self._running[0][0] <= self._now:
-                self.method.tell(*heapq.heappop(self._running)[-1])
+        if len(self._workers) == self.size:
+            for result in self._workers.ended():
+                self.method.tell(*result)
         return self.method.ask()
 
     def tell(
@@ -78,9 +103,8 @@ class AtOnce:
     ) -> None:
         """The result of what was asked for last, kept until its evaluation has ended."""
         given = () if constraints is None else (constraints,)
-        end = self._now + self._duration(architecture, self._rng)
-        heapq.heappush(self._running, (end, self._asked, (architecture, values, *given)))
-        self._asked += 1
+        ends = self._workers.now + self._duration(architecture, self._rng)
+        self._workers.begin((architecture, values, *given), ends)
 
 
 def at_once(
