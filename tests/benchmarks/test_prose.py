@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -10,13 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import (
+    ask,
     curves,
     generator_pays,
     long,
     pruning_table,
     records,
     reproduce,
+    scaling,
     tables,
+    throughput,
 )
 from benchmarks.markdown import at, paired, spread, value
 from benchmarks.methods import pruners
@@ -24,6 +28,8 @@ from benchmarks.paper_tables import bests, limited_runs, published
 from benchmarks.problems import nb201, trainings
 from benchmarks.records import Record
 from benchmarks.tables import difference
+from optuna_agnet import AGNetConfig
+from optuna_agnet.search.model import training_sizes
 from optuna_agnet.study.pruner import _share
 from optuna_agnet.surrogate.curves import rungs, steps_until_next
 
@@ -581,6 +587,60 @@ def test_what_several_at_once_lose_and_what_was_aimed_at() -> None:
         for name, size in (("agnet", 1), ("agnet-ask4", 4), ("agnet-ask8", 8))
     )
     says(f"on DARTS cells one has {one}, four {four} and eight {more}", "docs/workers.md")
+
+
+def one_at_a_time_there_after(queries: int, method: str) -> int:
+    """Trials after which one at a time is, in the mean of the same seeds, where several at once are after so many."""
+    found = runs("nb301", method)
+    default = {run.seed: curves.best(run)[:queries] for run in runs("nb301", "agnet")}
+    one = np.mean([default[run.seed] for run in found], 0)
+    return int(np.argmax(one >= means("nb301", method, queries))) + 1
+
+
+def test_how_many_trials_earlier_one_at_a_time_is_where_several_at_once_are() -> None:
+    eight, sixteen = (
+        [one_at_a_time_there_after(n, f"agnet-ask{size}") for n in (48, 64)] for size in (8, 16)
+    )
+    after = "after 48 and 64, eight are where one at a time is after {} and {}, {} where it is after {} and {}"
+    says(after.replace(",", "", 1).format(*eight, "16", *sixteen))
+    says(after.format(*eight, "and 16", *sixteen), "docs/workers.md")
+
+
+def test_what_was_aimed_at_for_the_cost_of_workers_and_missed() -> None:
+    counted = records.rows(records.RESULTS / "throughput.jsonl")
+    (eight,) = [r for r in counted if r["state"] == "now" and r.get("workers") == 8]
+    share = eight["cpu_ms"] / (eight["cpu_ms"] + 1000 * throughput.WAIT)
+    assert share > 0.12
+    says(f"it is {share:.1%} had each a core".replace("%", " %"))
+    says(f"would take {share:.1%} of their time".replace("%", " %"), "docs/workers.md")
+    scaled = records.rows(records.RESULTS / "scaling.jsonl")
+    fastest = max((r for r in scaled if r["workers"] == 8 and "machine" in r), key=scaling.rate)
+    says(f"{100 * fastest['sampler_share']:.1f} % as it was in the run")
+    grown = {(r["storage"], r["trials"]): r for r in records.rows(records.RESULTS / "growth.jsonl")}
+    alone, beside = grown["postgresql", 2000]["first_s"], grown["journal", 2000]["second_s"]
+    assert beside < 1 < alone
+    says(
+        f"on its machine it does ({beside} s), on a machine where nobody has trained it takes {alone} s"
+    )
+    rounds = len(training_sizes(2000, AGNetConfig()))
+    says(f"most of it {rounds} rounds of training")
+
+
+def test_where_the_time_of_an_ask_goes() -> None:
+    page = (records.RESULTS / "ask.md").read_text()
+    rows = {
+        cells[0]: cells[1:]
+        for cells in (line.strip("| ").split(" | ") for line in page.splitlines())
+    }
+    training, samples = (
+        [int(cell.rstrip(" %")) for cell in rows[f"generator: {what}"][:3]]  # cells alone
+        for what in ("training", "samples")
+    )
+    both = [sum(shares) for shares in zip(training, samples, strict=True)]
+    says(f"{min(both)} to {max(both)} % of it are the generator's training and samples")
+    firsts = [*rows["a process's first ask, of 16 results"], *re.findall(r"([\d.]+ s) \(", page)]
+    assert len(firsts) == len(ask.SPACES) + len(ask.BUNDLED)
+    assert all(float(first.rstrip(" s")) < 1 for first in firsts)
 
 
 def test_where_eight_at_once_are_behind_on_nas_bench_201() -> None:
