@@ -42,6 +42,7 @@ from benchmarks.problems.trainings import DATASETS, MLPS, RUNG, Trainings, train
 from benchmarks.pruning_table import report
 from benchmarks.run import seeds
 from optuna_agnet import AGNetPruner, continued_from
+from optuna_agnet.study.attributes import stopped_because
 
 
 class Job(NamedTuple):
@@ -57,14 +58,15 @@ def search(job: Job) -> dict[str, Any]:
     """A study until its epochs are spent; the best whole training whenever it improves, by epochs spent.
 
     ``stopped_best`` counts pruned trials that would have been among the best percent, and ``seen_best`` all of those;
-    ``lost`` counts pruned trials that would have been the best so far; ``best_stopped`` is what the best of the pruned
+    ``lost`` counts pruned trials that would have been the best so far, and ``expected`` is how many of these
+    `AGNetPruner` expected, the sum of the chances that it gave them; ``best_stopped`` is what the best of the pruned
     would have come to, None where none is. Trials that another one went on with don't count as pruned; their epochs
     are spent once.
     """
     problem = trainings(job.dataset)
     study = _study(job, problem)
     spent, best, seen, continued = 0, [(0, -np.inf)], 0, 0
-    stopped: dict[int, tuple[float, bool]] = {}  # by number: its end, whether it would have led
+    stopped: dict[int, tuple[float, bool, float]] = {}  # its end, whether it would have led, chance
     while spent < job.trainings * problem.whole:
         if job.pruner in GO_ON and isinstance(study.pruner, AGNetPruner):
             study.pruner.continue_stopped(study)
@@ -81,8 +83,9 @@ def search(job: Job) -> dict[str, Any]:
         epoch = _watch(trial, _each(reports) if job.pruner == WILCOXON else reports)
         if epoch:
             spent += max(epoch, job.charge)
-            study.tell(trial, state=TrialState.PRUNED)
-            stopped[trial.number] = final, final > best[-1][1]
+            reason = stopped_because(study.tell(trial, state=TrialState.PRUNED))
+            chance = 0.0 if reason is None else reason.chance
+            stopped[trial.number] = final, final > best[-1][1], chance
             continue
         spent += problem.whole
         study.tell(trial, final)
@@ -93,9 +96,10 @@ def search(job: Job) -> dict[str, Any]:
         "trials": len(study.trials) - continued,
         "pruned": len(stopped),
         "best": best[1:],
-        "stopped_best": sum(bool(final >= problem.best_percent) for final, _ in stopped.values()),
+        "stopped_best": sum(bool(found[0] >= problem.best_percent) for found in stopped.values()),
         "seen_best": int(seen),
-        "lost": sum(led for _, led in stopped.values()),
+        "lost": sum(led for _, led, _ in stopped.values()),
+        "expected": round(sum(chance for _, _, chance in stopped.values()), 3),
         "best_stopped": round(max(stopped.values())[0], 4) if stopped else None,
         "continued": continued,
     }

@@ -37,6 +37,8 @@ def test_what_is_lost_by_stopping_is_counted(jobs):
         row = pruning.run(job)
         assert 0 <= row["stopped_best"] <= min(row["seen_best"], row["pruned"])
         assert 0 <= row["lost"] <= row["pruned"]
+        assert 0 <= row["expected"] < row["pruned"] + 1
+        assert (row["expected"] > 0) == job.pruner.startswith("agnet")
         assert (row["best_stopped"] is None) == (row["pruned"] == 0)
         if row["lost"]:
             assert row["best_stopped"] > row["best"][0][1]

@@ -4,6 +4,7 @@ import math
 import pickle
 import threading
 import warnings
+from itertools import product
 
 import numpy as np
 import optuna
@@ -228,6 +229,52 @@ def test_hyperparameters_count_with_any_sampler():
     assert stopped == {1.2e-4: True, 10**-2.5: False}
 
 
+def test_with_the_sampler_architecture_and_hyperparameters_count_together():
+    """Curves begin alike. A rate is good for half of the architectures, so either alone tells nothing."""
+    space = Network(kind=("small", "large"), other=tuple("abcd"))
+    sampler = AGNetSampler(space, seed=0)
+    pruner = AGNetPruner(sampler, min_chance=1e9)  # stops all, and says how good each chance was
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    distributions = {
+        **space.distributions(),
+        "lr": optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True),
+    }
+
+    def reported(kind, rate):
+        end = 1 - abs(math.log10(rate) + (3.5 if kind == "large" else 1.5)) / 3
+        return {e: 0.1 + end * max(0, e - 10) / 10 for e in range(1, EPOCHS + 1)}
+
+    for k, rate in enumerate(np.geomspace(1e-4, 1e-1, 12)):
+        for kind in ("small", "large"):
+            study.add_trial(
+                optuna.create_trial(
+                    params={"kind": kind, "other": "abcd"[k % 4], "lr": rate},
+                    distributions=distributions,
+                    value=reported(kind, rate)[EPOCHS],
+                    intermediate_values=reported(kind, rate),
+                )
+            )
+    chances = {}
+    for kind, rate in product(("small", "large"), (10**-3.5, 10**-1.5)):
+        study.enqueue_trial({"kind": kind, "other": "a", "lr": rate})
+        running = study.ask(distributions)
+        running.report(0.1, 1)
+        assert running.should_prune()
+        chances[kind, rate] = stopped_because(study.trials[-1]).chance
+    bad = max(chances["small", 10**-3.5], chances["large", 10**-1.5])
+    assert min(chances["small", 10**-1.5], chances["large", 10**-3.5]) > 10 * bad
+
+
+def test_a_sampler_that_has_never_seen_the_study_is_as_good_as_its_space():
+    """Nothing but the storage counts: no proposal has to come before the first decision."""
+    _, worst = best_and_worst()
+    steps = [
+        watch(study_of(12, pruner=AGNetPruner(of)), worst, curve(worst))
+        for of in (SPACE, AGNetSampler(SPACE, seed=0), AGNetSampler(SPACE, seed=1))
+    ]
+    assert 0 < steps[0] == steps[1] == steps[2]
+
+
 def test_a_study_alone_decides(tmp_path):
     storage = f"sqlite:///{tmp_path}/study.db"
     study = study_of(12, storage=storage)
@@ -302,6 +349,62 @@ def test_odd_reports_are_no_error(reported):
         assert watch(study, worst, curve(worst)) > 0
         if found := reported(curve(worst)):
             watch(study, worst, found)
+
+
+@pytest.mark.parametrize("order", [(7, 3, 1), (3, 1, 7), (7, 1, 3)])
+def test_steps_that_go_back_are_sorted_and_the_furthest_one_counts(order):
+    """Whoever reports 7, then 3 and 1, is where one is who reports 1, 3 and 7."""
+    _, worst = best_and_worst()
+    found = []
+    for steps in (sorted(order), order):
+        study = study_of(20, pruner=AGNetPruner(SPACE, min_chance=20))
+        study.enqueue_trial(worst)
+        running = study.ask(SPACE.distributions())
+        for step in steps:
+            running.report(curve(worst)[step], step)
+        assert running.should_prune()
+        found.append(stopped_because(study.trials[-1]))
+    assert found[0] == found[1]
+    assert found[0].step == 7
+
+
+def test_a_step_before_the_furthest_one_decides_nothing_new():
+    """Between the rungs at 3 and 7 nothing is decided, nor where 4 and 2 are reported behind 6."""
+    study = study_of(20, pruner=AGNetPruner(SPACE, min_chance=1e9, n_warmup_steps=5))
+    best, _ = best_and_worst()
+    study.enqueue_trial(best)
+    running = study.ask(SPACE.distributions())
+    for step in (1, 3, 5, 6, 4, 2):
+        running.report(curve(best)[step], step)
+        assert not running.should_prune()
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["with its reports", "without"])
+def test_a_training_that_is_resumed_from_a_checkpoint(kept):
+    """With what it had reported (a retry that inherits intermediate values) it is judged as if it had run at once;
+    without, nothing is known of its beginning, and it is left alone.
+    """
+    _, worst = best_and_worst()
+    reported = curve(worst)
+    at_once, resumed = (study_of(20, pruner=AGNetPruner(SPACE, n_warmup_steps=7)) for _ in "ab")
+    assert watch(at_once, worst, reported) == 7
+    resumed.add_trial(
+        optuna.create_trial(
+            state=TrialState.WAITING,
+            params=worst,
+            distributions=SPACE.distributions(),
+            intermediate_values={step: reported[step] for step in (1, 2, 3, 4) if kept},
+        )
+    )
+    running = resumed.ask(SPACE.distributions())
+    stopped = []
+    for step in range(5, EPOCHS + 1):
+        running.report(reported[step], step)
+        if running.should_prune():
+            stopped.append(step)
+    assert stopped[:1] == ([7] if kept else [])
+    if kept:
+        assert stopped_because(at_once.trials[-1]).step == 7
 
 
 def test_a_training_that_diverges_is_stopped():
