@@ -67,7 +67,10 @@ def main():
 
     study.optimize(objective, args.trials, show_progress_bar=True)
     best = SPACE.from_params(study.best_params)
+    stopped = [trial for trial in study.trials if trial.state.name == "PRUNED"]
+    saved = sum(args.epochs - trial.last_step for trial in stopped)
     print(f"best of {len(study.trials)} trials: validation accuracy {study.best_value:.2%}, {best}")
+    print(f"stopped early: {len(stopped)} trials, which saved {saved} epochs")
     plot_architecture(best).write_html(args.folder / "best_cell.html", include_plotlyjs=True)
     plot_curves(study).write_html(args.folder / "curves.html", include_plotlyjs=True)
     score = accuracy(train(best, LEARN, 2 * args.epochs), TEST)

@@ -51,7 +51,19 @@ def test_train_digits_resumes_and_draws(tmp_path: Path) -> None:
     second = run(*arguments, cwd=tmp_path)
     assert "resuming at 3 trials" in second
     assert "best of 6 trials" in second
+    assert "stopped early: 0 trials, which saved 0 epochs" in second
     assert "<html" in (tmp_path / "here" / "best_cell.html").read_text()[:200]
+
+
+@pytest.mark.slow
+def test_train_digits_stops_hopeless_trainings(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    output = run("train_digits.py", "--trials", "12", "--epochs", "4", cwd=tmp_path)
+    found = re.search(r"stopped early: (\d+) trials, which saved (\d+) epochs", output)
+    stopped, saved = map(int, found.groups())
+    assert 0 < stopped <= 12 - 5  # of the first five, all end
+    assert stopped <= saved < 4 * stopped
+    assert "expected end of a stopped one" in (tmp_path / "demo" / "curves.html").read_text()
 
 
 @pytest.mark.slow

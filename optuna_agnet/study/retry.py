@@ -19,15 +19,19 @@ class RetryCallback:
 
     Args:
         max_retry: Retries of one trial; None for any number.
+        inherit_intermediate_values: Whether a retried trial has what the dead one had reported. For objectives that go
+            on from a checkpoint: pruners judge a training by all of its curve.
     """
 
-    def __init__(self, max_retry: int | None = None) -> None:
+    def __init__(
+        self, max_retry: int | None = None, inherit_intermediate_values: bool = False
+    ) -> None:
         import optuna
 
         name = "RetryHeartbeatStaleTrialCallback"
         storages = optuna.storages
         kind = getattr(storages, name if hasattr(storages, name) else "RetryFailedTrialCallback")
-        self._retry = kind(max_retry)
+        self._retry = kind(max_retry, inherit_intermediate_values)
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
         """Enqueue the dead trial again."""

@@ -263,6 +263,16 @@ def test_how_the_least_chance_grows_on_darts_cells() -> None:
     says(f"that is {', '.join(shares[:-1])} and {shares[-1]} times", "docs/pruning.md")
 
 
+def test_the_pruner_was_chosen_on_other_seeds_than_those_it_is_shown_on() -> None:
+    chosen, shown = (
+        records.rows(records.RESULTS / f"{name}.jsonl") for name in ("pruning-choice", "pruning")
+    )
+    assert min(run["seed"] for run in chosen) >= 100
+    assert {run["dataset"] for run in chosen} == {"darts", "c10"}
+    assert max(run["seed"] for run in shown) < 10
+    says("was chosen with seeds that no other table shows", "docs/pruning.md")
+
+
 def test_what_half_the_least_chance_brings_on_nas_bench_201() -> None:
     found = pruning_table.grouped(
         [

@@ -133,6 +133,20 @@ def test_a_failed_architecture_is_tried_again_at_once() -> None:
     assert crew.architectures(study) == uninterrupted()
 
 
+@pytest.mark.parametrize(("settings", "kept"), [((1,), {}), ((1, True), {1: 0.5, 2: 0.75})])
+def test_retried_trials_have_the_reports_of_the_dead_one_if_asked(
+    settings: tuple[int, bool], kept: dict[int, float]
+) -> None:
+    study = optuna.create_study(direction="maximize", sampler=Sampler())
+    trial = study.ask()
+    crew.SPACE.suggest(trial)
+    for step, value in ((1, 0.5), (2, 0.75)):
+        trial.report(value, step)
+    study.tell(trial, state=TrialState.FAIL)
+    RetryCallback(*settings)(study, study.trials[0])
+    assert study.trials[1].intermediate_values == kept
+
+
 def test_retried_trials_do_not_inherit_constraints() -> None:
     study = optuna.create_study(direction="maximize", sampler=Sampler())
     trial = study.ask()
