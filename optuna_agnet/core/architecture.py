@@ -178,15 +178,30 @@ def label_hashes(labels: tuple[str, ...]) -> _HashArray:
 def live_nodes(labels: _HashArray, adjacency: BoolArray) -> BoolArray:
     """Which nodes lie on a path from node 0 to a node labelled `OUTPUT`, (B, n)."""
     n = labels.shape[1]
-    usable = labels != 0
-    forward, backward = np.zeros_like(usable), labels == _OUTPUT_HASH
+    usable, backward = labels != 0, labels == _OUTPUT_HASH
+    if _alike(usable) and _alike(backward) and _alike(adjacency):  # chains: one says it of all
+        usable, backward, adjacency = usable[:1], backward[:1], adjacency[:1]
+    forward = np.zeros_like(usable)
     forward[:, 0] = True
     for j in range(1, n):
         forward[:, j] = usable[:, j] & (adjacency[:, :j, j] & forward[:, :j]).any(1)
     for i in range(n - 2, -1, -1):
         backward[:, i] |= usable[:, i] & (adjacency[:, i, i + 1 :] & backward[:, i + 1 :]).any(1)
-    live: BoolArray = forward & backward
-    return live
+    return np.broadcast_to(forward & backward, labels.shape)
+
+
+def _alike(rows: BoolArray) -> bool:
+    """Whether the first two of several rows are equal, and then all."""
+    return len(rows) > 1 and np.array_equal(rows[0], rows[1]) and bool((rows == rows[0]).all())
+
+
+def _live_edges(adjacency: BoolArray, live: BoolArray) -> tuple[npt.NDArray[np.int64], ...]:
+    """Graph, source and target (E,) of the edges between live nodes."""
+    if not (_alike(live) and _alike(adjacency)):
+        return np.nonzero(adjacency & live[:, :, None] & live[:, None, :])
+    i, j = np.nonzero(adjacency[0] & live[0, :, None] & live[0])
+    graphs = len(live)
+    return np.repeat(np.arange(graphs), len(i)), np.tile(i, graphs), np.tile(j, graphs)
 
 
 def _mix(x: _HashArray) -> _HashArray:
@@ -211,7 +226,7 @@ def refine(labels: _HashArray, adjacency: BoolArray, rounds: int) -> list[_HashA
 
 def _refined(labels: _HashArray, adjacency: BoolArray, live: BoolArray) -> Iterator[_HashArray]:
     """The labels of `refine` round by round, without end."""
-    graph, i, j = np.nonzero(adjacency & live[:, :, None] & live[:, None, :])
+    graph, i, j = _live_edges(adjacency, live)
     source, target = graph * labels.shape[1] + i, graph * labels.shape[1] + j
     current = np.where(live, _mix(labels + np.uint64(1)), np.uint64(0))
     while True:

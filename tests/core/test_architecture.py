@@ -13,7 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optuna_agnet import spaces
-from optuna_agnet.core.architecture import Architecture, canonical_keys
+from optuna_agnet.core.architecture import (
+    Architecture,
+    canonical_keys,
+    label_hashes,
+    live_nodes,
+    refine,
+)
 
 
 @st.composite
@@ -187,3 +193,29 @@ def test_keys_of_many_are_those_of_each_whatever_their_sizes(
     monkeypatch.setattr("optuna_agnet.core.architecture._BATCH_ENTRIES", 2 * most**2)
     assert canonical_keys(mixed).tolist() == alone
     assert canonical_keys([]).shape == (0,)
+
+
+@pytest.mark.parametrize("differ", ["labels", "dead nodes", "outputs", "edges", "nothing"])
+def test_graphs_of_a_batch_do_not_see_one_another(differ: str) -> None:
+    """Also where all have the same edges, as chains do, and where the first two of them are alike."""
+    rng = np.random.default_rng(0)
+    hashes = label_hashes(("none", "input", "conv", "pool", "output"))
+    types = np.tile([1, 2, 3, 2, 3, 4], (7, 1))
+    adjacency = np.tile(
+        np.triu(rng.random((6, 6)) < 0.5, 1) | np.eye(6, k=1, dtype=bool), (7, 1, 1)
+    )
+    if differ == "labels":
+        types[2:, 1:-1] = rng.integers(2, 4, size=(5, 4))
+    if differ == "dead nodes":
+        types[3:, 2] = 0
+    if differ == "outputs":
+        types[4:, 3], types[4:, 5] = 4, 2
+    if differ == "edges":
+        adjacency[4, 0, 2] ^= True  # all nodes stay in use
+        adjacency[5:, 0, 1] = False
+    labels = hashes[types]
+    alone = [refine(labels[k : k + 1], adjacency[k : k + 1], 3) for k in range(7)]
+    for rounds, found in enumerate(refine(labels, adjacency, 3)):
+        np.testing.assert_array_equal(found, np.concatenate([each[rounds] for each in alone]))
+    live = [live_nodes(labels[k : k + 1], adjacency[k : k + 1]) for k in range(7)]
+    np.testing.assert_array_equal(live_nodes(labels, adjacency), np.concatenate(live))
