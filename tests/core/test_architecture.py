@@ -195,7 +195,9 @@ def test_keys_of_many_are_those_of_each_whatever_their_sizes(
     assert canonical_keys([]).shape == (0,)
 
 
-@pytest.mark.parametrize("differ", ["labels", "dead nodes", "outputs", "edges", "nothing"])
+@pytest.mark.parametrize(
+    "differ", ["labels", "dead nodes", "outputs", "edges", "edges alone", "nothing"]
+)
 def test_graphs_of_a_batch_do_not_see_one_another(differ: str) -> None:
     """Also where all have the same edges, as chains do, and where the first two of them are alike."""
     rng = np.random.default_rng(0)
@@ -211,8 +213,9 @@ def test_graphs_of_a_batch_do_not_see_one_another(differ: str) -> None:
     if differ == "outputs":
         types[4:, 3], types[4:, 5] = 4, 2
     if differ == "edges":
-        adjacency[4, 0, 2] ^= True  # all nodes stay in use
         adjacency[5:, 0, 1] = False
+    if differ == "edges alone":
+        adjacency[5:, 0, 2] ^= True  # all nodes stay in use
     labels = hashes[types]
     alone = [refine(labels[k : k + 1], adjacency[k : k + 1], 3) for k in range(7)]
     for rounds, found in enumerate(refine(labels, adjacency, 3)):
