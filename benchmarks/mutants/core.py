@@ -21,6 +21,13 @@ CORE = (
         _KEYS,
     ),
     Mutant(
+        "the edges of the first graph are those of all",
+        "core/architecture.py",
+        "not (_alike(live) and _alike(adjacency))",
+        "not _alike(live)",
+        f"{_KEYS}::test_graphs_of_a_batch_do_not_see_one_another",
+    ),
+    Mutant(
         "labels are refined for one round only",
         "core/architecture.py",
         "final[size == number] = current[size == number]",

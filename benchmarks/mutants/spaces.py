@@ -111,6 +111,20 @@ SPACES = (
         "spaces/test_tree.py",
     ),
     Mutant(
+        "new blocks of a network are no copies of the last one",
+        "spaces/parts.py",
+        "block[new] = x[new, self._blocks[j - 1]]",
+        "pass",
+        "spaces/test_tree.py::test_neighbors_of_several_rows_are_those_of_a_naive_twin",
+    ),
+    Mutant(
+        "a drawing of a tree may have a predecessor too many",
+        "spaces/node_cell.py",
+        ".cumsum(1) <= self.max_in_degree",
+        ".cumsum(1) <= self.max_in_degree + 1",
+        "spaces/test_node_cell.py::test_any_drawing_is_a_cell_that_keeps_the_limit",
+    ),
+    Mutant(
         "only the nodes that make new states are alive",
         "spaces/recurrent_repair.py",
         "live |= live[:, i, None] & reads[:, i, FIRST_NODE:]",

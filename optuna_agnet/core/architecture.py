@@ -187,7 +187,8 @@ def live_nodes(labels: _HashArray, adjacency: BoolArray) -> BoolArray:
         forward[:, j] = usable[:, j] & (adjacency[:, :j, j] & forward[:, :j]).any(1)
     for i in range(n - 2, -1, -1):
         backward[:, i] |= usable[:, i] & (adjacency[:, i, i + 1 :] & backward[:, i + 1 :]).any(1)
-    return np.broadcast_to(forward & backward, labels.shape)
+    live: BoolArray = forward & backward
+    return np.broadcast_to(live, labels.shape)
 
 
 def _alike(rows: BoolArray) -> bool:
