@@ -35,6 +35,7 @@ from optuna_agnet.surrogate.curves import rungs, steps_until_next
 
 ROOT = Path(__file__).parents[2]
 NB201 = ("nb201-c10", "nb201-c100", "nb201-in16")
+JOINT = "hw-edgegpu-4-joint"
 PAPER = ("agnet-paper", "agnet-paper Joint=1")
 
 
@@ -616,6 +617,29 @@ def test_how_many_trials_earlier_one_at_a_time_is_where_several_at_once_are() ->
     says(after.format(*eight, "and 16", *sixteen), "docs/workers.md")
 
 
+def tried_for_eight(name: str) -> dict[int, dict[str, float]]:
+    """The best after some numbers of trials, by seed, in rounds of eight on DARTS cells with the generator."""
+    lines = records.rows(records.RESULTS / "at_once_tried.jsonl")
+    asked = {"problem": "nb301", "candidates": "generator", "at_once": 8, "workers": "rounds"}
+    return {r["seed"]: r["best"] for r in lines if r.items() >= {**asked, "tried": name}.items()}
+
+
+def test_what_the_age_of_the_generator_costs_eight_at_once() -> None:
+    default = tried_for_eight("the default of then")
+    for name, queries, sentence in (
+        ("one by one, the generator as old", 32, "is ahead of eight by {} at 32"),
+        ("one by one, the generator as old", 48, "and by {} at 48; a generator that knew"),
+        ("generator knows pending values", 48, "would bring eight {} there"),
+        ("generator trained on believed values too", 48, "believes of them it brings {}"),
+        ("neighbours once four are pending", 48, "once four are pending bring {}"),
+        ("twice the steps of training a round", 48, "steps of training a round {}."),
+    ):
+        found = tried_for_eight(name)
+        assert len(found) in (4, 5)  # "four or five searches"
+        best = [(run[str(queries)], default[seed][str(queries)]) for seed, run in found.items()]
+        says(sentence.format(paired(np.array([one - other for one, other in best]))))
+
+
 def test_what_was_aimed_at_for_the_cost_of_workers_and_missed() -> None:
     counted = records.rows(records.RESULTS / "throughput.jsonl")
     (eight,) = [r for r in counted if r["state"] == "now" and r.get("workers") == 8]
@@ -686,3 +710,15 @@ def test_what_is_behind_the_default_when_asked_for_as_many() -> None:
     gains = [value(ours[run.seed], 48) - value(run, 48) for run in found]
     assert abs(np.mean(gains)) < 2 * np.std(gains, ddof=1) / len(gains) ** 0.5
     assert len(gains) == 3
+
+
+def test_where_tpe_is_ahead_in_rounds_of_eight() -> None:
+    ours, theirs = ({r.seed: r for r in runs(JOINT, f"{name}-ask8")} for name in ("agnet", "tpe"))
+    assert len(ours) == len(theirs) == 5
+    gains = {
+        queries: np.array([value(theirs[k], queries) - value(ours[k], queries) for k in ours])
+        for queries in (32, 48, 64, 96)
+    }
+    says(f"ahead of the default by {paired(gains.pop(32)).lstrip('+')} at 32")
+    for gain in gains.values():  # "level with it"
+        assert abs(gain.mean()) < 2 * gain.std(ddof=1) / len(gain) ** 0.5
