@@ -40,6 +40,15 @@ def test_the_second_process_reads_what_the_first_has_made(folder, monkeypatch):
     assert again.provenance == first.provenance
 
 
+def test_a_line_says_where_it_is_kept_and_reading_it_says_nothing(folder, monkeypatch):
+    said = []
+    monkeypatch.setattr(cache.LOGGER, "info", lambda text, *args: said.append(text % args))
+    for _ in range(2):
+        cache.kept(SPACE, CONFIG, {}, lambda: Generator(SPACE, CONFIG))
+    (file,) = folder.glob("*.safetensors")
+    assert said == [f"the generator of '{SPACE.name}' is kept in {file}"]
+
+
 @pytest.mark.parametrize(
     "other",
     [
