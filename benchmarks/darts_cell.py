@@ -66,12 +66,11 @@ def independent(space: DartsCell) -> Graphs:
     return Graphs(types, rng.permuted(cells.edges, axis=0))
 
 
-def table(space: DartsCell, generator: Generator) -> Iterator[str]:
-    steps = int((generator.provenance or {"steps": 0})["steps"])
-    rows = [
-        [f"the paper's form, {steps:,} steps", *shares(space, made(generator))],
-        ["nodes and edges one by one", *shares(space, independent(space))],
-    ]
+def table(space: DartsCell, *generators: Generator) -> Iterator[str]:
+    rows = [["nodes and edges drawn one by one", *shares(space, independent(space))]]
+    for generator in generators:
+        steps = int((generator.provenance or {"steps": 0})["steps"])
+        rows.append([f"the paper's form, {steps:,} steps", *shares(space, made(generator))])
     head = [f"valid of {SAMPLES:,} samples, %", "as the authors read them", "to the letter"]
     yield from markdown(head, rows)
 

@@ -78,7 +78,8 @@ ITEMS = {
     "table3": Item("NAS-Bench-301 and NAS-Bench-NLP", partial(beside, 3), ("table3",)),
     "table4": Item(
         "ImageNet",
-        where="not run here; on your images: `examples/training_free_turns.py`, `examples/darts_to_training.py`",
+        where="not on ImageNet; on digits: `python -m benchmarks.table4`; on your images:"
+        " `examples/training_free_turns.py`, `examples/darts_to_training.py`",
     ),
     "table5": Item("HW-NAS-Bench, 20 limits", limits, ("table5-short", "table5")),
     "table6": Item(

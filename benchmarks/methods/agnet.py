@@ -4,10 +4,10 @@ The tables hold isomorphic cells as rows with values of their own, so duplicates
 `agnet-known` may look constraints up before it proposes, as with a latency table; an unmeasured one rules a cell out.
 
 The paper's generator learns all of a graph but its first node and edge, for 78,000 steps a space. Weights of that form
-come with the package for NAS-Bench-101 and 201. Elsewhere, and for a DARTS cell even after 40,000 steps (1.5 % valid;
-the release reads invalid ones as the nearest cell, docs/released_code.md, sec. 4), it would hardly make a valid graph,
-and the search would be a random one. There it is given what all valid graphs share, as ours is, and 2,000 steps
-(`new_search`). Networks and chains, whose graphs are all valid, have what a user gets.
+come with the package for NAS-Bench-101 and 201. Elsewhere, and for a DARTS cell even after 40,000 steps
+(`benchmarks.darts_cell`; the release reads invalid ones as the nearest cell, docs/released_code.md, sec. 4), it would
+hardly make a valid graph, and the search would be a random one. There it is given what all valid graphs share, as ours
+is, and 2,000 steps (`new_search`). Networks and chains, whose graphs are all valid, have what a user gets.
 """
 
 from __future__ import annotations
