@@ -474,6 +474,45 @@ def test_workers_may_share_one():
     assert all(0 < step < EPOCHS for step in steps)
 
 
+def test_workers_with_pruners_of_their_own_share_a_journal(tmp_path):
+    """Each stop follows from what all have stored: what had to be beaten is the value of a trial that has ended."""
+
+    def storage():
+        journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log"))
+        return optuna.storages.JournalStorage(journal)
+
+    optuna.create_study(storage=storage(), direction="maximize", study_name="s")
+
+    def objective(running):
+        SPACE.suggest(running)
+        for step in (1, 5, EPOCHS):
+            running.report(curve(running.params)[step], step)
+            if running.should_prune():
+                raise optuna.TrialPruned
+        return quality(running.params)
+
+    def work(seed):
+        sampler = optuna.samplers.RandomSampler(seed=seed)
+        study = optuna.load_study(
+            study_name="s", storage=storage(), sampler=sampler, pruner=AGNetPruner(SPACE)
+        )
+        study.optimize(objective, n_trials=8)
+
+    threads = [threading.Thread(target=work, args=[seed]) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    trials = optuna.load_study(study_name="s", storage=storage()).trials
+    ended = [t.value for t in trials if t.state == TrialState.COMPLETE]
+    stopped = [t for t in trials if t.state == TrialState.PRUNED]
+    assert len(trials) == 24 == len(ended) + len(stopped)
+    assert stopped
+    for reason, last in [(stopped_because(t), t.last_step) for t in stopped]:
+        assert reason.step == last
+        assert reason.goal in ended
+
+
 def test_a_long_study_is_learned_from_in_part(monkeypatch):
     monkeypatch.setattr("optuna_agnet.study.study_curves._MOST", 15)
     study = study_of(30)
