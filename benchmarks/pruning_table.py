@@ -1,14 +1,19 @@
-"""Tables of `benchmarks.pruning`: what was found with equal epochs, what stopping cost, and differences by seed."""
+"""Tables of `benchmarks.pruning`: what was found with equal epochs, what stopping cost, and differences by seed.
+
+``python -m benchmarks.pruning_table --write`` puts those of DARTS cells into docs/pruning.md, in short.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from benchmarks.markdown import markdown, paired
+from benchmarks import records
+from benchmarks.markdown import markdown, paired, write_or_print
 from benchmarks.methods.pruners import (
     CAREFUL,
     CONTINUING,
@@ -23,9 +28,20 @@ from benchmarks.methods.pruners import (
     WILCOXON,
 )
 from benchmarks.problems import nb301
-from benchmarks.problems.trainings import DATASETS, RUNG, SEEDS, WHOLE, whole
+from benchmarks.problems.trainings import DARTS, DATASETS, RUNG, SEEDS, WHOLE, whole
 from optuna_agnet.core.arrays import FloatArray
 
+PAGE = Path(__file__).parents[1] / "docs" / "pruning.md"
+NAMES = {
+    "none": "none",
+    "median": "MedianPruner",
+    "percentile": "PercentilePruner",
+    "halving": "SuccessiveHalvingPruner",
+    "hyperband": "HyperbandPruner",
+    "agnet": "AGNetPruner",
+    CONTINUING: "AGNetPruner, continue_stopped",
+}
+"""Pruners in docs/pruning.md."""
 PAIRS = (("agnet", PLACES), ("agnet", IGNORING), (PLACES, IGNORING))
 COMPARED = (
     (("agnet", "agnet"), ("agnet", "none")),
@@ -113,17 +129,45 @@ def differences(rows: Sequence[Row]) -> list[str]:
     for ours, theirs in COMPARED:
         cells = [", ".join(ours), ", ".join(theirs)]
         for dataset, n in product(datasets, at):
-            runs = [runs_of.get((dataset, *which), []) for which in (ours, theirs)]
-            common = set.intersection(*({run["seed"] for run in each} for each in runs))
-            pair = [[run for run in each if run["seed"] in common] for each in runs]
-            differ = len(common) > 1  # one has no standard error
             cells.append(
-                paired(np.subtract(*[best_at(each, n) for each in pair])) if differ else ""
+                ahead(*(runs_of.get((dataset, *which), []) for which in (ours, theirs)), n)
             )
         if any(cells[2:]):
             lines.append(cells)
     head = ["sampler, pruner", "against", *(f"{d} @{n}" for d, n in product(datasets, at))]
     return markdown(head, lines)
+
+
+def gains(ours: Sequence[Row], theirs: Sequence[Row], n: int) -> FloatArray:
+    """How much better the first are, by the seeds (S,) that both have."""
+    common = {run["seed"] for run in ours} & {run["seed"] for run in theirs}
+    pair = [[run for run in each if run["seed"] in common] for each in (ours, theirs)]
+    return np.subtract(*(best_at(each, n) for each in pair)) if common else np.zeros(0)
+
+
+def ahead(ours: Sequence[Row], theirs: Sequence[Row], n: int) -> str:
+    """Mean and standard error of the gains; nothing of one seed, which has no error."""
+    found = gains(ours, theirs, n)
+    return paired(found) if len(found) > 1 else ""
+
+
+def short() -> Iterator[str]:
+    """Of DARTS cells, what was found with each pruner, and how far AGNetPruner is ahead with the same sampler."""
+    rows = records.rows(records.RESULTS / "pruning.jsonl")
+    runs_of = grouped([row for row in rows if (row["dataset"], row["trainings"]) == (DARTS, 48)])
+    lines = []
+    for sampler, pruner in product(("agnet", "tpe"), NAMES):
+        runs = runs_of.get((DARTS, sampler, pruner), [])
+        if runs:
+            cells = ["AG-Net" if sampler == "agnet" else "TPE", NAMES[pruner], str(len(runs))]
+            values = (best_at(runs, n) for n in checkpoints(runs))
+            cells += [f"{v.mean():.2f} ± {v.std():.2f}" for v in values]
+            ours = [] if pruner == "agnet" else runs_of.get((DARTS, sampler, "agnet"), [])
+            cells += [*(ahead(ours, runs, n) for n in checkpoints(runs)[2:]), lost(runs)[1]]
+            lines.append(cells)
+    head = ["sampler", "pruner", "seeds", "@6", "@12", "@24", "@48"]
+    head += ["AGNetPruner ahead @24", "@48", "new bests stopped"]
+    yield from markdown(head, lines)
 
 
 def grouped(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
@@ -181,3 +225,11 @@ def _older(rows: Sequence[Row]) -> str:
         f" {older} of the {len(rows)} searches ran with earlier versions of the sampler; those of AG-Net with a pruner"
         f" are among `{PLACES}`, as that was the rule then."
     )
+
+
+def main() -> None:
+    write_or_print(short(), PAGE, "pruning_table", __doc__)
+
+
+if __name__ == "__main__":
+    main()

@@ -30,6 +30,7 @@ from benchmarks.records import Record
 from benchmarks.run import rounded
 from benchmarks.tables import difference
 from optuna_agnet import AGNetConfig
+from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.search.model import training_sizes
 from optuna_agnet.study.pruner import _share
 from optuna_agnet.surrogate.curves import rungs, steps_until_next
@@ -200,62 +201,75 @@ def test_pruning_at_equal_epochs() -> None:
     says(f"by more than two standard errors in {int((means > 2 * errors).sum())}")
 
 
+def pruned(dataset: str) -> dict[tuple[str, str, str], list[pruning_table.Row]]:
+    """Searches of a data set with the epochs of 48 trainings."""
+    rows = records.rows(records.RESULTS / "pruning.jsonl")
+    return pruning_table.grouped(
+        [r for r in rows if (r["dataset"], r["trainings"]) == (dataset, 48)]
+    )
+
+
 def test_what_the_pruner_brings_on_darts_cells() -> None:
-    """Beside another pruner, on the seeds that both have."""
-    found = pruning_table.grouped(
-        [
-            row
-            for row in records.rows(records.RESULTS / "pruning.jsonl")
-            if (row["dataset"], row["trainings"]) == ("darts", 48)
-        ]
-    )
+    """Beside other pruners, on the seeds that both have."""
+    found = pruned("darts")
+    rivals = [*product(("agnet",), ("none", "median", "percentile", "hyperband", "halving"))]
+    rivals += product(("tpe",), ("none", "median", "hyperband"))
+    for (sampler, rival), spent in product(rivals, (24, 48)):
+        both = found["darts", sampler, "agnet"], found["darts", sampler, rival]
+        assert pruning_table.gains(*both, spent).mean() > 0
+    says("it is ahead of every other pruner, with either sampler", "docs/pruning.md")
+    ours = found["darts", "agnet", "agnet"]
+    for rival in ("hyperband", "halving"):
+        assert pruning_table.gains(ours, found["darts", "agnet", rival], 6).mean() < 0
+    says("after the epochs of six Hyperband and successive halving are ahead", "docs/pruning.md")
+    continuing = found["darts", "agnet", pruners.CONTINUING]
+    assert abs(pruning_table.gains(continuing, ours, 48).mean()) < 0.05
+    says("`continue_stopped` adds little, and takes nothing away", "docs/pruning.md")
 
-    def ahead(rival: str, spent: int) -> str:
-        runs = [{r["seed"]: r for r in found["darts", "agnet", p]} for p in ("agnet", rival)]
-        seeds = sorted(runs[0].keys() & runs[1].keys())
-        return paired(
-            np.subtract(*(pruning_table.best_at([r[s] for s in seeds], spent) for r in runs))
-        )
 
-    none, median, hyperband = (
-        [ahead(rival, spent) for spent in (24, 48)] for rival in ("none", "median", "hyperband")
-    )
+def within_two_errors(gains: FloatArray) -> bool:
+    return bool(abs(gains.mean()) <= 2 * gains.std(ddof=1) / len(gains) ** 0.5)
+
+
+def test_pruners_end_alike_on_nas_bench_201() -> None:
+    for dataset, rival in product(nb201.DATASETS, ("median", "hyperband")):
+        found = pruned(dataset)
+        both = (found[dataset, "agnet", pruner] for pruner in ("agnet", rival))
+        assert within_two_errors(pruning_table.gains(*both, 48))
+    says("all pruners end alike", "docs/pruning.md")
+
+
+def test_the_pruner_brings_nothing_on_mlps() -> None:
+    found = pruned("mlp-vehicle")
+    gains = pruning_table.gains(*(found["mlp-vehicle", "agnet", p] for p in ("agnet", "none")), 48)
+    assert within_two_errors(gains)
+    says(f"it is level with no pruner ({len(gains)} seeds)", "docs/pruning.md")
+
+
+def test_what_is_lost_beside_tpe() -> None:
+    runs = pruned("in16")["in16", "tpe", "agnet"]
+    lost = sum(run["lost"] for run in runs)
+    expected = sum(run["expected"] for run in runs)
+    assert lost > expected + 2 * expected**0.5  # no accident
+    every = pruning_table.lost(runs)[1]
     says(
-        f"{none[0]} points against no pruner, {median[0]} against the median's and {hyperband[0]} against Hyperband's"
-        f" after the epochs of 24 trainings; {none[1]}, {median[1]} and {hyperband[1]} after those of 48",
+        f"it stopped {every} new bests there, by its own chances {expected:.0f} were expected",
         "docs/pruning.md",
     )
 
 
-def test_the_pruner_brings_nothing_on_mlps() -> None:
-    rows = [r for r in records.rows(records.RESULTS / "pruning.jsonl") if r["trainings"] == 48]
-    found = pruning_table.grouped(rows)
-    runs = [found["mlp-vehicle", "agnet", pruner] for pruner in ("agnet", "none")]
-    gain = np.subtract(*(pruning_table.best_at(each, 48) for each in runs))
-    assert len(gain) == 3
-    assert abs(gain.mean()) <= 2 * gain.std(ddof=1) / len(gain) ** 0.5
-    says("it is level with no pruner (three seeds)", "docs/pruning.md")
-
-
 def test_what_stopping_costs() -> None:
-    """On DARTS cells: how much of the best percent, and of the new bests, was stopped."""
+    """On DARTS cells: how much of the best percent was stopped."""
     runs = [
         run
         for run in records.rows(records.RESULTS / "pruning.jsonl")
         if (run["dataset"], run["sampler"], run["trainings"]) == ("darts", "agnet", 48)
     ]
-    stopped, led = {}, {}
-    for pruner in ("agnet", "median", "hyperband"):
-        mine = [run for run in runs if run["pruner"] == pruner]
-        stopped[pruner], led[pruner], _ = pruning_table.lost(mine)
     ours = [run for run in runs if run["pruner"] == "agnet"]
     assert all(run["best_stopped"] <= run["best"][-1][1] for run in ours)
     says("ahead of the best that was found: on DARTS cells never.", "docs/pruning.md")
-    says(f"{stopped['agnet']} trainings of the best percent of random", "docs/pruning.md")
-    says(
-        f"{led['agnet']} new bests were stopped, {led['median']} by the median's, {led['hyperband']} by Hyperband's",
-        "docs/pruning.md",
-    )
+    best_percent = pruning_table.lost(ours)[0]
+    says(f"{best_percent} trainings of the best percent of random", "docs/pruning.md")
 
 
 def test_how_the_least_chance_grows_on_darts_cells() -> None:

@@ -8,6 +8,7 @@ from benchmarks import (
     figures,
     generator_pays,
     paper_tables,
+    pruning_table,
     readme,
     records,
     reproduce,
@@ -35,12 +36,16 @@ def cells(lines, first):
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-@pytest.mark.parametrize("page", [tables.README, readme.README, at_once_table.PAGE])
+@pytest.mark.parametrize(
+    "page", [tables.README, readme.README, at_once_table.PAGE, pruning_table.PAGE]
+)
 def test_written_parts_of_the_pages_are_what_the_committed_results_say(page, tmp_path):
     copy = tmp_path / "README.md"
     copy.write_text(page.read_text())
     if page == readme.README:
         write("\n".join(readme.first_page()), copy, "readme")
+    elif page == pruning_table.PAGE:
+        write("\n".join(pruning_table.short()), copy, "pruning_table")
     elif page == at_once_table.PAGE:
         write("\n".join(at_once_table.lost()), copy, "at_once_table")
         measured = records.rows(records.RESULTS / "throughput.jsonl")
