@@ -267,13 +267,17 @@ class Proposer:
     def _in_startup(self, snapshot: Snapshot) -> bool:
         """Whether too little is known for the model, and is not about to be.
 
-        What is being evaluated counts once half of the startup has results. Otherwise 16 workers that ask whenever they
-        are free would begin 31 random architectures before the 16th result.
+        What is being evaluated, and what has failed for good, counts once half of the startup has results. Otherwise
+        16 workers that ask whenever they are free would begin 31 random architectures before the 16th result, and where
+        half of all fail, and are tried twice, the 16th result would be that of the 48th trial.
         """
         known, startup = len(snapshot.observations.x), self.startup
         if self.config.paper_options.round_size > 1 or self.config.surrogate == "mlp":
             return known < startup  # the first model is that of the first round of training
-        return 2 * known < startup or known + len(snapshot.pending) < startup
+        begun = known + len(snapshot.pending)
+        if snapshot.failed is not None and self._learns_failures:
+            begun += len(snapshot.failed.x)
+        return 2 * known < startup or begun < startup
 
     def _chosen(
         self,

@@ -102,10 +102,11 @@ def _above_median(values: FloatArray, y: FloatArray) -> FloatArray:
     unit = float(np.abs([low, high]).max()) or 1.0  # squares of huge numbers would overflow
     finite, among = np.clip(values, low, high) / unit, np.clip(y, low, high) / unit
     above = np.maximum(among - np.median(among), 0.0)
-    width = float(np.sqrt((above**2).sum() / max(1, (above > 0).sum())))
-    return (
-        np.maximum((finite - np.median(among)) / width, _LEAST) if width else np.zeros(len(values))
-    )
+    largest = np.ldexp(1.0, np.frexp(above.max())[1])  # a power of two: nothing is rounded
+    above = above / largest  # beside a value of -1e300 squares would underflow
+    width = float(largest * np.sqrt((above**2).sum() / max(1, (above > 0).sum())))
+    distance = np.maximum(finite - np.median(among), _LEAST * width)
+    return distance / width if width else np.zeros(len(values))
 
 
 def _location(y: FloatArray) -> tuple[float, float, FloatArray]:

@@ -24,6 +24,7 @@ from optuna_agnet.search import (
     Snapshot,
 )
 from optuna_agnet.search.candidates import Filter
+from optuna_agnet.search.observations import Pairs
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
@@ -185,6 +186,23 @@ def test_what_is_begun_counts_for_the_startup_once_half_of_it_has_results(known:
         source = proposer.propose(snapshot(known, known + waiting, pending)).source
         random = known < 4 or known + waiting < 8
         assert (source == "startup") == random, waiting
+
+
+@pytest.mark.parametrize("known", [0, 3, 4, 7, 8])
+def test_what_failed_for_good_counts_for_the_startup_once_half_of_it_has_results(
+    known: int,
+) -> None:
+    """Where half of all fail, and are tried twice, 16 results would be those of 48 trials."""
+    proposer = Proposer(SPACE, seed=2, config=QUICK, generator=Generator(SPACE))
+    mlp = replace(QUICK, surrogate="mlp", acquisition="mean", candidate_sources=("generator",))
+    unaware = Proposer(SPACE, seed=2, config=mlp, generator=Generator(SPACE))
+    for lost in range(0, 10, 3):
+        x = SPACE.sample(lost, np.random.default_rng(9))
+        given = snapshot(known, known + lost)
+        given = replace(given, failed=Pairs(x, np.empty((lost, 0))), excluded=x)
+        random = known < 4 or known + lost < 8
+        assert (proposer.propose(given).source == "startup") == random, lost
+        assert (unaware.propose(given).source == "startup") == (known < 8)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import pytest
 from scipy import stats
 
 from optuna_agnet.surrogate.targets import (
+    BLEND,
     RANKS,
     VALUES,
+    blended_scores,
     log_slope,
     normal_scores,
     standard_scores,
@@ -50,7 +52,7 @@ def test_the_largest_values_do_not_overflow(largest: float) -> None:
     assert np.isfinite(zero_score(y[:4, 0]))
 
 
-@pytest.mark.parametrize("target", [RANKS, VALUES])
+@pytest.mark.parametrize("target", [RANKS, VALUES, BLEND])
 def test_targets_keep_the_order_and_say_where_zero_lies(target):
     y = np.random.default_rng(0).normal(size=50)
     scores = target.scores(y)
@@ -74,6 +76,17 @@ def test_infinite_values_count_as_the_nearest_finite_one():
     assert standard_scores(np.array([np.inf, -np.inf])).tolist() == [0.0, 0.0]
     assert standard_scores(np.array([3.0, 3.0])).tolist() == [0.0, 0.0]
     assert zero_standard_score(np.array([3.0, 3.0])) == 0.0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e6, 1e200, LARGEST])
+def test_how_bad_a_ruined_result_is_changes_no_blended_score(size):
+    y = np.random.default_rng(0).normal(size=30)
+    scores = []
+    for ruined in (-1e4, -size):
+        y[[3, 8]] = ruined / 2, ruined
+        scores.append(blended_scores(y))
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-6)
 
 
 def naive_log_slope(targets, scores):
