@@ -252,6 +252,20 @@ SEARCH = (
         "search/test_agnet.py::test_a_search_learns_which_architectures_fail",
     ),
     Mutant(
+        "what failed for good does not count for the startup",
+        "search/proposer.py",
+        "lost = 0 if learned is None else len(learned.x)",
+        "lost = 0",
+        "search/test_proposer.py::test_what_failed_for_good_counts_for_the_startup_once_half_of_it_has_results",
+    ),
+    Mutant(
+        "failures come behind all results",
+        "search/observations.py",
+        "len(self)) if after is None else after",
+        "len(self))",
+        "search/test_observations.py",
+    ),
+    Mutant(
         "what is begun does not count for the startup",
         "search/proposer.py",
         "known + len(snapshot.pending) < startup",

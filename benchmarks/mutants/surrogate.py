@@ -42,6 +42,20 @@ SURROGATE = (
         _PROCESS,
     ),
     Mutant(
+        "after equal results all is known",
+        "surrogate/posterior.py",
+        "variance = variance or 1.0",
+        "pass",
+        _PROCESS,
+    ),
+    Mutant(
+        "beside a ruinous value squares underflow",
+        "surrogate/targets.py",
+        "np.ldexp(1.0, np.frexp(above.max())[1])",
+        "1.0",
+        "surrogate/test_targets.py",
+    ),
+    Mutant(
         "all decisions count alike",
         "surrogate/gaussian_process.py",
         "self.relevance[self.space.feature_decisions].astype(np.float32)",

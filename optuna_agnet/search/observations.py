@@ -107,10 +107,16 @@ class Observations:
                 constraints[:, column] = self.constraints[:, self.names.index(name)]
         return Observations(self.x, self.y, constraints, names, self.z)
 
-    def with_failures(self, failed: Pairs) -> Observations:
-        """These and, behind them, pairs that can't be evaluated: that is one more constraint, which these keep.
+    def with_failures(self, failed: Pairs, after: IntArray | None = None) -> Observations:
+        """These and, among them, pairs that can't be evaluated: that is one more constraint, which these keep.
 
-        Otherwise a search that is promised much by what runs out of memory or diverges would try nothing else.
+        Otherwise a search that is promised much by what runs out of memory or diverges would try nothing else. In the
+        order in which all came, as hyperparameters of the model are those of the first so many: behind all results,
+        failures would hardly be among them.
+
+        Args:
+            failed: The pairs (F, ...).
+            after: (F,), how many of these each came after; None: all.
         """
         if not len(failed.x):
             return self
@@ -120,7 +126,16 @@ class Observations:
         unknown = np.full((count, self.y.shape[1]), np.nan)
         kept = np.concatenate([self.constraints, np.full((len(self), 1), -1.0)], axis=1)
         known = replace(self, constraints=kept, names=names)
-        return known.joined(Observations(failed.x, unknown, constraints, names, failed.z))
+        joined = known.joined(Observations(failed.x, unknown, constraints, names, failed.z))
+        before = np.full(count, len(self)) if after is None else after
+        return joined._take(
+            np.argsort(np.append(np.arange(len(self)) + 0.5, before), kind="stable")
+        )
+
+    def _take(self, rows: IntArray) -> Observations:
+        """Some of them, in this order."""
+        z = None if self.z is None else self.z[rows]
+        return Observations(self.x[rows], self.y[rows], self.constraints[rows], self.names, z)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -199,7 +214,8 @@ class Snapshot:
             had not been. What has failed for the last time keeps its place: the next proposal is of another kind.
         pending_z: Hyperparameters (P, H) of those that are being evaluated; None where there are none.
         given_up: Pairs that are not to be proposed again and have no value.
-        failed: Pairs that failed for the last time; None where there is none.
+        failed: Pairs (F, ...) that failed for the last time; None where there is none.
+        failed_after: (F,), how many observations each of them came after; None: all.
         judged: The observations as they are judged by now, and behind them what is expected of trainings that still
             run; None where that is the same. What a training that was stopped would have come to is judged again
             whenever more is known, but the generator learns from what was known first: its rounds of training are not
@@ -214,6 +230,7 @@ class Snapshot:
     given_up: Pairs | None = None
     judged: Observations | None = None
     failed: Pairs | None = None
+    failed_after: IntArray | None = None
 
     @property
     def latest(self) -> Observations:

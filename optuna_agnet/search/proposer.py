@@ -274,10 +274,9 @@ class Proposer:
         known, startup = len(snapshot.observations.x), self.startup
         if self.config.paper_options.round_size > 1 or self.config.surrogate == "mlp":
             return known < startup  # the first model is that of the first round of training
-        begun = known + len(snapshot.pending)
-        if snapshot.failed is not None and self._learns_failures:
-            begun += len(snapshot.failed.x)
-        return 2 * known < startup or begun < startup
+        learned = snapshot.failed if self._learns_failures else None
+        lost = 0 if learned is None else len(learned.x)
+        return 2 * known < startup or lost + known + len(snapshot.pending) < startup
 
     def _chosen(
         self,
@@ -342,7 +341,7 @@ class Proposer:
         """Candidates, the best first, and where they come from."""
         observations = snapshot.latest
         if snapshot.failed is not None and self._learns_failures:
-            observations = observations.with_failures(snapshot.failed)
+            observations = observations.with_failures(snapshot.failed, snapshot.failed_after)
         if self.config.paper_options.round_size > 1:
             # Alg. 1, l. 13-18: a round proposes from what was known when it began
             observations = observations.head(self.model.trained_on)

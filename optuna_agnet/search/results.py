@@ -97,8 +97,16 @@ class Results:
         if len(self.hyperparameters):  # other values of them may do
             excluded = hopeless(failed.x, observations.x)
         broken = self._joined([pair for pair, observed in given_up if not observed])
+        observed = np.array([is_observed(result) for result in self._told], dtype=bool)
         return Snapshot(
-            observations, pending.x, excluded, self._asked, pending.z, failed, failed=broken
+            observations,
+            pending.x,
+            excluded,
+            self._asked,
+            pending.z,
+            failed,
+            failed=broken,
+            failed_after=np.cumsum(observed)[~observed],
         )
 
     def _joined(self, pairs: Sequence[Pairs]) -> Pairs:

@@ -174,8 +174,11 @@ class FinishedTrials:
         given_up, failed = self._given_up(z)
         return observations, given_up, hopeless(failed, observations.x)
 
-    def last_failures(self, hyperparameters: Hyperparameters) -> tuple[list[int], Pairs]:
-        """Failed trials after which an architecture, or a pair, is not tried again: their numbers, and those."""
+    def last_failures(self, hyperparameters: Hyperparameters) -> tuple[list[int], Pairs, IntArray]:
+        """Failed trials after which an architecture, or a pair, is not tried again.
+
+        Their numbers, the pairs (F, ...), and how many observations each came after (F,).
+        """
         z, places, failures = self._known_z(hyperparameters), list[int](), Counter[object]()
         numbers = list(self.trials)
         for place, trial in enumerate(self.trials.values()):
@@ -185,7 +188,8 @@ class FinishedTrials:
                 if failures[pair] == self._max_failures:
                     places.append(place)
         x = self._stack([self._results[place][0] for place in places])
-        return [numbers[place] for place in places], Pairs(x, z[places])
+        after = np.searchsorted(np.array(self.observed(), dtype=np.int64), places)
+        return [numbers[place] for place in places], Pairs(x, z[places]), after
 
     def _known_z(self, hyperparameters: Hyperparameters) -> FloatArray:
         """Hyperparameters (N, H) of all results; the middle of the range where a trial ended before it asked."""

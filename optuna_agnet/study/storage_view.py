@@ -102,10 +102,11 @@ class StudyState:
             self._order.sync(study, self._trials, self.finished)
             others = _without(self._trials.unfinished(), number)
         running, pending = self._claims.held(others.alive, hyperparameters)
-        lost, failed = sum(trial.number < number for trial in others.dead), None
+        lost = sum(trial.number < number for trial in others.dead)
+        failed, after = None, None
         if self.finished.failed:
             lost += sum(earlier < number for earlier in self.finished.failed)
-            ended, failed = self.finished.last_failures(hyperparameters)
+            ended, failed, after = self.finished.last_failures(hyperparameters)
             lost -= sum(earlier < number for earlier in ended)
         position = max(number - lost, 0)
         if not hyperparameters.parameters:
@@ -117,7 +118,7 @@ class StudyState:
         judged = self._foretold.judged(
             snapshot.observations, self.finished, running, pending, hyperparameters
         )
-        return replace(snapshot, judged=judged, failed=failed)
+        return replace(snapshot, judged=judged, failed=failed, failed_after=after)
 
     def read_after(self, study: Study, trial: FrozenTrial, state: TrialState) -> Snapshot:
         """The study as it will be when a trial has ended in this state, which the storage does not know yet."""

@@ -42,3 +42,9 @@ def test_failures_are_a_constraint_that_results_keep_and_failures_break() -> Non
     np.testing.assert_array_equal(ranks[:3], known.ranks(RANKINGS["pareto"]))
     assert (ranks[3:] >= 3).all()
     assert known.with_failures(Pairs(x[:0], z[:0])) is known
+    mixed = known.with_failures(Pairs(x[3:], z[3:]), np.array([0, 2]))
+    order = [3, 0, 1, 4, 2]
+    np.testing.assert_array_equal(mixed.pairs.x, x[order])
+    np.testing.assert_array_equal(mixed.pairs.z, z[order])
+    assert mixed.kept.tolist() == [row < 3 for row in order]
+    np.testing.assert_array_equal(mixed.y[[1, 2, 4]], known.y)

@@ -45,6 +45,17 @@ def test_a_snapshot_tells_results_from_what_is_pending_and_what_was_given_up() -
     assert seen.position == 3
 
 
+def test_what_failed_is_known_between_the_results_where_it_failed() -> None:
+    held = results()
+    for number, value in enumerate((0.9, None, None, 0.8)):
+        held.add(held.begin(proposed(number, 0.5)), value, {})
+    seen = held.snapshot()
+    assert seen.failed is not None
+    assert seen.failed_after is not None
+    np.testing.assert_array_equal(seen.failed.x, X[1:3])
+    assert seen.failed_after.tolist() == [1, 1]
+
+
 def test_of_an_architecture_with_two_values_the_one_that_was_told_is_no_longer_pending() -> None:
     held = results()
     held.begin(proposed(0, 0.5))

@@ -70,6 +70,13 @@ def test_pruned_and_often_failed_architectures_are_excluded() -> None:
 def test_what_failed_for_the_last_time_keeps_its_place(
     ends: str, max_failures: int, position: int
 ) -> None:
+    study = ended(ends)
+    state = StudyState(SPACE, study, max_failures)
+    assert state.read(study, len(study.trials)).position == position
+    assert state.read(study, 0).position == 0
+
+
+def ended(ends: str) -> optuna.Study:
     """Letters: c a trial that completes; af, bf two architectures that fail."""
     study = random_study()
     for name in ends.replace("f", ""):
@@ -82,9 +89,17 @@ def test_what_failed_for_the_last_time_keeps_its_place(
             trial = study.ask()
             SPACE.suggest(trial)
             study.tell(trial, state=TrialState.FAIL)
-    state = StudyState(SPACE, study, max_failures)
-    assert state.read(study, len(study.trials)).position == position
-    assert state.read(study, 0).position == 0
+    return study
+
+
+def test_what_failed_is_known_between_the_results_where_it_failed_for_the_last_time() -> None:
+    study = ended("cafcbfafccbf")
+    seen = StudyState(SPACE, study, 2).read(study, len(study.trials))
+    assert seen.failed is not None
+    assert seen.failed_after is not None
+    expected = [SPACE.random_architecture(ord(name)) for name in "ab"]
+    assert seen.failed.x.tolist() == SPACE.choices(expected).tolist()
+    assert seen.failed_after.tolist() == [2, 4]
 
 
 def evaluated(study: optuna.Study, intermediate: float | None, value: float | None) -> None:
