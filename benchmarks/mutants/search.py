@@ -254,9 +254,9 @@ SEARCH = (
     Mutant(
         "what failed for good does not count for the startup",
         "search/proposer.py",
-        "lost = 0 if learned is None else len(learned.x)",
-        "lost = 0",
-        "search/test_proposer.py::test_what_failed_for_good_counts_for_the_startup_once_half_of_it_has_results",
+        "results if learned is None or not results else results + len(learned.x)",
+        "results",
+        "search/test_proposer.py::test_what_failed_for_good_counts_for_the_startup_once_there_is_a_result",
     ),
     Mutant(
         "failures come behind all results",

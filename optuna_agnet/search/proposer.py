@@ -267,16 +267,16 @@ class Proposer:
     def _in_startup(self, snapshot: Snapshot) -> bool:
         """Whether too little is known for the model, and is not about to be.
 
-        What is being evaluated, and what has failed for good, counts once half of the startup has results. Otherwise
-        16 workers that ask whenever they are free would begin 31 random architectures before the 16th result, and where
-        half of all fail, and are tried twice, the 16th result would be that of the 48th trial.
+        What has failed for good is known as well: where most pairs fail, the 16th result would be that of the 100th
+        trial. What is being evaluated counts once half of the startup is known. Otherwise 16 workers that ask whenever
+        they are free would begin 31 random architectures before the 16th result.
         """
-        known, startup = len(snapshot.observations.x), self.startup
+        results, startup = len(snapshot.observations.x), self.startup
         if self.config.paper_options.round_size > 1 or self.config.surrogate == "mlp":
-            return known < startup  # the first model is that of the first round of training
+            return results < startup  # the first model is that of the first round of training
         learned = snapshot.failed if self._learns_failures else None
-        lost = 0 if learned is None else len(learned.x)
-        return 2 * known < startup or lost + known + len(snapshot.pending) < startup
+        known = results if learned is None or not results else results + len(learned.x)
+        return 2 * known < startup or known + len(snapshot.pending) < startup
 
     def _chosen(
         self,

@@ -25,6 +25,9 @@ from optuna_agnet.study.pruned_trials import FinalValues
 from optuna_agnet.study.space_checks import SpaceChecks
 from optuna_agnet.study.trials import constraints_of
 
+_IN_VAIN = 2
+"""Pairs that failed when they were tried again, after which the next ones are not."""
+
 
 class FinishedTrials:
     """What finished trials say, in the order in which they were learned; none ever changes, so each is read once.
@@ -32,7 +35,7 @@ class FinishedTrials:
     Args:
         space: What is searched.
         directions: Of the objectives.
-        max_failures: Failed trials of one architecture after which it is excluded.
+        max_failures: Failed trials of one architecture after which it is excluded; of pairs see `_last_failures`.
         checks: Of the trials.
 
     Attributes:
@@ -179,17 +182,32 @@ class FinishedTrials:
 
         Their numbers, the pairs (F, ...), and how many observations each came after (F,).
         """
-        z, places, failures = self._known_z(hyperparameters), list[int](), Counter[object]()
-        numbers = list(self.trials)
-        for place, trial in enumerate(self.trials.values()):
-            if trial.state == TrialState.FAIL:
-                pair = self._results[place][0].tobytes(), z[place].tobytes()
-                failures[pair] += 1
-                if failures[pair] == self._max_failures:
-                    places.append(place)
+        places = self._last_failures(self._known_z(hyperparameters))
         x = self._stack([self._results[place][0] for place in places])
+        z, numbers = self._known_z(hyperparameters), list(self.trials)
         after = np.searchsorted(np.array(self.observed(), dtype=np.int64), places)
         return [numbers[place] for place in places], Pairs(x, z[places]), after
+
+    def _last_failures(self, z: FloatArray) -> list[int]:
+        """Places of the failures after which a pair is not tried again, given all hyperparameters (N, H).
+
+        It is tried again as the machine may be to blame. Where that was so of no pair and two have failed again, as a
+        learning rate does that is too large, the next ones are not; architectures alone are.
+        """
+        failures, places, ended = Counter[object](), list[int](), set[object]()
+        again = helped = 0
+        for place, trial in enumerate(self.trials.values()):
+            pair = self._results[place][0].tobytes(), z[place].tobytes()
+            if trial.state != TrialState.FAIL:
+                helped += trial.state == TrialState.COMPLETE and failures[pair] > 0
+                continue
+            failures[pair] += 1
+            in_vain = z.shape[1] > 0 and again >= _IN_VAIN and not helped
+            if pair not in ended and (in_vain or failures[pair] >= self._max_failures):
+                ended.add(pair)
+                places.append(place)
+            again += failures[pair] == 2
+        return places
 
     def _known_z(self, hyperparameters: Hyperparameters) -> FloatArray:
         """Hyperparameters (N, H) of all results; the middle of the range where a trial ended before it asked."""
@@ -208,11 +226,7 @@ class FinishedTrials:
         states = [trial.state for trial in self.trials.values()]
         x = self._stack([row for row, _, _ in self._results])
         failed = np.flatnonzero([state == TrialState.FAIL for state in states])
-        keys = [(x[k].tobytes(), z[k].tobytes()) for k in failed]
-        often = Counter(keys)
-        dropped = [
-            int(k) for k, key in zip(failed, keys, strict=True) if often[key] >= self._max_failures
-        ]
+        dropped = self._last_failures(z) if len(failed) else []
         dropped += [k for k, state in enumerate(states) if state == TrialState.PRUNED]
         rows = np.array(dropped, dtype=np.int64)
         return Pairs(x[rows], z[rows]), x[failed]

@@ -67,7 +67,9 @@ class AGNetSampler(BaseSampler):
             study that is resumed goes on as it would have gone. One of your own is left as it is: give it another seed
             in each worker.
         max_failures: Failed trials of one architecture after which it is not proposed again; until then it is tried
-            again at once. A worker's death counts as one where the storage notices it (heartbeats).
+            again at once. A worker's death counts as one where the storage notices it (heartbeats). Of architectures
+            with hyperparameters two that failed again, and none that didn't, are enough: what fails later is not tried
+            again.
         stale_after: Seconds after which a trial that still runs counts as dead, so that its architecture becomes free;
             longer than any evaluation takes, or 0 for a study with one worker. Needed where the storage has no
             heartbeats (Journal, Redis, gRPC, and databases unless they are asked for): without it, trials that were

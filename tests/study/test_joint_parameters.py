@@ -290,7 +290,7 @@ def test_where_some_values_always_fail_the_search_goes_on_elsewhere(seed: int) -
     failed = [trial.state == TrialState.FAIL for trial in study.trials]
     assert sum(failed) <= 20
     same = [tuple(sorted(t.params.items())) for t in study.trials]
-    assert max(Counter(same).values()) == 2  # each is tried again once
+    assert sorted(Counter(same).values())[-3:] == [1, 2, 2]  # twice it was tried again, in vain
 
 
 def test_an_ask_and_tell_search_learns_where_its_pairs_fail() -> None:

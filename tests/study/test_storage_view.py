@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -18,6 +18,7 @@ from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.search.candidates import Filter
 from optuna_agnet.search.model import digest_of
 from optuna_agnet.search.observations import Pairs
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.study.claims import write_claim
 from optuna_agnet.study.storage_view import Snapshot, StudyState
 from optuna_agnet.study.trials import best_trials
@@ -100,6 +101,36 @@ def test_what_failed_is_known_between_the_results_where_it_failed_for_the_last_t
     expected = [SPACE.random_architecture(ord(name)) for name in "ab"]
     assert seen.failed.x.tolist() == SPACE.choices(expected).tolist()
     assert seen.failed_after.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("ends", "ended"),
+    [
+        ("aabbc", "abc"),  # two failed again: the third is not tried again
+        ("aabc", "a"),
+        ("aaBbb", "ab"),
+        ("aAbbccd", "bc"),  # of a it was the machine
+        ("abcabd", "abd"),
+    ],
+)
+def test_pairs_are_tried_again_until_two_have_failed_again(ends: str, ended: str) -> None:
+    """Letters: pairs that fail or, capital ones, complete."""
+    study, lr = random_study(), Hyperparameters.of({"lr": FloatDistribution(1e-4, 1.0, log=True)})
+    for name in ends:
+        rate = 1e-3 * (ord(name.lower()) - 96)
+        study.enqueue_trial({**SPACE.to_params(SPACE.random_architecture(3)), "lr": rate})
+        trial = study.ask()
+        SPACE.suggest(trial)
+        trial.suggest_float("lr", 1e-4, 1.0, log=True)
+        state = TrialState.FAIL if name.islower() else None
+        study.tell(trial, None if name.islower() else 1.0, state)
+    found = StudyState(SPACE, study, 2).read(study, len(study.trials), lr)
+    assert found.failed is not None
+    assert found.given_up is not None
+    expected = [lr.rows([{"lr": 1e-3 * (ord(name) - 96)}])[0, 0] for name in ended]
+    assert sorted(found.failed.z[:, 0]) == pytest.approx(expected)
+    assert sorted(found.given_up.z[:, 0]) == pytest.approx(expected)
+    assert found.position == len(ended) + sum(map(str.isupper, ends))
 
 
 def evaluated(study: optuna.Study, intermediate: float | None, value: float | None) -> None:
