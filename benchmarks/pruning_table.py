@@ -129,9 +129,8 @@ def differences(rows: Sequence[Row]) -> list[str]:
     for ours, theirs in COMPARED:
         cells = [", ".join(ours), ", ".join(theirs)]
         for dataset, n in product(datasets, at):
-            cells.append(
-                ahead(*(runs_of.get((dataset, *which), []) for which in (ours, theirs)), n)
-            )
+            first, second = (runs_of.get((dataset, *which), []) for which in (ours, theirs))
+            cells.append(ahead(first, second, n))
         if any(cells[2:]):
             lines.append(cells)
     head = ["sampler, pruner", "against", *(f"{d} @{n}" for d, n in product(datasets, at))]
