@@ -106,10 +106,12 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="of the studies")
+    known = (*SEARCHES, RANDOM)
+    parser.add_argument("--search", nargs="+", choices=known, default=known, help="default: all")
     parser.add_argument("--seeds", type=int, default=3, help="trainings (default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="also train what is there already")
     arguments = parser.parse_args()
-    jobs = [Job(search, seed) for search in (*SEARCHES, RANDOM) for seed in range(arguments.seeds)]
+    jobs = [Job(search, seed) for search in arguments.search for seed in range(arguments.seeds)]
     experiment("table4", jobs, partial(run, folder=arguments.folder), report, again=arguments.again)
 
 
