@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import optuna
 import torch
 
 from benchmarks.markdown import markdown
@@ -59,7 +60,8 @@ def found(job: Job, folder: Path) -> tuple[Architecture, dict[str, Any]]:
     study = example(SEARCHES[job.search]).study_of(None, folder, QUERIES)
     first = QUERIES // 2 if job.search == "one after the other" else 0
     best = example("training_free").best_trial(study, first)
-    said = {"queries": len(study.trials), "trial": best.number, "scores": best.values}
+    scored = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+    said = {"queries": len(scored), "trial": best.number, "scores": best.values}
     return space.from_params(best.params), said
 
 
