@@ -245,6 +245,20 @@ SEARCH = (
         "search/test_pairs.py::test_pairs_that_are_being_evaluated_use_a_space_up",
     ),
     Mutant(
+        "a pair that a climb towards the limits finds may be known",
+        "search/pairs.py",
+        "if same.any() else _new_values(row, ranked.z, allowed, rng)",
+        "if same.any() else ranked.z",
+        "search/test_pairs.py::test_beyond_the_candidates_within_limits_a_pair_is_new_or_there_is_none",
+    ),
+    Mutant(
+        "no pair comes again, even where that is allowed",
+        "search/proposer.py",
+        "if pairs and not self.config.allow_duplicates:",
+        "if pairs:",
+        "study/test_study_search.py::test_the_same_pair_comes_again_only_where_that_is_allowed",
+    ),
+    Mutant(
         "failures teach nothing",
         "search/proposer.py",
         "if snapshot.failed is not None and self._learns_failures:",

@@ -32,6 +32,20 @@ STUDY = (
         "study/test_sampler.py::test_a_changed_space_is_refused_before_results_are_taken_for_others",
     ),
     Mutant(
+        "a parameter that has changed its range stays in the model",
+        "study/joint_parameters.py",
+        "if others.get(n) == d}",
+        "if n in others}",
+        "study/test_joint_parameters.py::test_they_are_what_optuna_finds",
+    ),
+    Mutant(
+        "constants enter the model",
+        "study/joint_parameters.py",
+        "{name: d for name, d in common if not d.single()}",
+        "dict(common)",
+        "study/test_joint_parameters.py::test_they_are_what_optuna_finds",
+    ),
+    Mutant(
         "a stopped training is worth the best",
         "study/pruned_trials.py",
         "finals[max(beaten - 1, 0)]",

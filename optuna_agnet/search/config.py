@@ -95,7 +95,8 @@ class AGNetConfig:
         cell_schedule: For a `Stack`, cells that are searched one after the other and for how many results each: all
             other cells stay as they are, at first those of one random architecture, later those of the best so far
             (appendix C.5: ``(("normal", 139), ("reduce", 155))``). Then, and by default, all are searched together.
-        allow_duplicates: Whether an architecture may be proposed again, for noisy objectives.
+        allow_duplicates: Whether an architecture may be proposed again with the same hyperparameters (those of the
+            model; without any: at all), for noisy objectives.
         device: Where generator and MLP are trained.
         paper_options: What only the paper's algorithm needs.
 

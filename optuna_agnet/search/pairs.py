@@ -29,6 +29,7 @@ import numpy as np
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search.candidates import PARENTS, Filter, SpaceExhausted, random_pool
 from optuna_agnet.search.config import STARTUP
+from optuna_agnet.search.known_constraints import Limits
 from optuna_agnet.search.observations import Pairs
 from optuna_agnet.spaces.base import Choice
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
@@ -208,15 +209,59 @@ def _every_pair(allowed: PairFilter) -> Pairs:
     """All pairs that agree with what is fixed; none where there are too many to list."""
     space, hyperparameters = allowed.architectures.space, allowed.hyperparameters
     x = space.enumerate()
-    columns = hyperparameters.grid(allowed.fixed)
-    count = np.inf if x is None or columns is None else len(x) * np.prod([len(c) for c in columns])
-    if x is None or columns is None or count > _ENUMERABLE:
+    z = None if x is None else _every_value(allowed, _ENUMERABLE // max(len(x), 1))
+    if x is None or z is None:
         return Pairs(
             np.empty((0, len(space.decisions)), dtype=np.int64), np.empty((0, len(hyperparameters)))
         )
     x = x[allowed.architectures.new(x)]
-    z = np.array(list(product(*columns)), dtype=np.float64).reshape(-1, len(hyperparameters))
     return Pairs(np.repeat(x, len(z), axis=0), np.tile(z, (len(x), 1)))
+
+
+def _every_value(allowed: PairFilter, most: int) -> FloatArray | None:
+    """All hyperparameters (n, H) that agree with what is fixed; None where there are more than so many."""
+    columns = allowed.hyperparameters.grid(allowed.fixed)
+    if columns is None or np.prod([len(c) for c in columns]) > most:
+        return None
+    values = np.array(list(product(*columns)), dtype=np.float64)
+    return values.reshape(-1, len(allowed.hyperparameters))
+
+
+def within_limits(
+    ranked: Candidates, allowed: PairFilter, limits: Limits, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """The first pair whose architecture is within all limits, or a new one of an architecture that a climb finds.
+
+    Raises:
+        SpaceExhausted: None was found.
+        InvalidConstraint: A function returned something else than a number.
+    """
+    assert ranked.z is not None
+    architectures = allowed.architectures
+    while True:
+        row = limits.within(ranked.x, architectures, rng)
+        same = (ranked.x == row).all(1)  # none where it was found beyond the candidates
+        z = ranked.z[same] if same.any() else _new_values(row, ranked.z, allowed, rng)
+        if len(z):
+            return row, z[0]
+        architectures = architectures.without(row[None])
+
+
+def _new_values(
+    row: IntArray, wanted: FloatArray, allowed: PairFilter, rng: np.random.Generator
+) -> FloatArray:
+    """Hyperparameters (n, H) with which an architecture (D,) is new: those wanted (B, H), else any; possibly none."""
+
+    def new(z: FloatArray) -> FloatArray:
+        return allowed.new(Pairs(np.tile(row, (len(z), 1)), z)).z
+
+    found = new(wanted)
+    if len(found):
+        return found
+    every = _every_value(allowed, _ENUMERABLE)
+    if every is None:
+        every = allowed.fix(allowed.hyperparameters.sample(len(wanted), rng))
+    return rng.permutation(new(every))
 
 
 def improved(

@@ -26,7 +26,7 @@ from optuna_agnet.search.known_constraints import KnownConstraint, Limits
 from optuna_agnet.search.model import Model
 from optuna_agnet.search.observations import Observations, Snapshot
 from optuna_agnet.search.pair_pools import PairPools
-from optuna_agnet.search.pairs import PairFilter, random_pairs
+from optuna_agnet.search.pairs import PairFilter, random_pairs, within_limits
 from optuna_agnet.search.parts import SearchParts, config_or_default
 from optuna_agnet.search.pools import CandidatePools, Pools, ProposalRequest
 from optuna_agnet.search.scores import ScoreTable
@@ -287,13 +287,12 @@ class Proposer:
         rng: np.random.Generator,
     ) -> Proposal:
         """The first of the ranked ones that is within the limits."""
-        row: IntArray = ranked.x[0]
-        if self.parts.known_constraints:
+        row, z = ranked.x[0], None if ranked.z is None else ranked.z[0]
+        if self.parts.known_constraints and z is None:
             row = self.limits.within(ranked.x, allowed.architectures, rng)
-        if ranked.z is None:
-            return Proposal(row, source, version)
-        same = (ranked.x == row).all(1)  # none where it was found beyond the candidates
-        return Proposal(row, source, version, ranked.z[same.argmax()])
+        elif self.parts.known_constraints:
+            row, z = within_limits(ranked, allowed, self.limits, rng)
+        return Proposal(row, source, version, z)
 
     def _informed(self, observations: Observations) -> bool:
         """Whether the first proposals need not be random: by prior studies, or by scores that results bear out."""

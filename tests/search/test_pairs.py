@@ -13,8 +13,17 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna_agnet import AGNet, AGNetConfig, Architecture, spaces
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search.candidates import Filter, SpaceExhausted
+from optuna_agnet.search.known_constraints import Limits
 from optuna_agnet.search.observations import Pairs, hopeless
-from optuna_agnet.search.pairs import PairFilter, Turn, improved, pair_pool, random_pairs, turn_of
+from optuna_agnet.search.pairs import (
+    PairFilter,
+    Turn,
+    improved,
+    pair_pool,
+    random_pairs,
+    turn_of,
+    within_limits,
+)
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.surrogate.base import Candidates
@@ -172,6 +181,28 @@ def test_who_has_no_architectures_is_told_of_none() -> None:
     )
     with pytest.raises(SpaceExhausted, match=r"^no new values of a are left: 3 are taken"):
         random_pairs(4, taken, np.random.default_rng(0))
+
+
+def test_beyond_the_candidates_within_limits_a_pair_is_new_or_there_is_none() -> None:
+    """Three cells keep the limit, none of them among the candidates; each has six pairs."""
+    grid = Hyperparameters.of(
+        {"a": IntDistribution(0, 2), "b": CategoricalDistribution(("x", "y"))}
+    )
+    free = Filter(SPACE, "encoding", frozenset(), {})
+    nothing = PairFilter(grid, free, frozenset(), np.full(2, np.nan))
+    limits = Limits(SPACE, {"kinds": lambda arch: len(set(SPACE.to_params(arch).values())) - 1.0})
+    x = np.array([[0, 1, 2], [1, 0, 2]])
+    ranked = Candidates(x, None, np.array([[0.5, 1.0], [0.0, 0.0]]))
+    taken, found = nothing, []
+    for _ in range(18):
+        row, z = within_limits(ranked, taken, limits, np.random.default_rng(len(found)))
+        pair = Pairs(row[None], z[None])
+        assert len(taken.new(pair).x) == 1
+        taken = taken.without(pair)
+        found.append(row.tolist())
+    assert sorted(map(tuple, found)) == [(k, k, k) for k in range(3) for _ in range(6)]
+    with pytest.raises(SpaceExhausted, match="within the known constraints"):
+        within_limits(ranked, taken, limits, np.random.default_rng(0))
 
 
 def test_architectures_that_only_fail_are_left_alone() -> None:
