@@ -1,7 +1,8 @@
 """Architectures and hyperparameters in one study: ``python -m benchmarks.joint --problem 'joint-*' --seeds 0:10``.
 
-One JSON line a run in benchmarks/results/joint.jsonl, a table in joint.md. A finished run is not run again. Runs of
-200 trials (``--budget 200``) show what an ask costs late and nothing else, so they may have seeds of their own.
+One JSON line a run in benchmarks/results/joint.jsonl, a table in joint.md. A finished run is not run again, and a
+longer one takes the place of a shorter one. Runs of 200 trials (``--budget 200``) show what an ask costs late and
+nothing else, so they stand beside the others and may have seeds of their own.
 """
 
 from __future__ import annotations
@@ -84,6 +85,19 @@ def run(name: str, method: str, seed: int, budget: int) -> dict[str, Any]:
     }
 
 
+def finish(name: str, method: str, seed: int, budget: int) -> None:
+    """The run in the file, in the place of a shorter one, unless one as long is there."""
+
+    def same(row: Mapping[str, Any]) -> bool:
+        late = (row["budget"] >= LONG) == (budget >= LONG)
+        return late and (row["problem"], row["method"], row["seed"]) == (name, method, seed)
+
+    if not any(same(row) and row["budget"] >= budget for row in records.rows(RESULTS)):
+        found = run(name, method, seed, budget)
+        records.rows(RESULTS, again=same)
+        records.append_row(RESULTS, found)
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Ranks as medians, shares that are missing and errors as means ± deviations; smaller is better."""
     groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -135,12 +149,10 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=96)
     arguments = parser.parse_args()
     chosen = [n for part in arguments.problem.split(",") for n in fnmatch.filter(NAMES, part)]
-    done = {(r["problem"], r["method"], r["seed"]) for r in records.rows(RESULTS)}
     for seed in arguments.seeds:
         for name in chosen:
             for method in arguments.method.split(","):
-                if (name, method, seed) not in done:
-                    records.append_row(RESULTS, run(name, method, seed, arguments.budget))
+                finish(name, method, seed, arguments.budget)
     TABLE.write_text(table(records.rows(RESULTS)))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import at_once_table, curves, joint, problems, rank_table
+from benchmarks import at_once_table, curves, joint, joint_aims, problems, rank_table
 from benchmarks.curves import Results
 from benchmarks.markdown import at, difference, feasible_share, markdown, spread, value, write
 from benchmarks.methods import ablations
@@ -276,6 +276,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "searches": partial(searches, TABULAR, search_table),
     **{f"table{n}": partial(beside_paper, n) for n in (8, 9, 6, 7, 10, 11)},
     "fcnet": rank_table.ranks,
+    "joint-aims": joint_aims.aims,
     "drawn": joint.drawn,
     "skips": skip_shares,
     "parts": parts,

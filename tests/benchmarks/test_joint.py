@@ -88,6 +88,24 @@ def test_a_table_has_medians_of_ranks_and_means_of_shares() -> None:
     assert joint.table([*rows, long]).splitlines()[2].endswith("| 2 |  | 3 | 30 |")
 
 
+def test_a_longer_run_takes_the_place_of_a_shorter_one_and_late_asks_stand_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, method: str, seed: int, budget: int) -> dict[str, object]:
+        made.append((name, method, seed, budget))
+        return {"problem": name, "method": method, "seed": seed, "budget": budget, "best": []}
+
+    made: list[tuple[str, str, int, int]] = []
+    monkeypatch.setattr(joint, "RESULTS", tmp_path / "joint.jsonl")
+    monkeypatch.setattr(joint, "run", run)
+    for budget in (64, 64, 96, 64, 200, 96, 200):
+        joint.finish("joint-mlp-car", "tpe", 3, budget)
+    joint.finish("joint-mlp-car", "tpe", 4, 64)
+    assert [budget for _, _, seed, budget in made if seed == 3] == [64, 96, 200]
+    left = [(row["seed"], row["budget"]) for row in records.rows(tmp_path / "joint.jsonl")]
+    assert left == [(3, 96), (3, 200), (4, 64)]
+
+
 def test_the_readme_has_the_drawn_problems_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from benchmarks import (
     ask,
     curves,
     generator_pays,
+    joint_aims,
     long,
     pruning_table,
     records,
@@ -38,6 +39,7 @@ from optuna_agnet.surrogate.curves import rungs, steps_until_next
 ROOT = Path(__file__).parents[2]
 NB201 = ("nb201-c10", "nb201-c100", "nb201-in16")
 JOINT = "hw-edgegpu-4-joint"
+NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 PAPER = ("agnet-paper", "agnet-paper Joint=1")
 
 
@@ -485,19 +487,17 @@ def test_by_how_much_the_default_is_ahead_on_fcnet() -> None:
 
 def test_where_the_gp_sampler_is_ahead_with_hyperparameters_beside_the_architecture() -> None:
     """What is missing after 96 trials of ours and of Optuna's GP sampler, on the seeds that both have."""
-    missing: dict[tuple[str, str], dict[int, float]] = {}
-    for row in records.rows(records.RESULTS / "joint.jsonl"):
-        if row["method"] in ("agnet", "gp") and row["budget"] == 96:
-            missing.setdefault((row["problem"], row["method"]), {})[row["seed"]] = row["best"][95]
+    found, fewest = joint_aims.Searches(records.rows(records.RESULTS / "joint.jsonl")), []
     for kind in ("independent", "dependent", "noisy"):
-        ours, theirs = (missing[f"joint-nb201-{kind}", method] for method in ("agnet", "gp"))
-        seeds = sorted(ours.keys() & theirs.keys())
-        assert len(seeds) == 5
-        lead = np.array([ours[seed] - theirs[seed] for seed in seeds])
-        error = lead.std(ddof=1) / len(seeds) ** 0.5
+        ours, theirs = found.at(f"joint-nb201-{kind}", ("agnet", "gp"), 96).values()
+        lead = ours - theirs
+        error = lead.std(ddof=1) / len(lead) ** 0.5
         assert (lead.mean() > error) == (kind == "noisy")
+        assert abs(lead.mean()) < 2 * error
+        fewest.append(len(lead))
     says(
-        "it is level after 96 trials, and ahead where results are noisy (`benchmarks/results/joint.md`, five seeds)",
+        "it is level after 96 trials, and ahead where results are noisy, by less than two standard errors"
+        f" (`benchmarks/results/joint.md`, {NUMBERS[min(fewest)]} seeds or more)",
         "docs/faq.md",
     )
 
@@ -531,7 +531,7 @@ def test_hyperparameters_alone_and_beside_a_small_network() -> None:
         "docs/faq.md",
     )
     says(
-        f"its ranks after 64 trials are better by factors of {' and '.join(factors['agnet'])}",
+        f"the ranks of this one after 64 trials are better than theirs by factors of {' and '.join(factors['agnet'])}",
         "docs/faq.md",
     )
     says(
