@@ -493,11 +493,10 @@ def test_where_the_gp_sampler_is_ahead_with_hyperparameters_beside_the_architect
         lead = ours - theirs
         error = lead.std(ddof=1) / len(lead) ** 0.5
         assert (lead.mean() > error) == (kind == "noisy")
-        assert abs(lead.mean()) < 2 * error
         fewest.append(len(lead))
     says(
-        "it is level after 96 trials, and ahead where results are noisy, by less than two standard errors"
-        f" (`benchmarks/results/joint.md`, {NUMBERS[min(fewest)]} seeds or more)",
+        "it is level after 96 trials, and ahead where results are noisy (`benchmarks/results/joint.md`,"
+        f" {NUMBERS[min(fewest)]} seeds or more)",
         "docs/faq.md",
     )
 
