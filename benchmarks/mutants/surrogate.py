@@ -42,13 +42,6 @@ SURROGATE = (
         _PROCESS,
     ),
     Mutant(
-        "after equal results all is known",
-        "surrogate/posterior.py",
-        "variance = variance or 1.0",
-        "pass",
-        _PROCESS,
-    ),
-    Mutant(
         "beside a ruinous value squares underflow",
         "surrogate/targets.py",
         "np.ldexp(1.0, np.frexp(above.max())[1])",

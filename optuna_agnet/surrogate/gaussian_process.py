@@ -253,12 +253,9 @@ class GaussianProcess:
         self.relevance = None
         if self.priors and not self.scores and size < self.tune_every:
             return
-        sources = bool(self.priors or self.scores)
         columns = defaultdict(list)  # those known for the same architectures share the costly part
         for column, values in enumerate(y[:size].T):
             known = np.flatnonzero(~np.isnan(values))
-            if not sources and (values[known] == values[known[:1]]).all():
-                continue  # equal values say nothing of the kernel
             columns[known[most_telling(-values[known], _TUNING_POINTS)].tobytes()].append(column)
         for rows_data, chosen in columns.items():
             rows = np.frombuffer(rows_data, dtype=np.int64)

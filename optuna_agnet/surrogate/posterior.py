@@ -53,8 +53,6 @@ class Posterior:
         if variance is None:
             guessed = GUESSED if priors else 0
             variance = float(((residual * self._alpha).sum() + guessed) / (size + guessed))
-            # equal results say nothing of the signal: 0 would be sure of everything, and rank nothing
-            variance = variance or 1.0
         self.variance = variance
         fitted = self.center + (between @ self._alpha)[:, 0] + self._trend(self._offset)
         self.fitted = fitted.numpy()
