@@ -72,21 +72,23 @@ def test_what_is_missed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         *(f"digits: error below TPE's and GPSampler's at {q}" for q in (24, 40)),
     }
     behind = found["FCNet: not behind TPE or GPSampler at 32, 48, 64, 96"][1]
-    assert behind.startswith("12 of 16; behind: slice @32 (2, gp 1), ")
+    assert behind.startswith("28 of 32 comparisons; behind: slice @32 (2, gp 1), ")
 
 
-def test_what_no_seed_has_in_common_is_left_out() -> None:
-    """A seed of one method beside another of its rival, and runs that were too short."""
-    lines = [
-        row("joint-nb201-noisy", "agnet", 0, 1.0),
-        row("joint-nb201-noisy", "tpe", 1, 2.0),
-        row("joint-fcnet-slice", "agnet", 0, 1.0),
-        *(row("joint-fcnet-slice", method, 0, 2.0, 48) for method in ("tpe", "gp")),
-    ]
+def test_each_rival_is_compared_on_the_seeds_that_both_have_where_they_are_three() -> None:
+    """Not on those that all have, nor with runs that were too short."""
+    name = "joint-nb201-noisy"
+    lines = [row(name, "agnet", seed, 1.0 + seed) for seed in range(8)]
+    lines += [row(name, "split", seed, 1.0) for seed in (0, 1)]
+    lines += [row(name, "tpe", seed, 2.0) for seed in (1, 2, 3)]
+    lines += [row(name, "gp", seed, 4.0, 48) for seed in (3, 4, 5, 9)]
     found = joint_aims.Searches(lines)  # type: ignore[arg-type]
-    assert found.at("joint-nb201-noisy", ("agnet", "tpe"), 48) == {}
-    assert found.at("joint-fcnet-slice", ("agnet", "tpe"), 64) == {}
-    assert found.at("joint-fcnet-slice", ("agnet", "gp"), 48)["gp"].tolist() == [2.0]
+    assert found.of(name, "agnet", 96).tolist() == [1.0 + seed for seed in range(8)]
+    assert found.pair(name, "agnet", "gp", 48).tolist() == [[4.0, 5.0, 6.0], [4.0] * 3]
+    for queries, known in ((48, ["tpe", "gp"]), (96, ["tpe"])):
+        beside = dict(found.beside(name, "agnet", joint_aims.ALL_RIVALS, queries))
+        assert list(beside) == known
+        assert {scores.shape for scores in beside.values()} == {(2, 3)}
 
 
 def test_without_lines_there_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -489,7 +489,7 @@ def test_where_the_gp_sampler_is_ahead_with_hyperparameters_beside_the_architect
     """What is missing after 96 trials of ours and of Optuna's GP sampler, on the seeds that both have."""
     found, fewest = joint_aims.Searches(records.rows(records.RESULTS / "joint.jsonl")), []
     for kind in ("independent", "dependent", "noisy"):
-        ours, theirs = found.at(f"joint-nb201-{kind}", ("agnet", "gp"), 96).values()
+        ours, theirs = found.pair(f"joint-nb201-{kind}", "agnet", "gp", 96)
         lead = ours - theirs
         error = lead.std(ddof=1) / len(lead) ** 0.5
         assert (lead.mean() > error) == (kind == "noisy")
