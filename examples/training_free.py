@@ -65,7 +65,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="for the study")
     args = parser.parse_args()
     study = study_of(args.images, args.folder, args.queries)
-    best, seconds = best_trial(study), [t.user_attrs["seconds"] for t in study.trials]
+    best = best_trial(study)
+    seconds = [t.user_attrs["seconds"] for t in study.trials if t.user_attrs]  # not of cut ones
     condition, regions = best.values
     print(f"{len(study.trials)} trials, {median(seconds):.2f} s a score (median)")
     print(f"best: trial {best.number}, condition number {condition:.1f}, {regions:.0f} regions")
