@@ -412,6 +412,17 @@ def test_what_a_mistake_changed_in_the_papers_searches() -> None:
     says("on `nb101`, `agnet-paper` and `agnet-paper-no-lso`, which were made again")
 
 
+def test_what_table_4s_search_found_on_digits() -> None:
+    rows = records.rows(records.RESULTS / "table4.jsonl")
+    found = {kind: [r for r in rows if r["search"] == kind] for kind in {r["search"] for r in rows}}
+    both, random = found.pop("both cells at once"), found.pop("random")
+    assert not found  # "was not run to its end"
+    assert len(both) == len(random) == 3
+    says(f"of {both[0]['queries']} pairs of DARTS cells that were scored without training")
+    mean = [np.mean([row["accuracy"] for row in own]) for own in (both, random)]
+    says(f"is at {mean[0]:.2f} % after training, three random pairs are at {mean[1]:.2f}.")
+
+
 def test_where_there_are_few_seeds() -> None:
     def seeds(problem: str, *methods: str) -> set[int]:
         return {len(runs(problem, method)) for method in methods}
