@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 import optuna
 import torch
 from sklearn.datasets import load_digits
@@ -16,8 +15,7 @@ from optuna_agnet.visualization import plot_architecture, plot_curves
 SPACE = spaces.nas_bench_201()
 IMAGES, LABELS = (torch.as_tensor(a) for a in load_digits(return_X_y=True))
 IMAGES = IMAGES.float().reshape(-1, 1, 8, 8) / 16
-ROWS = np.arange(len(LABELS))
-LEARN, TEST = train_test_split(ROWS, test_size=0.3, random_state=0, stratify=LABELS)
+LEARN, TEST = train_test_split(range(len(LABELS)), test_size=0.3, random_state=0, stratify=LABELS)
 TRAIN, VALID = train_test_split(LEARN, test_size=0.3, random_state=0, stratify=LABELS[LEARN])
 
 
@@ -67,10 +65,9 @@ def main():
 
     study.optimize(objective, args.trials, show_progress_bar=True)
     best = SPACE.from_params(study.best_params)
-    stopped = [trial for trial in study.trials if trial.state.name == "PRUNED"]
-    saved = sum(args.epochs - trial.last_step for trial in stopped)
+    saved = [args.epochs - t.last_step for t in study.trials if t.state.name == "PRUNED"]
     print(f"best of {len(study.trials)} trials: validation accuracy {study.best_value:.2%}, {best}")
-    print(f"stopped early: {len(stopped)} trials, which saved {saved} epochs")
+    print(f"stopped early: {len(saved)} trials, which saved {sum(saved)} epochs")
     plot_architecture(best).write_html(args.folder / "best_cell.html", include_plotlyjs=True)
     plot_curves(study).write_html(args.folder / "curves.html", include_plotlyjs=True)
     score = accuracy(train(best, LEARN, 2 * args.epochs), TEST)
