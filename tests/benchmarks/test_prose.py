@@ -220,9 +220,11 @@ def test_what_the_pruner_brings_on_darts_cells() -> None:
         both = found["darts", sampler, "agnet"], found["darts", sampler, rival]
         gains = pruning_table.gains(*both, spent)
         assert gains.mean() > 0
-        assert rival not in ("hyperband", "halving") or within_two_errors(gains)
+        close = (sampler, rival) in product(("agnet",), ("hyperband", "halving"))
+        assert not close or within_two_errors(gains)
     says(
-        "ahead of all others in this table, of Hyperband and successive halving by no more than two standard errors",
+        "ahead of all others in this table, with AG-Net of Hyperband and successive halving by no more than two"
+        " standard errors",
         "docs/pruning.md",
     )
     ours = found["darts", "agnet", "agnet"]
