@@ -27,10 +27,10 @@ def test_a_search_is_gone_to_its_end(
     search: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table4, "QUERIES", 4)
-    monkeypatch.setattr(table4, "EPOCHS", 1)
+    monkeypatch.setattr(table4, "EPOCHS", 2)
     found = partial(table4.run, folder=tmp_path)(Job(search, 0))
     assert found.get("queries") == (None if search == RANDOM else 4)
     if search == "one after the other":
         assert found["trial"] >= 2
-    assert found["accuracy"] > 10
+    assert found["accuracy"] > 50  # after one epoch it may still be at chance
     assert table4.found(Job(search, 0), tmp_path)[0].key  # it goes on, and has nothing left to do
