@@ -11,6 +11,13 @@ STUDY = (
         "distributed/test_claims.py::test_the_larger_number_gives_way",
     ),
     Mutant(
+        "who has an architecture has claimed all of the pair",
+        "study/claims.py",
+        "open_ = missing.any(1) | np.isnan(hyperparameters.rows(params)).any(1)",
+        "open_ = missing.any(1)",
+        "study/test_storage_view.py::test_a_claim_meets_one_whose_trial_has_its_architecture_and_asks_for_the_rest",
+    ),
+    Mutant(
         "what a rival has finished is not taken",
         "study/storage_view.py",
         "if key in theirs[: len(news.x)]:",

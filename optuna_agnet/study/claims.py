@@ -92,10 +92,18 @@ class Claims:
         rows = np.array(sorted(known), dtype=np.int64)
         return [trials[row] for row in sorted(known)], Pairs(x[rows], z[rows])
 
-    def choosing(self, trials: Sequence[FrozenTrial]) -> list[int]:
-        """Numbers of trials whose parameters don't make an architecture yet."""
-        _, missing = self._space.params_to_rows([settled(trial) for trial in trials])
-        return [trials[k].number for k in np.flatnonzero(missing.any(1)).tolist()]
+    def choosing(
+        self, trials: Sequence[FrozenTrial], hyperparameters: Hyperparameters
+    ) -> list[int]:
+        """Numbers of trials whose parameters don't make a pair yet.
+
+        Of one that has its architecture, be it enqueued, and asks for a learning rate next, only the claim tells the
+        latter. It may be unknown: a list in memory can hold trials that get their parameters later, and no claim.
+        """
+        params = [settled(trial) for trial in trials]
+        _, missing = self._space.params_to_rows(params)
+        open_ = missing.any(1) | np.isnan(hyperparameters.rows(params)).any(1)
+        return [trials[k].number for k in np.flatnonzero(open_).tolist()]
 
     def _claim_of(self, trial: FrozenTrial) -> IntArray | None:
         claim = trial.system_attrs.get(CLAIM)

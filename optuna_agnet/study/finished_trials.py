@@ -182,9 +182,9 @@ class FinishedTrials:
 
         Their numbers, the pairs (F, ...), and how many observations each came after (F,).
         """
-        places = self._last_failures(self._known_z(hyperparameters))
-        x = self._stack([self._results[place][0] for place in places])
         z, numbers = self._known_z(hyperparameters), list(self.trials)
+        places = self._last_failures(z)
+        x = self._stack([self._results[place][0] for place in places])
         after = np.searchsorted(np.array(self.observed(), dtype=np.int64), places)
         return [numbers[place] for place in places], Pairs(x, z[places]), after
 

@@ -149,7 +149,7 @@ class StudyState:
         """
         known = len(self.finished.trials)
         for _ in range(_LOOKS):
-            others = self._look_closely(study, number)
+            others = self._look_closely(study, number, hyperparameters)
             if not others.alive and len(self.finished.trials) == known:
                 return True  # nobody else is there
             news = self.finished.since(known, hyperparameters)
@@ -172,13 +172,15 @@ class StudyState:
         self._learn()
         return unfinished
 
-    def _look_closely(self, study: Study, number: int) -> Unfinished:
-        """Ask for each trial that had no architecture, or was not there, when the study was last looked at.
+    def _look_closely(
+        self, study: Study, number: int, hyperparameters: Hyperparameters
+    ) -> Unfinished:
+        """Ask for each trial that had no pair, or was not there, when the study was last looked at.
 
-        The others can't have claimed what this one did: they held their architectures already.
+        The others can't have claimed what this one did: they held their pairs already.
         """
         alive = _without(self._trials.unfinished(), number).alive
-        choosing = self._claims.choosing(alive) if alive else []
+        choosing = self._claims.choosing(alive, hyperparameters) if alive else []
         unfinished = _without(self._trials.look_closely(study, choosing), number)
         self._learn()
         return unfinished

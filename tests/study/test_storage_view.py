@@ -18,6 +18,7 @@ from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.search.candidates import Filter
 from optuna_agnet.search.model import digest_of
 from optuna_agnet.search.observations import Pairs
+from optuna_agnet.search.pairs import PairFilter
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.study.claims import write_claim
 from optuna_agnet.study.storage_view import Snapshot, StudyState
@@ -377,6 +378,27 @@ def confirmed(state: StudyState, study: optuna.Study, number: int, row: IntArray
     keys = Filter(SPACE, "encoding", frozenset(), {}).keys
     pair = Pairs(row[None], np.empty((1, 0)))
     return state.confirm_claim(study, number, pair, lambda pairs: keys(pairs.x))
+
+
+@pytest.mark.parametrize("enqueued", [False, True])
+@pytest.mark.parametrize("storage", [None, "sqlite://"])
+def test_a_claim_meets_one_whose_trial_has_its_architecture_and_asks_for_the_rest(
+    storage: str | None, enqueued: bool
+) -> None:
+    """Whether it was enqueued, or, in memory, got its parameters in a list that is older than its claim."""
+    lr = Hyperparameters.of({"lr": FloatDistribution(1e-4, 1.0, log=True)})
+    study = optuna.create_study(storage=storage, sampler=AGNetSampler(SPACE, seed=0))
+    if enqueued:
+        study.enqueue_trial(SPACE.to_params(SPACE.random_architecture(0)))
+    rival, mine = study.ask(), study.ask().number
+    state, listed = StudyState(SPACE, study, 2), study.get_trials(deepcopy=False)
+    x = SPACE.choices([SPACE.suggest(rival)])
+    write_claim(study, rival, x[0], {"lr": 1e-2})
+    state.read(study, mine, lr, listed)
+    keys = PairFilter(lr, Filter(SPACE, "encoding", frozenset(), {}), frozenset(), lr.free).keys
+    for rate, free in ((1e-2, False), (1e-3, True)):
+        pair = Pairs(x, lr.rows([{"lr": rate}]))
+        assert state.confirm_claim(study, mine, pair, keys, lr) == free
 
 
 @pytest.mark.parametrize("running", [0, 3])
