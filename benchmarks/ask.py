@@ -1,7 +1,8 @@
 """Where the time of an ask goes: ``python -m benchmarks.ask`` writes benchmarks/results/ask.md.
 
-Searches of an artificial objective in a study in memory; each stage is timed without those that it calls, in processor
-time, as other work may run on the machine. Shares within one run are comparable, milliseconds of two runs hardly.
+Searches of an artificial objective in a study in memory, with forty layers that of ``chain40``. Each stage is timed
+without those that it calls, in processor time, as other work may run on the machine. Shares within one run are
+comparable, milliseconds of two runs hardly.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from typing import Any
 from unittest.mock import patch
 
@@ -28,6 +29,8 @@ from optuna.trial import create_trial
 
 from benchmarks import records
 from benchmarks.markdown import markdown
+from benchmarks.problems import chains
+from benchmarks.problems.base import Problem
 from optuna_agnet import AGNetSampler, spaces
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.generator.network import Generator
@@ -56,11 +59,13 @@ STAGES: Mapping[str, tuple[tuple[type, str], ...]] = {
     "the rest of a proposal": ((Proposer, "propose"),),
     "the study's trials, claims": ((StudySearch, "params_for"),),
 }
+FORTY = "forty layers"
 SPACES: Mapping[str, tuple[Callable[[], SearchSpace], int]] = {
     "NAS-Bench-201": (spaces.nas_bench_201, 0),
     "NAS-Bench-101": (spaces.nas_bench_101, 0),
     "DARTS": (spaces.darts, 0),
     "NAS-Bench-201 and 4 hyperparameters": (spaces.nas_bench_201, 4),
+    FORTY: (lambda: _forty_layers().space, 0),
 }
 BUNDLED: Mapping[str, tuple[Callable[[], SearchSpace], int]] = {
     "FBNet": (spaces.fbnet, 0),
@@ -105,8 +110,16 @@ class Stopwatch:
         return patch.object(owner, method, timed)
 
 
-def value(architecture: Architecture, number: float) -> float:
-    """Convolutions are good, and chance decides between equals."""
+@lru_cache
+def _forty_layers() -> Problem:
+    return chains.PROBLEMS["chain40"]()
+
+
+def value(name: str, architecture: Architecture, number: float) -> float:
+    """In cells convolutions are good, and chance decides between equals."""
+    if name == FORTY:
+        problem = _forty_layers()
+        return float(problem.evaluate(problem.space.choices([architecture])).values[0, 0]) - number
     text = str(architecture)
     chance = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
     return text.count("conv") + 0.3 * chance - number
@@ -129,7 +142,7 @@ def seconds(name: str, first: int, last: int, seed: int = 0) -> dict[str, float]
                 trial = study.ask()
                 architecture = space.suggest(trial)
                 found = [trial.suggest_float(f"h{k}", 0.0, 1.0) for k in range(others)]
-            study.tell(trial, value(architecture, sum((h - 0.3) ** 2 for h in found)))
+            study.tell(trial, value(name, architecture, sum((h - 0.3) ** 2 for h in found)))
     spent = {stage: watch.seconds[stage] - before[stage] for stage in (*STAGES, "ask")}
     return {REST if stage == "ask" else stage: s / (last - first) for stage, s in spent.items()}
 
@@ -145,7 +158,7 @@ def first_ask(name: str) -> float:
         distributions = {
             n: space.distributions().get(n, FloatDistribution(0.0, 1.0)) for n in params
         }
-        found = value(architecture, number)
+        found = value(name, architecture, number)
         study.add_trial(create_trial(value=found, params=params, distributions=distributions))
     before = time.process_time()
     space.suggest(study.ask())
