@@ -42,7 +42,7 @@ from benchmarks.problems.trainings import DATASETS, MLPS, RUNG, Trainings, train
 from benchmarks.pruning_table import report
 from benchmarks.run import seeds
 from optuna_agnet import AGNetPruner, continued_from
-from optuna_agnet.study.attributes import stopped_because
+from optuna_agnet.study.attributes import StoppedBecause, stopped_because
 
 
 class Job(NamedTuple):
@@ -84,7 +84,7 @@ def search(job: Job) -> dict[str, Any]:
         if epoch:
             spent += max(epoch, job.charge)
             reason = stopped_because(study.tell(trial, state=TrialState.PRUNED))
-            chance = 0.0 if reason is None else reason.chance
+            chance = reason.chance if isinstance(reason, StoppedBecause) else 0.0
             stopped[trial.number] = final, final > best[-1][1], chance
             continue
         spent += problem.whole

@@ -17,6 +17,7 @@ from benchmarks.markdown import markdown, paired, write_or_print
 from benchmarks.methods.pruners import (
     CAREFUL,
     CONTINUING,
+    FIVE,
     FLAT,
     FLAT_CONTINUING,
     IGNORING,
@@ -39,6 +40,7 @@ NAMES = {
     "halving": "SuccessiveHalvingPruner",
     "hyperband": "HyperbandPruner",
     "agnet": "AGNetPruner",
+    FIVE: "AGNetPruner, n_warmup_curves=5",
     CONTINUING: "AGNetPruner, continue_stopped",
 }
 """Pruners in docs/pruning.md."""
@@ -50,10 +52,11 @@ COMPARED = (
     (("agnet", "agnet"), ("agnet", "percentile")),
     (("agnet", "agnet"), ("agnet", "halving")),
     (("agnet", "agnet"), ("agnet", WILCOXON)),
+    (("agnet", "agnet"), ("agnet", FIVE)),
     (("agnet", CONTINUING), ("agnet", "agnet")),
-    (("agnet", "agnet"), ("agnet", NORMAL)),
-    (("agnet", "agnet"), ("agnet", FLAT)),
-    (("agnet", "agnet"), ("agnet", LINEAR)),
+    (("agnet", FIVE), ("agnet", NORMAL)),
+    (("agnet", FIVE), ("agnet", FLAT)),
+    (("agnet", FIVE), ("agnet", LINEAR)),
     (("agnet", CAREFUL), ("agnet", NORMAL)),
     (("agnet", FLAT_CONTINUING), ("agnet", FLAT)),
     (("agnet", FLAT_CONTINUING), ("agnet", NORMAL)),
@@ -61,6 +64,9 @@ COMPARED = (
     (("tpe", "agnet"), ("tpe", "none")),
     (("tpe", "agnet"), ("tpe", "median")),
     (("tpe", "agnet"), ("tpe", "hyperband")),
+    (("tpe", "agnet"), ("tpe", "percentile")),
+    (("tpe", "agnet"), ("tpe", "halving")),
+    (("tpe", "agnet"), ("tpe", FIVE)),
     (("agnet", "median"), ("agnet", "none")),
     (("agnet", "hyperband"), ("agnet", "none")),
     *(
@@ -193,6 +199,7 @@ def report(rows: Sequence[Row]) -> str:
         f" `{IGNORING}`: as if pruned trials had reported nothing, so that they only are not proposed again."
         f" `{PLACES}`: they count by their places when they were stopped, and curves don't judge them anew."
         f" `{CONTINUING}`: stopped trials may go on from where they were (`AGNetPruner.continue_stopped`)."
+        f" `{FIVE}`: with `n_warmup_curves=5`, so that nothing is stopped without a forecast; so too all that follow."
         f" `{NORMAL}`: with a normal distribution in the place of Student's. So too: `{FLAT}` and `{FLAT_CONTINUING}`,"
         f" with the same least chance at all rungs; `{LINEAR}`, with half as much of it at the first of several, the"
         f" whole at the second, half more at each one after that; `{CAREFUL}`, with `min_chance=0.5`."

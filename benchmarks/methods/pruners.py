@@ -27,6 +27,7 @@ IGNORING, PLACES = "agnet-ignoring", "agnet-places"
 CONTINUING = "agnet-continuing"
 FLAT, FLAT_CONTINUING, CAREFUL = "agnet-flat", "agnet-flat-continuing", "agnet-careful"
 LINEAR, NORMAL = "agnet-linear", "agnet-normal"
+FIVE = "agnet-five"  # whole trainings before the first one is stopped, as in all variants of before it halved
 GO_ON = (CONTINUING, FLAT_CONTINUING)  # with what was stopped
 WILCOXON = "wilcoxon"
 
@@ -41,6 +42,12 @@ SAMPLERS: dict[str, Callable[[SearchSpace, int], BaseSampler]] = {
     IGNORING: _agnet,
     PLACES: _agnet,
 }
+
+
+def _five(space: SearchSpace, *_: int) -> BasePruner:
+    return AGNetPruner(space, n_warmup_curves=5)
+
+
 PRUNERS: dict[
     str, Callable[[SearchSpace, int, int], BasePruner]
 ] = {  # first report, whole training
@@ -51,11 +58,12 @@ PRUNERS: dict[
     "halving": lambda _, first, last: SuccessiveHalvingPruner(min_resource=first),
     "agnet": lambda space, *_: AGNetPruner(space),
     CONTINUING: lambda space, *_: AGNetPruner(space),
-    FLAT: lambda space, *_: AGNetPruner(space),
-    FLAT_CONTINUING: lambda space, *_: AGNetPruner(space),
-    LINEAR: lambda space, *_: AGNetPruner(space),
-    NORMAL: lambda space, *_: AGNetPruner(space),
-    CAREFUL: lambda space, *_: AGNetPruner(space, min_chance=0.5),
+    FIVE: _five,
+    FLAT: _five,
+    FLAT_CONTINUING: _five,
+    LINEAR: _five,
+    NORMAL: _five,
+    CAREFUL: lambda space, *_: AGNetPruner(space, n_warmup_curves=5, min_chance=0.5),
     WILCOXON: lambda *_: WilcoxonPruner(),
 }
 

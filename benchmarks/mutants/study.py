@@ -102,6 +102,20 @@ STUDY = (
         "study/test_used_up.py::test_no_more_is_trained_than_there_is",
     ),
     Mutant(
+        "half of those at a rung go on, however far the next one is",
+        "study/halving.py",
+        "np.maximum((steps[:-1] + 1) / (steps[1:] + 1), _LEAST_SHARE)",
+        "np.full(len(steps) - 1, 0.5)",
+        "study/test_halving.py::test_decisions_are_those_of_the_rule",
+    ),
+    Mutant(
+        "a training that is over is stopped",
+        "study/halving.py",
+        "1.0 if over or len(steps) > 1 else _LEAST_SHARE",
+        "_LEAST_SHARE",
+        "study/test_halving.py::test_a_training_that_is_over_is_never_stopped",
+    ),
+    Mutant(
         "every rung asks for the same chance",
         "study/pruner.py",
         "return float(waits[rung - 1] / np.exp(np.log(waits).mean()))",
@@ -118,7 +132,7 @@ STUDY = (
     Mutant(
         "trainings are judged at every report",
         "study/pruner.py",
-        "if not learned.reaches_rung(trial.intermediate_values):",
+        "if not reaches_rung(learned.steps, trial.intermediate_values):",
         "if False:",
         "study/test_pruner.py::test_between_rungs_nothing_is_decided_whatever_was_learned_meanwhile",
     ),

@@ -28,6 +28,14 @@ def describe(study: Study, trial: FrozenTrial, source: str, version: int, second
         study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
 
+class FellBehind(NamedTuple):
+    """Why a pruner stopped a trial while it could foretell nothing: its place, 1 the best, among those at a rung."""
+
+    step: int
+    place: int
+    of: int
+
+
 class StoppedBecause(NamedTuple):
     """Why a pruner stopped a trial: what it foretold, in the objective's units, and what it would have had to reach."""
 
@@ -38,15 +46,23 @@ class StoppedBecause(NamedTuple):
     chance: float
 
 
-def explain_stop(study: Study, trial: FrozenTrial, reason: StoppedBecause) -> None:
+def explain_stop(study: Study, trial: FrozenTrial, reason: StoppedBecause | FellBehind) -> None:
     """Store why a trial is stopped."""
     study._storage.set_trial_system_attr(trial._trial_id, STOPPED, reason._asdict())
 
 
-def stopped_because(trial: FrozenTrial) -> StoppedBecause | None:
+def stopped_because(trial: FrozenTrial) -> StoppedBecause | FellBehind | None:
     """Why `AGNetPruner` stopped a trial; None where it did not."""
     found = trial.system_attrs.get(STOPPED)
-    return StoppedBecause(**found) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    return FellBehind(**found) if "place" in found else StoppedBecause(**found)
+
+
+def foretold_to_fail(trials: Iterable[FrozenTrial]) -> dict[int, StoppedBecause]:
+    """Why trials were stopped that a model had foretold, by number."""
+    reasons = {trial.number: stopped_because(trial) for trial in trials}
+    return {number: why for number, why in reasons.items() if isinstance(why, StoppedBecause)}
 
 
 def set_constraint(study: Study, trial: Trial, name: str, value: float) -> None:

@@ -14,14 +14,23 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.core.arrays import IntArray
+from optuna_agnet.core.ranking import signs
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.no_architecture import NoArchitecture
-from optuna_agnet.study.attributes import StoppedBecause, explain_stop, stopped_because
+from optuna_agnet.study.attributes import (
+    FellBehind,
+    StoppedBecause,
+    explain_stop,
+    foretold_to_fail,
+)
 from optuna_agnet.study.continuations import Continued, enqueue_continuation, taken
+from optuna_agnet.study.halving import Halving
 from optuna_agnet.study.sampler import AGNetSampler
-from optuna_agnet.study.study_curves import LEAST, LearnedCurves, StudyCurves
+from optuna_agnet.study.study_curves import LEAST, LearnedCurves, StudyCurves, ended
+from optuna_agnet.study.trials import directions_of
+from optuna_agnet.surrogate.curves import num_passed, reaches_rung
 
 _PATIENCE = 10  # stopped trials in a row, after which the most promising ones are let through
 
@@ -41,7 +50,8 @@ class AGNetPruner(BasePruner):
     Args:
         sampler: The study's sampler. Architectures are known where it is an `AGNetSampler`; give a search space instead
             where another sampler searches one. Other parameters that all trials have are known with any sampler.
-        n_warmup_curves: Whole trainings before the first one is stopped, at least 2.
+        n_warmup_curves: Whole trainings before the first one is stopped, at least 2. The model needs five; until then
+            the better half of those at each rung goes on (successive halving).
         n_warmup_steps: Step before which nothing is stopped.
         top: A trial is worth going on with if it may become one of so many best.
         min_chance: A trial is stopped whose chance of that is smaller than so many times the chance of one about which
@@ -77,7 +87,7 @@ class AGNetPruner(BasePruner):
         self,
         sampler: BaseSampler | SearchSpace,
         *,
-        n_warmup_curves: int = LEAST,
+        n_warmup_curves: int = 2,
         n_warmup_steps: int = 0,
         top: int = 1,
         min_chance: float = 1.0,
@@ -90,7 +100,8 @@ class AGNetPruner(BasePruner):
             raise ValueError(f"min_chance={min_chance} must be a positive number")
         self._space = _space_of(sampler) or NoArchitecture()
         self._distributions = self._space.distributions()
-        self._curves = StudyCurves(self._space, check_count("n_warmup_curves", n_warmup_curves, 2))
+        self._warmup_curves = check_count("n_warmup_curves", n_warmup_curves, 2)
+        self._curves = StudyCurves(self._space, max(self._warmup_curves, LEAST))
         self._warmup_steps = check_count("n_warmup_steps", n_warmup_steps, 0)
         self._top, self._min_chance = check_count("top", top, 1), float(min_chance)
         self._reset()
@@ -122,7 +133,7 @@ class AGNetPruner(BasePruner):
         try:
             with self._lock:
                 learned = self._curves.learn(study)
-            reason = None if learned is None else self._reason(learned, trial)
+            reason = self._behind(study, trial) if learned is None else self._reason(learned, trial)
         except np.linalg.LinAlgError as error:  # a trial must not die of the model
             self._tell_of(error)
             return False
@@ -176,7 +187,7 @@ class AGNetPruner(BasePruner):
         goal, forecasts = self._goal(learned), self._curves.forecasts_of_stopped(learned)
         return {
             t.number: forecasts[t.number].chance(goal)
-            / self._least_chance(learned, learned.num_passed(t))
+            / self._least_chance(learned, num_passed(learned.steps, t.intermediate_values))
             for t in learned.shown
             if t.number in forecasts
         }
@@ -217,15 +228,24 @@ class AGNetPruner(BasePruner):
 
     # -- what is decided -------------------------------------------------------------------------------------------
 
+    def _behind(self, study: Study, trial: FrozenTrial) -> FellBehind | None:
+        """Where a trial stands that has to stop while nothing can be foretold; None where it goes on."""
+        trials = ended(study._storage.get_all_trials(study._study_id, deepcopy=False))
+        done = [t for t in trials if t.intermediate_values]
+        whole = sum(t.state == TrialState.COMPLETE for t in done)
+        if not self._warmup_curves <= whole < LEAST:
+            return None
+        return Halving.of(done, float(signs(directions_of(study))[0])).behind(trial, self._top)
+
     def _reason(self, learned: LearnedCurves, trial: FrozenTrial) -> StoppedBecause | None:
         """Why a trial is stopped, or None where it goes on."""
-        if not learned.reaches_rung(trial.intermediate_values):
+        if not reaches_rung(learned.steps, trial.intermediate_values):
             return None
         forecast = self._curves.forecast(learned, trial)
         if forecast is None:
             return None
         chance = forecast.chance(self._goal(learned))
-        rung = learned.num_passed(trial)
+        rung = num_passed(learned.steps, trial.intermediate_values)
         row = _stopped_in_a_row(learned)
         if chance >= self._least_chance(learned, rung) or chance >= row.get(rung, math.inf):
             return None
@@ -276,7 +296,7 @@ def _stopped_in_a_row(learned: LearnedCurves) -> Mapping[int, float]:
     useless reports would otherwise stop everything for ever.
     """
     last = [t for t in learned.done[-_PATIENCE:] if t.state == TrialState.PRUNED]
-    reasons = [r for r in map(stopped_because, last) if r is not None]
+    reasons = foretold_to_fail(last).values()
     if len(reasons) < _PATIENCE:
         return {}
     steps = learned.steps

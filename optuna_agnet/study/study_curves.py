@@ -20,7 +20,15 @@ from optuna_agnet.study.continuations import superseded
 from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.trained import Trained, similarity
 from optuna_agnet.study.trials import directions_of, is_feasible
-from optuna_agnet.surrogate.curves import CurveModel, Forecast, read, rungs, steps_until_next
+from optuna_agnet.surrogate.curves import (
+    CurveModel,
+    Forecast,
+    ends_with_objective,
+    num_passed,
+    read,
+    rungs,
+    steps_until_next,
+)
 from optuna_agnet.surrogate.kernel import Features
 
 LEAST = 5
@@ -45,19 +53,10 @@ class LearnedCurves(NamedTuple):
     features: Features | None  # ... and that; None where there is none
     hyperparameters: Hyperparameters
 
-    def reaches_rung(self, reported: dict[int, float]) -> bool:
-        """Whether the last report is the first one at or behind a rung."""
-        *_, before, last = (-1, *sorted(reported))
-        return bool(((self.steps > before) & (self.steps <= last)).any())
-
-    def num_passed(self, trial: FrozenTrial) -> int:
-        """How many rungs a trial has passed."""
-        return int(np.searchsorted(self.steps, max(trial.intermediate_values), side="right"))
-
     def levels(self, trial: FrozenTrial) -> FloatArray | None:
         """Values (L,) at the rungs that a trial has passed; None if it passed none or began later than others."""
         values = read([trial.intermediate_values], self.steps, self.sign)[0]
-        values = values[: self.num_passed(trial)]
+        values = values[: num_passed(self.steps, trial.intermediate_values)]
         return values if len(values) and not np.isnan(values).any() else None
 
 
@@ -90,7 +89,7 @@ class StudyCurves:
         if self._storage is None or self._storage() is not study._storage:
             self._storage, self._learned = weakref.ref(study._storage), None
         trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        done = _ended(trials)
+        done = ended(trials)
         key = study._study_id, [trial.number for trial in done]
         if self._learned is None or self._learned[0] != key:
             joint = JointParameters(self._space)
@@ -103,7 +102,7 @@ class StudyCurves:
         self, trials: Iterable[FrozenTrial], sign: float, hyperparameters: Hyperparameters
     ) -> LearnedCurves | None:
         """What these trials of one study teach, with ``sign`` 1 where larger values are better, else -1."""
-        done = _ended(trials)
+        done = ended(trials)
         key = hyperparameters, [trial.number for trial in done]
         if self._learned is None or self._learned[0] != key:
             self._learned = key, self._fit(done, sign, hyperparameters)
@@ -122,12 +121,11 @@ class StudyCurves:
         stopped = [t for t in done if t.state == TrialState.PRUNED and t.intermediate_values]
         shown = [*whole[-_MOST:], *stopped[-_MOST:]]
         curves = read((t.intermediate_values for t in shown), steps, sign)
-        values = np.column_stack([curves, [_final(t, sign) for t in shown]])
-        ends = np.flatnonzero(~np.isnan(values[:, -2:]).any(1))
-        if len(ends) < self._least:
+        values = np.column_stack([curves, [final(t, sign) for t in shown]])
+        if (~np.isnan(values[:, -2:]).any(1)).sum() < self._least:
             return None
         waits = steps_until_next(steps)
-        if (values[ends, -2] == values[ends, -1]).all():  # the last report is the objective
+        if ends_with_objective(values):
             steps, waits, values = steps[:-1], waits[:-1], np.delete(values, -2, 1)
         known, features = self._trained.features(shown, hyperparameters)
         near = np.eye(len(shown))
@@ -174,14 +172,14 @@ class StudyCurves:
         return found
 
 
-def _ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+def ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Whole and stopped trials by number, without those that another one has gone on with."""
     done = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     gone_on = superseded(done)
     return sorted((t for t in done if t.number not in gone_on), key=lambda t: t.number)
 
 
-def _final(trial: FrozenTrial, sign: float) -> float:
+def final(trial: FrozenTrial, sign: float) -> float:
     """A finished trial's objective, larger is better; NaN where it came to none."""
     whole = trial.state == TrialState.COMPLETE
     return sign * trial.values[0] if whole else math.nan

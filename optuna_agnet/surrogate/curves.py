@@ -60,6 +60,33 @@ def steps_until_next(steps: IntArray) -> IntArray:
     return np.append(waits, waits[-1] if len(waits) else 1)
 
 
+def num_passed(steps: IntArray, reported: Mapping[int, float]) -> int:
+    """How many of the rungs (G,) a training has passed that has reported so far.
+
+    Example:
+        >>> num_passed(np.array([1, 3, 7]), {1: 0.5, 2: 0.5, 3: 0.6})
+        2
+    """
+    return int(np.searchsorted(steps, max(reported), side="right"))
+
+
+def reaches_rung(steps: IntArray, reported: Mapping[int, float]) -> bool:
+    """Whether a training's last report is the first one at or behind one of the rungs (G,).
+
+    Example:
+        >>> [reaches_rung(np.array([1, 3, 7]), dict.fromkeys(range(n), 0.5)) for n in (2, 3, 4)]
+        [True, False, True]
+    """
+    *_, before, last = (-1, *sorted(reported))
+    return bool(((steps > before) & (steps <= last)).any())
+
+
+def ends_with_objective(values: FloatArray) -> bool:
+    """Whether the last report is the objective, in all trainings (N, G + 1) that have both."""
+    both = values[~np.isnan(values[:, -2:]).any(1), -2:]
+    return bool((both[:, 0] == both[:, 1]).all())
+
+
 def read(curves: Iterable[Mapping[int, float]], steps: IntArray, sign: float) -> FloatArray:
     """Values (N, G) at some steps, larger is better: interpolated over log step; NaN outside of the reports.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from optuna.trial import TrialState
 
 from optuna_agnet.analysis.figures.style import ACCENT, GREY, SOURCES, plotly, titled
 from optuna_agnet.analysis.figures.values import value_name
-from optuna_agnet.study.attributes import StoppedBecause, stopped_because
+from optuna_agnet.study.attributes import StoppedBecause, foretold_to_fail
 
 if TYPE_CHECKING:
     import optuna
@@ -56,7 +56,7 @@ def plot_curves(study: optuna.Study) -> go.Figure:
         chosen = [trial for trial in trials if trial.state == state]
         if chosen:
             figure.add_trace(_lines(chosen, name, color))
-    reasons = [(t.number, why) for t in trials if (why := stopped_because(t)) is not None]
+    reasons = foretold_to_fail(trials)
     if reasons:
         figure.add_trace(_expected_ends(reasons, max(max(t.intermediate_values) for t in trials)))
     figure.update_xaxes(title="Step")
@@ -86,17 +86,21 @@ def _lines(trials: Sequence[FrozenTrial], name: str, color: str) -> go.Scatter:
     )
 
 
-def _expected_ends(reasons: Sequence[tuple[int, StoppedBecause]], last: int) -> go.Scatter:
+def _expected_ends(reasons: Mapping[int, StoppedBecause], last: int) -> go.Scatter:
     go = plotly("plot_curves").graph_objects
     text = [
         f"trial {number}, stopped at step {why.step}: {why.mean:.6g} ± {why.std:.3g} expected,"
         f"<br>{why.goal:.6g} needed, probability {why.chance:.2g}"
-        for number, why in reasons
+        for number, why in reasons.items()
     ]
     return go.Scatter(
         x=[last] * len(reasons),
-        y=[why.mean for _, why in reasons],
-        error_y={"array": [2 * why.std for _, why in reasons], "color": ACCENT, "thickness": 0.8},
+        y=[why.mean for why in reasons.values()],
+        error_y={
+            "array": [2 * why.std for why in reasons.values()],
+            "color": ACCENT,
+            "thickness": 0.8,
+        },
         text=text,
         mode="markers",
         name="expected end of a stopped one",
