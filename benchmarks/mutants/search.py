@@ -268,15 +268,15 @@ SEARCH = (
     Mutant(
         "what failed for good does not count for the startup",
         "search/proposer.py",
-        "results if learned is None or not results else results + len(learned.x)",
+        "results if learned is None or not results else results + len(learned.after)",
         "results",
         "search/test_proposer.py::test_what_failed_for_good_counts_for_the_startup_once_there_is_a_result",
     ),
     Mutant(
         "failures come behind all results",
         "search/observations.py",
-        "len(self)) if after is None else after",
-        "len(self))",
+        "+ 0.5, failures.after)",
+        "+ 0.5, np.full(count, len(self)))",
         "search/test_observations.py",
     ),
     Mutant(

@@ -107,17 +107,14 @@ class Observations:
                 constraints[:, column] = self.constraints[:, self.names.index(name)]
         return Observations(self.x, self.y, constraints, names, self.z)
 
-    def with_failures(self, failed: Pairs, after: IntArray | None = None) -> Observations:
+    def with_failures(self, failures: Failures) -> Observations:
         """These and, among them, pairs that can't be evaluated: that is one more constraint, which these keep.
 
         Otherwise a search that is promised much by what runs out of memory or diverges would try nothing else. In the
         order in which all came, as hyperparameters of the model are those of the first so many: behind all results,
         failures would hardly be among them.
-
-        Args:
-            failed: The pairs (F, ...).
-            after: (F,), how many of these each came after; None: all.
         """
+        failed = failures.pairs
         if not len(failed.x):
             return self
         names, count = (*self.names, FAILS), len(failed.x)
@@ -127,10 +124,8 @@ class Observations:
         kept = np.concatenate([self.constraints, np.full((len(self), 1), -1.0)], axis=1)
         known = replace(self, constraints=kept, names=names)
         joined = known.joined(Observations(failed.x, unknown, constraints, names, failed.z))
-        before = np.full(count, len(self)) if after is None else after
-        return joined._take(
-            np.argsort(np.append(np.arange(len(self)) + 0.5, before), kind="stable")
-        )
+        places = np.append(np.arange(len(self)) + 0.5, failures.after)
+        return joined._take(np.argsort(places, kind="stable"))
 
     def _take(self, rows: IntArray) -> Observations:
         """Some of them, in this order."""
@@ -201,6 +196,19 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """Pairs that failed for the last time: what a search can learn from where there is no value.
+
+    Args:
+        pairs: In the order in which they failed (F, ...).
+        after: How many observations each of them came after (F,).
+    """
+
+    pairs: Pairs
+    after: IntArray
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one proposal follows from, besides the seed.
 
@@ -214,8 +222,7 @@ class Snapshot:
             had not been. What has failed for the last time keeps its place: the next proposal is of another kind.
         pending_z: Hyperparameters (P, H) of those that are being evaluated; None where there are none.
         given_up: Pairs that are not to be proposed again and have no value.
-        failed: Pairs (F, ...) that failed for the last time; None where there is none.
-        failed_after: (F,), how many observations each of them came after; None: all.
+        failed: What failed for the last time; None where nothing did.
         judged: The observations as they are judged by now, and behind them what is expected of trainings that still
             run; None where that is the same. What a training that was stopped would have come to is judged again
             whenever more is known, but the generator learns from what was known first: its rounds of training are not
@@ -229,8 +236,7 @@ class Snapshot:
     pending_z: FloatArray | None = None
     given_up: Pairs | None = None
     judged: Observations | None = None
-    failed: Pairs | None = None
-    failed_after: IntArray | None = None
+    failed: Failures | None = None
 
     @property
     def latest(self) -> Observations:

@@ -275,7 +275,7 @@ class Proposer:
         if self.config.paper_options.round_size > 1 or self.config.surrogate == "mlp":
             return results < startup  # the first model is that of the first round of training
         learned = snapshot.failed if self._learns_failures else None
-        known = results if learned is None or not results else results + len(learned.x)
+        known = results if learned is None or not results else results + len(learned.after)
         return 2 * known < startup or known + len(snapshot.pending) < startup
 
     def _chosen(
@@ -340,7 +340,7 @@ class Proposer:
         """Candidates, the best first, and where they come from."""
         observations = snapshot.latest
         if snapshot.failed is not None and self._learns_failures:
-            observations = observations.with_failures(snapshot.failed, snapshot.failed_after)
+            observations = observations.with_failures(snapshot.failed)
         if self.config.paper_options.round_size > 1:
             # Alg. 1, l. 13-18: a round proposes from what was known when it began
             observations = observations.head(self.model.trained_on)

@@ -10,6 +10,7 @@ import numpy as np
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.search.observations import (
+    Failures,
     Observations,
     Pairs,
     Result,
@@ -105,8 +106,7 @@ class Results:
             self._asked,
             pending.z,
             failed,
-            failed=broken,
-            failed_after=np.cumsum(observed)[~observed],
+            failed=Failures(broken, np.cumsum(observed)[~observed]),
         )
 
     def _joined(self, pairs: Sequence[Pairs]) -> Pairs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search import Observations
-from optuna_agnet.search.observations import Pairs, Result, hopeless, is_observed
+from optuna_agnet.search.observations import Failures, Pairs, Result, hopeless, is_observed
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.study.continuations import superseded
@@ -27,6 +27,25 @@ from optuna_agnet.study.trials import constraints_of
 
 _IN_VAIN = 2
 """Pairs that failed when they were tried again, after which the next ones are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What finished trials say of architectures and certain hyperparameters.
+
+    Args:
+        observations: Those that have a value or break a constraint.
+        excluded: Architectures (F, D) that are not to be proposed, with whatever hyperparameters.
+        given_up: Pairs that are not to be proposed; None where there are no hyperparameters.
+        failed: What failed for the last time; None where nothing did.
+        ended: Numbers of the trials with which it did.
+    """
+
+    observations: Observations
+    excluded: IntArray
+    given_up: Pairs | None = None
+    failed: Failures | None = None
+    ended: Sequence[int] = ()
 
 
 class FinishedTrials:
@@ -168,25 +187,22 @@ class FinishedTrials:
         )
         return x[:0] if missing.any() or again else x
 
-    def with_hyperparameters(
-        self, hyperparameters: Hyperparameters
-    ) -> tuple[Observations, Pairs, IntArray]:
-        """Observations with hyperparameters; pairs that are given up; architectures (F, D) that are excluded."""
-        z = self._known_z(hyperparameters)
-        observations = replace(self.observations, z=z[self.observed()])
-        given_up, failed = self._given_up(z)
-        return observations, given_up, hopeless(failed, observations.x)
-
-    def last_failures(self, hyperparameters: Hyperparameters) -> tuple[list[int], Pairs, IntArray]:
-        """Failed trials after which an architecture, or a pair, is not tried again.
-
-        Their numbers, the pairs (F, ...), and how many observations each came after (F,).
-        """
-        z, numbers = self._known_z(hyperparameters), list(self.trials)
-        places = self._last_failures(z)
-        x = self._stack([self._results[place][0] for place in places])
-        after = np.searchsorted(np.array(self.observed(), dtype=np.int64), places)
-        return [numbers[place] for place in places], Pairs(x, z[places]), after
+    def known(self, hyperparameters: Hyperparameters) -> Known:
+        """All that they say, given what is searched beside the architecture."""
+        pairs = len(hyperparameters) > 0
+        if not (pairs or self.failed):
+            return Known(self.observations, self.excluded)
+        z, observed, numbers = self._known_z(hyperparameters), self.observed(), list(self.trials)
+        last = self._last_failures(z) if self.failed else []
+        ended = [numbers[place] for place in last]
+        after = np.searchsorted(np.array(observed, dtype=np.int64), last)
+        failed = Failures(self._pairs(last, z), after)
+        if not pairs:
+            return Known(self.observations, self.excluded, None, failed, ended)
+        observations = replace(self.observations, z=z[observed])
+        given_up = self._pairs(last + self._places(TrialState.PRUNED), z)
+        excluded = hopeless(self._pairs(self._places(TrialState.FAIL), z).x, observations.x)
+        return Known(observations, excluded, given_up, failed, ended)
 
     def _last_failures(self, z: FloatArray) -> list[int]:
         """Places of the failures after which a pair is not tried again, given all hyperparameters (N, H).
@@ -221,15 +237,13 @@ class FinishedTrials:
         known = [self._z[number] for number in self.trials]
         return np.array(known).reshape(len(known), len(hyperparameters))
 
-    def _given_up(self, z: FloatArray) -> tuple[Pairs, IntArray]:
-        """Pairs that were pruned, or failed too often; and the architectures (F, D) of all failures."""
-        states = [trial.state for trial in self.trials.values()]
-        x = self._stack([row for row, _, _ in self._results])
-        failed = np.flatnonzero([state == TrialState.FAIL for state in states])
-        dropped = self._last_failures(z) if len(failed) else []
-        dropped += [k for k, state in enumerate(states) if state == TrialState.PRUNED]
-        rows = np.array(dropped, dtype=np.int64)
-        return Pairs(x[rows], z[rows]), x[failed]
+    def _places(self, state: TrialState) -> list[int]:
+        """Of the trials that ended so."""
+        return [place for place, trial in enumerate(self.trials.values()) if trial.state == state]
+
+    def _pairs(self, places: list[int], z: FloatArray) -> Pairs:
+        """Some of the results, given hyperparameters (N, H) of all."""
+        return Pairs(self._stack([self._results[place][0] for place in places]), z[places])
 
     def _stack(self, rows: list[IntArray]) -> IntArray:
         return np.array(rows, dtype=np.int64).reshape(len(rows), len(self._space.decisions))

@@ -103,22 +103,22 @@ class StudyState:
             others = _without(self._trials.unfinished(), number)
         running, pending = self._claims.held(others.alive, hyperparameters)
         lost = sum(trial.number < number for trial in others.dead)
-        failed, after = None, None
-        if self.finished.failed:
-            lost += sum(earlier < number for earlier in self.finished.failed)
-            ended, failed, after = self.finished.last_failures(hyperparameters)
-            lost -= sum(earlier < number for earlier in ended)
-        position = max(number - lost, 0)
-        if not hyperparameters.parameters:
-            finished = self.finished
-            snapshot = Snapshot(finished.observations, pending.x, finished.excluded, position)
-        else:
-            observations, given_up, excluded = self.finished.with_hyperparameters(hyperparameters)
-            snapshot = Snapshot(observations, pending.x, excluded, position, pending.z, given_up)
+        known = self.finished.known(hyperparameters)
+        lost += sum(earlier < number for earlier in self.finished.failed)
+        lost -= sum(earlier < number for earlier in known.ended)
         judged = self._foretold.judged(
-            snapshot.observations, self.finished, running, pending, hyperparameters
+            known.observations, self.finished, running, pending, hyperparameters
         )
-        return replace(snapshot, judged=judged, failed=failed, failed_after=after)
+        return Snapshot(
+            known.observations,
+            pending.x,
+            known.excluded,
+            position=max(number - lost, 0),
+            pending_z=pending.z if len(hyperparameters) else None,
+            given_up=known.given_up,
+            judged=judged,
+            failed=known.failed,
+        )
 
     def read_after(self, study: Study, trial: FrozenTrial, state: TrialState) -> Snapshot:
         """The study as it will be when a trial has ended in this state, which the storage does not know yet."""

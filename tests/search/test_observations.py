@@ -6,7 +6,7 @@ import numpy as np
 
 from optuna_agnet import spaces
 from optuna_agnet.core.ranking import RANKINGS
-from optuna_agnet.search.observations import Observations, Pairs, Result
+from optuna_agnet.search.observations import Failures, Observations, Pairs, Result
 
 
 def observed() -> Observations:
@@ -33,7 +33,7 @@ def test_failures_are_a_constraint_that_results_keep_and_failures_break() -> Non
     z = np.linspace(0.0, 1.0, 5)[:, None]
     results: list[Result] = [(row, (float(k),), {"ms": -1.0}) for k, row in enumerate(x[:3])]
     known = Observations.of(results, ("maximize",), x.shape[1], z[:3])
-    both = known.with_failures(Pairs(x[3:], z[3:]))
+    both = known.with_failures(Failures(Pairs(x[3:], z[3:]), np.array([3, 3])))
     np.testing.assert_array_equal(both.pairs.x, x)
     np.testing.assert_array_equal(both.pairs.z, z)
     assert both.kept.tolist() == [True] * 3 + [False] * 2
@@ -41,8 +41,8 @@ def test_failures_are_a_constraint_that_results_keep_and_failures_break() -> Non
     ranks = both.ranks(RANKINGS["pareto"])
     np.testing.assert_array_equal(ranks[:3], known.ranks(RANKINGS["pareto"]))
     assert (ranks[3:] >= 3).all()
-    assert known.with_failures(Pairs(x[:0], z[:0])) is known
-    mixed = known.with_failures(Pairs(x[3:], z[3:]), np.array([0, 2]))
+    assert known.with_failures(Failures(Pairs(x[:0], z[:0]), np.arange(0))) is known
+    mixed = known.with_failures(Failures(Pairs(x[3:], z[3:]), np.array([0, 2])))
     order = [3, 0, 1, 4, 2]
     np.testing.assert_array_equal(mixed.pairs.x, x[order])
     np.testing.assert_array_equal(mixed.pairs.z, z[order])

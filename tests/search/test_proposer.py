@@ -24,7 +24,7 @@ from optuna_agnet.search import (
     Snapshot,
 )
 from optuna_agnet.search.candidates import Filter
-from optuna_agnet.search.observations import Pairs
+from optuna_agnet.search.observations import Failures, Pairs
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 
@@ -197,7 +197,8 @@ def test_what_failed_for_good_counts_for_the_startup_once_there_is_a_result(know
     for lost in range(0, 10, 3):
         x = SPACE.sample(lost, np.random.default_rng(9))
         given = snapshot(known, known + lost)
-        given = replace(given, failed=Pairs(x, np.empty((lost, 0))), excluded=x)
+        failed = Failures(Pairs(x, np.empty((lost, 0))), np.full(lost, known))
+        given = replace(given, failed=failed, excluded=x)
         random = not known or known + lost < 8
         assert (proposer.propose(given).source == "startup") == random, lost
         assert (unaware.propose(given).source == "startup") == (known < 8)

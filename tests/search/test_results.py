@@ -51,9 +51,8 @@ def test_what_failed_is_known_between_the_results_where_it_failed() -> None:
         held.add(held.begin(proposed(number, 0.5)), value, {})
     seen = held.snapshot()
     assert seen.failed is not None
-    assert seen.failed_after is not None
-    np.testing.assert_array_equal(seen.failed.x, X[1:3])
-    assert seen.failed_after.tolist() == [1, 1]
+    np.testing.assert_array_equal(seen.failed.pairs.x, X[1:3])
+    assert seen.failed.after.tolist() == [1, 1]
 
 
 def test_of_an_architecture_with_two_values_the_one_that_was_told_is_no_longer_pending() -> None:

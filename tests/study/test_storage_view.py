@@ -98,10 +98,9 @@ def test_what_failed_is_known_between_the_results_where_it_failed_for_the_last_t
     study = ended("cafcbfafccbf")
     seen = StudyState(SPACE, study, 2).read(study, len(study.trials))
     assert seen.failed is not None
-    assert seen.failed_after is not None
     expected = [SPACE.random_architecture(ord(name)) for name in "ab"]
-    assert seen.failed.x.tolist() == SPACE.choices(expected).tolist()
-    assert seen.failed_after.tolist() == [2, 4]
+    assert seen.failed.pairs.x.tolist() == SPACE.choices(expected).tolist()
+    assert seen.failed.after.tolist() == [2, 4]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +128,7 @@ def test_pairs_are_tried_again_until_two_have_failed_again(ends: str, ended: str
     assert found.failed is not None
     assert found.given_up is not None
     expected = [lr.rows([{"lr": 1e-3 * (ord(name) - 96)}])[0, 0] for name in ended]
-    assert sorted(found.failed.z[:, 0]) == pytest.approx(expected)
+    assert sorted(found.failed.pairs.z[:, 0]) == pytest.approx(expected)
     assert sorted(found.given_up.z[:, 0]) == pytest.approx(expected)
     assert found.position == len(ended) + sum(map(str.isupper, ends))
 
