@@ -124,20 +124,17 @@ PAPER_CONFIGS = {
     f"agnet-paper-{name}": AGNetConfig.paper(dedup="encoding", **changes)
     for name, changes in PAPER_CHANGES.items()
 }
-CONFIGS = {
-    **PAPER_CONFIGS,
-    **{
-        f"agnet-{name}": AGNetConfig(dedup="encoding", **changes)
-        for name, changes in CHANGES.items()
-    },
+DEFAULT_CONFIGS = {
+    f"agnet-{name}": AGNetConfig(dedup="encoding", **changes) for name, changes in CHANGES.items()
 }
+CONFIGS = {**PAPER_CONFIGS, **DEFAULT_CONFIGS}
 ORACLES = {
     "agnet-paper-oracle": AGNetConfig.paper(dedup="encoding", training=ALONE),
     "agnet-paper-oracle-ranking": AGNetConfig.paper(dedup="encoding"),
 }
 
 METHODS: dict[str, Factory] = {
-    **{name: agnet(config) for name, config in CONFIGS.items()},
     **{name: of_the_paper(config) for name, config in PAPER_CONFIGS.items()},
+    **{name: agnet(config) for name, config in DEFAULT_CONFIGS.items()},
     **{name: of_the_paper(config, oracle=True) for name, config in ORACLES.items()},
 }
