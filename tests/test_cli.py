@@ -149,6 +149,21 @@ def test_report_prints_markdown_and_writes_html(storage: str, tmp_path: Path) ->
     assert "must end in" in fails(run("report", storage, "-o", tmp_path / "report.pdf"), 1)
 
 
+def test_a_report_of_random_starts_pretrains_no_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/nas.db"
+    fill(url, space=spaces.EdgeCell(nodes=3, ops=("a", "b", "c")))
+    (tmp_path / "own.py").write_text(
+        "from optuna_agnet import spaces\nspace = spaces.EdgeCell(nodes=3, ops=('a', 'b', 'c'))\n"
+    )
+    monkeypatch.setattr(pretraining, "pretrain", lambda *_, **__: pytest.fail("not needed"))
+    page = tmp_path / "report.html"
+    result = run("report", url, "--space", f"{tmp_path}/own.py:space", "-o", page)
+    assert result.exit_code == 0, result.output
+    assert "It has not taken part yet" in page.read_text()
+
+
 def test_journal_files_are_read(tmp_path: Path) -> None:
     fill(JournalStorage(JournalFileBackend(str(tmp_path / "nas.log"))))
     result = run("export", tmp_path / "nas.log")

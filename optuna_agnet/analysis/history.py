@@ -102,7 +102,7 @@ class SearchHistory:
     @property
     def has_generator(self) -> bool:
         """Whether a generator takes part in the search; in a space of many decisions none does."""
-        return self.search.model.generator is not None
+        return self.search.has_generator
 
     @cached_property
     @isolated_torch_settings()

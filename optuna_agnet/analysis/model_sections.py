@@ -125,10 +125,13 @@ def generator_section(
         history: Of the search.
         space: What is searched.
         known: Whether the history is that of the study's own sampler.
-        samples: Of each round, architectures (B, D) and the share of samples that were valid.
+        samples: Of each round, architectures (B, D) and the share of samples that were valid; none where the generator
+            has not taken part yet.
     """
     if not history.has_generator:
         return Section("Generator", note="None took part: the space has many decisions.")
+    if not samples:
+        return Section("Generator", note="It has not taken part yet: the random start goes on.")
     rows = []
     for r, (x, valid) in zip(history.rounds, samples, strict=True):
         keys = space.keys(x)

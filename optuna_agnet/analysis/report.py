@@ -83,7 +83,7 @@ def report(
         trial for trial in study.get_trials(deepcopy=False) if space.is_complete(trial.params)
     ]
     best = best_trials(study)
-    samples = [r.sample(SAMPLES) for r in history.rounds] if history.has_generator else []
+    samples = [r.sample(SAMPLES) for r in history.rounds] if _generated(history, trials) else []
     sections = (
         _queries(study, trials),
         _best(study, space, best),
@@ -95,8 +95,16 @@ def report(
         _time(trials),
     )
     title = f"Study {study.study_name}"
-    figures = _figures(study, space, history)
+    figures = _figures(study, space, history, generated=bool(samples))
     return Report(title, sections if figures else (*sections, _NO_FIGURES), figures)
+
+
+def _generated(history: SearchHistory, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether a generator has taken part: not in a random start. To pretrain one just to show it would take time."""
+    proposed = any(trial.system_attrs.get(SOURCE) == "generator" for trial in trials)
+    parts = history.search.parts
+    informed = parts.scores is not None or len(parts.prior_observations) > 0
+    return history.has_generator and (proposed or informed or len(history.sizes) > 1)
 
 
 def _queries(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Section:
@@ -266,7 +274,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _figures(
-    study: optuna.Study, space: SearchSpace, history: SearchHistory
+    study: optuna.Study, space: SearchSpace, history: SearchHistory, *, generated: bool
 ) -> dict[str, go.Figure]:
     try:
         figures = {"progress": plot_search_progress(study)}
@@ -278,7 +286,7 @@ def _figures(
         figures["feasibility"] = plot_feasibility(study, space, history=history)
     if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
         figures["curves"] = plot_curves(study)
-    if history.has_generator:
+    if generated:
         figures["latent space"] = plot_latent_space(study, space, history=history)
         figures["operations"] = plot_operation_drift(study, space, history=history)
     if history.judgements():

@@ -125,7 +125,8 @@ class Proposer:
         self.limits = Limits(self.space, parts.known_constraints)
         self._ranking = RANKINGS[self.config.paper_options.ranking]
         sources = check_sources(parts.candidate_sources, self.config, self.space)
-        self._use_generator = use_generator(sources)
+        # known without one: the first may take seconds of pretraining
+        self.has_generator = parts.generator is not None or use_generator(sources)
         self.startup = random_starts(self.config, self.space, self.hyperparameters)
         pools = Pools(sources, self.config, self.seed)
         self._pools: CandidatePools = PairPools(pools) if self._pairs else pools
@@ -149,7 +150,7 @@ class Proposer:
     def model(self) -> Model:
         """Generator and surrogate, trained as far as the last proposal needed them."""
         start = self.parts.generator
-        if start is None and self._use_generator:
+        if start is None and self.has_generator:
             start = pretrained(self.space, self.config.generator)
         return Model(self.parts, start, self.scores)
 
