@@ -251,17 +251,14 @@ class Snapshot:
 
 
 MOST_FAILURES = 3
-"""Failures of an architecture with different hyperparameters, and no result, after which it is left alone."""
+"""Failures of an architecture, with whatever hyperparameters, and no result, after which it is left alone."""
 
 
-def hopeless(failed: IntArray, observed: IntArray) -> IntArray:
-    """Of failed architectures (F, D) those that failed often and have never had a result (N, D)."""
+def hopeless(failed: IntArray, observed: IntArray, often: int = MOST_FAILURES) -> IntArray:
+    """Of failed architectures (F, D) those that failed so often and have never had a result (N, D)."""
     rows, counts = np.unique(failed, axis=0, return_counts=True)
     successful = {row.tobytes() for row in observed}
-    kept = [
-        c >= MOST_FAILURES and r.tobytes() not in successful
-        for r, c in zip(rows, counts, strict=True)
-    ]
+    kept = [c >= often and r.tobytes() not in successful for r, c in zip(rows, counts, strict=True)]
     return np.asarray(rows[np.array(kept, dtype=bool)])
 
 

@@ -17,7 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.core.arrays import FloatArray, IntArray
 from optuna_agnet.search import Observations
-from optuna_agnet.search.observations import Failures, Pairs, Result, hopeless, is_observed
+from optuna_agnet.search.observations import (
+    MOST_FAILURES,
+    Failures,
+    Pairs,
+    Result,
+    hopeless,
+    is_observed,
+)
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.study.continuations import superseded
@@ -201,7 +208,8 @@ class FinishedTrials:
             return Known(self.observations, self.excluded, None, failed, ended)
         observations = replace(self.observations, z=z[observed])
         given_up = self._pairs(last + self._places(TrialState.PRUNED), z)
-        excluded = hopeless(self._pairs(self._places(TrialState.FAIL), z).x, observations.x)
+        lost = self._pairs(self._places(TrialState.FAIL), z).x
+        excluded = hopeless(lost, observations.x, max(MOST_FAILURES, self._max_failures))
         return Known(observations, excluded, given_up, failed, ended)
 
     def _last_failures(self, z: FloatArray) -> list[int]:

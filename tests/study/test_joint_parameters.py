@@ -293,6 +293,21 @@ def test_where_some_values_always_fail_the_search_goes_on_elsewhere(seed: int) -
     assert sorted(Counter(same).values())[-3:] == [1, 2, 2]  # twice it was tried again, in vain
 
 
+@pytest.mark.parametrize("max_failures", [2, 3, 5])
+def test_a_pair_is_tried_as_often_as_max_failures_says(max_failures: int) -> None:
+    """More than three tries of one pair are no reason to leave the architecture alone before."""
+    sampler = AGNetSampler(SPACE, seed=0, config=CONFIG, max_failures=max_failures)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(objective, n_trials=3)
+    for _ in range(max_failures + 1):
+        trial = study.ask()
+        objective(trial)
+        study.tell(trial, state=TrialState.FAIL)
+    first, *again, another = pairs(study)[3:]
+    assert all(pair == first for pair in again)
+    assert another != first
+
+
 def test_an_ask_and_tell_search_learns_where_its_pairs_fail() -> None:
     search = AGNet(SPACE, seed=0, config=CONFIG, hyperparameters={"lr": DISTRIBUTIONS["lr"][0]})
     failed = 0
