@@ -71,7 +71,7 @@ class AGNetConfig:
 
     Args:
         n_startup: Random architectures before the first model (Alg. 1, l. 2: 16). None leaves it to what is searched:
-            16, or less where little is to be learned, down to 8 (`search.random_starts`). Where several are evaluated
+            16, or less where little is to be learned, down to 8 (`random_starts`). Where several are evaluated
             at once, those without a result yet are counted as soon as they are no more than the others; what failed for
             good counts once there is a result. The generator is first trained with so many results, or with 16.
         retrain_every: Results between two rounds of generator training ...
@@ -81,13 +81,13 @@ class AGNetConfig:
         weight_factor: k of Eq. 3; infinity weighs all architectures alike (the paper's "without LSO", as described).
         candidate_sources: Where candidates come from, one source a proposal, in turn. Never mixed in one pool: expected
             improvement would always prefer the neighbours. None leaves it to the space: three turns to the generator
-            and one to the neighbours, or all of them to mutants where decisions are many (`search.generator_suits`).
+            and one to the neighbours, or all of them to mutants where decisions are many (`generator_suits`).
         samples_per_attempt: Generator samples of one attempt after the other, until there are ``pool_size`` new ones.
         pool_size: Most candidates of a pool.
         surrogate: "gp" (exact, on true encodings), "gnn" (an ensemble of graph neural networks, on the graphs),
             "xgboost" (trees, on true encodings) or "mlp" (the paper's, on the generator's raw output). "gnn" and
             "xgboost" are extras of the package. ``training.alpha`` is its share of the generator's training: the MLP is
-            trained end to end with it, the others teach it their ranking (`surrogate.ranking`).
+            trained end to end with it, the others teach it their ranking (`surrogate.ranking_loss`).
         acquisition: "ei", expected improvement (of the hypervolume, or the ends of the front, with several objectives)
             over the best posterior means among candidates that are probably feasible; or "mean", the order of the
             predictions.
@@ -209,9 +209,8 @@ class AGNetConfig:
     def from_dict(cls, values: dict[str, Any]) -> AGNetConfig:
         """The reverse of `to_dict`, also after a round trip through JSON."""
         values = old_names_of(values, **_RENAMED)
-        options = {
-            name: values.pop(name) for name in _PAPERS & values.keys()
-        }  # of earlier versions
+        # of earlier versions
+        options = {name: values.pop(name) for name in _PAPERS & values.keys()}
         training = dict(values["training"], betas=tuple(values["training"]["betas"]))
         sources = values["candidate_sources"]
         parts = {

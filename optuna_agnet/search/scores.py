@@ -30,10 +30,8 @@ Score = Callable[[Architecture], float]
 Store = MutableMapping[str, Sequence[float | None]]
 """Values of one score for one piece, under ``piece_key``; None where there is none."""
 
-PIECES, PIECE = (
-    4,
-    64,
-)  # 64 numbers stay below 2,000 characters, the least that a storage's attribute may hold
+PIECES, PIECE = 4, 64
+"""Pieces, and architectures in each: 64 numbers stay below 2,000 characters, the least that an attribute may hold."""
 SCORE_TIME_LIMIT_S = 300.0
 _LEAST = 16  # values without which nothing is interpolated
 _LARGEST = np.finfo(np.float64).max  # in the place of infinity, which JSON lacks

@@ -67,7 +67,7 @@ class FinishedTrials:
     Attributes:
         trials: Those that say something, by number, in the order in which they were learned.
         observations: Of these, those that have a value or break a constraint.
-        failed: Numbers of all failed trials.
+        failed_numbers: Of all failed trials, those without an architecture as well.
         excluded: Architectures (F, D) that were pruned, or failed too often, with whatever hyperparameters.
     """
 
@@ -80,7 +80,7 @@ class FinishedTrials:
     ) -> None:
         self._space, self._directions, self._checks = space, directions, checks
         self._max_failures = max_failures
-        self.failed: list[int] = []
+        self.failed_numbers: list[int] = []
         self._failures: Counter[bytes] = Counter()
         self.excluded, self._excluded = self._stack([]), set[bytes]()
         self._forget()
@@ -105,7 +105,7 @@ class FinishedTrials:
         news.sort(key=lambda t: (t.datetime_complete or datetime.min, t.number))
         x, missing = self._space.params_to_rows([trial.params for trial in news])
         self._checks.check_trials(news, missing)
-        self.failed += [trial.number for trial in news if trial.state == TrialState.FAIL]
+        self.failed_numbers += [trial.number for trial in news if trial.state == TrialState.FAIL]
         whole = [k for k in np.flatnonzero(~missing.any(1)).tolist() if not _is_nan(news[k])]
         trials, rows = [news[k] for k in whole], self._space.repair(x[whole])
         self._append(trials, rows)
@@ -182,8 +182,8 @@ class FinishedTrials:
 
     def since(self, known: int, hyperparameters: Hyperparameters) -> Pairs:
         """Pairs of the results behind the first ``known`` ones."""
-        x = self._stack([row for row, _, _ in self._results[known:]])
-        return Pairs(x, self._known_z(hyperparameters)[known:])
+        news = list(range(known, len(self._results)))
+        return self._pairs(news, self._known_z(hyperparameters))
 
     def would_exclude(self, params: Mapping[str, object], state: TrialState) -> IntArray:
         """The architecture (1, D) of a trial that is about to end so, unless it may be proposed again; else (0, D)."""
@@ -197,10 +197,10 @@ class FinishedTrials:
     def known(self, hyperparameters: Hyperparameters) -> Known:
         """All that they say, given what is searched beside the architecture."""
         pairs = len(hyperparameters) > 0
-        if not (pairs or self.failed):
+        if not (pairs or self.failed_numbers):
             return Known(self.observations, self.excluded)
         z, observed, numbers = self._known_z(hyperparameters), self.observed(), list(self.trials)
-        last = self._last_failures(z) if self.failed else []
+        last = self._last_failures(z) if self.failed_numbers else []
         ended = [numbers[place] for place in last]
         after = np.searchsorted(np.array(observed, dtype=np.int64), last)
         failed = Failures(self._pairs(last, z), after)

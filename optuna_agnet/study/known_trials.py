@@ -84,12 +84,11 @@ class KnownTrials:
             pass
         return self.unfinished()
 
-    def look_up(self, study: Study, numbers: Iterable[int]) -> Unfinished:
+    def look_up(self, study: Study, numbers: Iterable[int]) -> None:
         """Ask for trials by number, as far as they are not known to be finished."""
         for number in numbers:
             if number not in self._finished:
                 self._ask_for(study, number)
-        return self.unfinished()
 
     def _ask_for(self, study: Study, number: int) -> bool:
         """Whether there is a trial of this number."""

@@ -2,7 +2,8 @@
 
 Everything comes from the storage, so a sampler that is restarted, copied or shared knows what any other one knows. What
 it is made of has a file each: trials by number (`known_trials`), finished ones as arrays (`finished_trials`), what the
-others hold (`claims`), and the order in which workers learn results (`training_order`).
+others hold (`claims`), the order in which workers learn results (`training_order`), and what trainings that were
+stopped or still run are expected to come to (`foretold_trials`).
 Letters as in `spaces.base`: D decisions; P pending and F excluded architectures.
 """
 
@@ -104,7 +105,7 @@ class StudyState:
         running, pending = self._claims.held(others.alive, hyperparameters)
         lost = sum(trial.number < number for trial in others.dead)
         known = self.finished.known(hyperparameters)
-        lost += sum(earlier < number for earlier in self.finished.failed)
+        lost += sum(earlier < number for earlier in self.finished.failed_numbers)
         lost -= sum(earlier < number for earlier in known.ended)
         judged = self._foretold.judged(
             known.observations, self.finished, running, pending, hyperparameters

@@ -44,9 +44,8 @@ class LearnedCurves(NamedTuple):
     waits: IntArray  # (G,): steps from each rung to the next one, or to the end
     sign: float
     finals: FloatArray  # (F,): of feasible whole trainings, larger is better, the best first
-    done: Sequence[
-        FrozenTrial
-    ]  # finished trials by number, without those that another one went on with
+    # finished trials by number, without those that another one went on with
+    done: Sequence[FrozenTrial]
     shown: Sequence[FrozenTrial]  # the N trainings of the model ...
     near: FloatArray  # (N, N): ... and what they have in common
     known: IntArray  # those of which is known what was trained ...

@@ -39,9 +39,8 @@ class TrialwiseTPE(BaseSampler):
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._shared = TPESampler(
-            seed=0
-        )  # what needs no random numbers; remembers the search space
+        # does what needs no random numbers; remembers the search space
+        self._shared = TPESampler(seed=0)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
