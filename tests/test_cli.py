@@ -410,6 +410,11 @@ def elsewhere(trial):
 
 def wrong(trial):
     raise ValueError("a bug of mine")
+
+
+def diverging(trial):
+    space.suggest(trial)
+    return float("nan")
 """
 
 
@@ -561,11 +566,28 @@ def test_search_says_what_is_wrong_with_an_objective(
     assert "directions minimize, not" in fails(
         run("search", f"{own}:objective", *where, *url, "--study", "min"), 1
     )
-    assert "within its constraints" in fails(run("search", f"{own}:two", *where, "--trials", 1), 1)
+    assert "within its constraints" in fails(
+        run("search", f"{own}:diverging", *where, "--trials", 1), 1
+    )
     assert fails(run("search", f"{own}:wrong", *where), 1) == "Error: a bug of mine"
     module = own.with_name("random.py")
     module.write_text(OWN)
     assert "rename the file" in fails(run("search", f"{module}:objective", *where), 1)
+
+
+def test_a_search_with_too_few_directions_ends_with_its_first_trial(own: Path) -> None:
+    url = f"sqlite:///{own.parent}/nas.db"
+    search = ("search", f"{own}:two", "--space", f"{own}:space", "--trials", 3, "--storage", url)
+    said = fails(run(*search), 1)
+    assert "returned 2 values" in said
+    assert "the search has 1 direction (maximize): give --direction once a value" in said
+    (study,) = optuna.get_all_study_summaries(url)
+    assert study.n_trials == 1  # no more trainings are lost
+    both = ("--direction", "maximize", "--direction", "minimize")
+    assert "another --study" in said
+    assert run(*search, *both, "--study", "another").exit_code == 0
+    one = ("search", f"{own}:objective", "--space", f"{own}:space", "--trials", 3, *both)
+    assert "returned 1 value, the search has 2 directions" in fails(run(*one), 1)
 
 
 def test_search_in_the_table_knows_the_optimum() -> None:

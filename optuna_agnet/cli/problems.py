@@ -24,6 +24,7 @@ from optuna_agnet.spaces import SearchSpace, nas_bench_201
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
     from optuna_agnet.core.architecture import Architecture
     from optuna_agnet.generator import Generator
@@ -137,7 +138,10 @@ def search(
         )
     if not sys.stderr.isatty():  # a log file: a line a trial instead of a bar
         optuna.logging.set_verbosity(optuna.logging.INFO)
-    study.optimize(found.objective, trials, show_progress_bar=sys.stderr.isatty())
+    callbacks = [found.objective.check] if isinstance(found.objective, _Counted) else []
+    study.optimize(
+        found.objective, trials, callbacks=callbacks, show_progress_bar=sys.stderr.isatty()
+    )
     _say(study, found)
     if storage:
         same = {"space": space, "seed": seed, "generator": generator_file, "paper": paper}
@@ -244,7 +248,44 @@ def _own(problem: str, space: str | None, directions: tuple[_Direction, ...]) ->
         raise click.UsageError(f"'{problem}' is no function of a trial but {objective!r}")
     if space is None:
         raise click.UsageError(f"the objective '{problem}' needs --space")
-    return _Problem(SpaceType().convert(space, None, None), objective, directions or ("maximize",))
+    directions = directions or ("maximize",)
+    counted = _Counted(problem, objective, directions)
+    return _Problem(SpaceType().convert(space, None, None), counted, directions)
+
+
+class _Counted:
+    """An objective whose values are counted: Optuna would let all trainings fail where a direction is missing.
+
+    Args:
+        name: Of the objective, for the message.
+        objective: The user's function.
+        directions: That the search has.
+    """
+
+    def __init__(self, name: str, objective: _Objective, directions: Sequence[str]) -> None:
+        self._name, self._objective, self._directions = name, objective, directions
+        self._given = len(directions)
+
+    def __call__(self, trial: optuna.Trial) -> float | Sequence[float]:
+        """What the user's function returns."""
+        found = self._objective(trial)
+        counts = isinstance(found, Sequence) and not isinstance(found, str)
+        self._given = len(found) if counts else 1
+        return found
+
+    def check(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """After each trial.
+
+        Raises:
+            ValueError: It returned another number of values than there are directions.
+        """
+        given, has = self._given, len(self._directions)
+        if given != has:
+            raise ValueError(
+                f"'{self._name}' returned {given} value{'s' * (given != 1)}, the search has {has}"
+                f" direction{'s' * (has != 1)} ({', '.join(self._directions)}): give --direction once a value, and"
+                " another --study where this one is stored, as a study keeps its directions"
+            )
 
 
 def _digits(epochs: int, max_parameters: int | None) -> _Problem:
