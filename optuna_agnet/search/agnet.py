@@ -221,8 +221,9 @@ class AGNet:
                 even without values, so an architecture need not be trained once it is known to break one.
 
         Raises:
-            ValueError: A value is not finite, their number is not that of the directions, a constraint is NaN, or the
-                architecture is no member of the space, or has other hyperparameters than the search.
+            ValueError: A value is no finite number, their number is not that of the directions, a constraint is NaN, no
+                number or without a name, or the architecture is no member of the space, or has other hyperparameters
+                than the search.
             TypeError: ``constraints`` is no dictionary.
         """
         self._results.add(architecture, values, {} if constraints is None else constraints)

@@ -132,6 +132,8 @@ class Limits:
         broken = self._violations(x)
         nearest = self.of(x[broken.argmin()])
         by = ", ".join(f"{name} by {value:.4g}" for name, value in nearest.items() if value > 0)
+        if math.inf in nearest.values():
+            by += " (its function raised or returned NaN or infinity)"
         text += f", {(broken <= 0).sum()} were within them"
         return f"{text}; the nearest breaks {by}" if by else text
 

@@ -277,12 +277,13 @@ def check_result(
     """Values and constraints of an architecture as floats.
 
     Raises:
-        ValueError: A value is not finite, their number is not that of the directions, or a constraint is NaN.
+        ValueError: A value is no finite number, their number is not that of the directions, or a constraint is NaN, no
+            number or without a name.
         TypeError: The constraints are no mapping.
     """
     check_type("constraints", constraints, Mapping, "{'latency_ms': latency - 4.0}")
     if values is not None:
-        values = tuple(float(v) for v in np.atleast_1d(np.asarray(values, dtype=np.float64)))
+        values = _numbers(values, architecture)
         if len(values) != len(directions):
             raise ValueError(
                 f"{len(values)} values for {len(directions)} directions {tuple(directions)}"
@@ -291,9 +292,29 @@ def check_result(
             raise ValueError(
                 f"values={values} of '{architecture}' are not finite: tell None for an evaluation that failed"
             )
-    found = {name: float(value) for name, value in constraints.items()}
+    found = _margins(constraints, architecture)
     if any(np.isnan(value) for value in found.values()):
         raise ValueError(
             f"constraints={found} of '{architecture}' contain NaN: leave out what is unknown"
         )
     return values, found
+
+
+def _numbers(values: float | Sequence[float], architecture: object) -> tuple[float, ...]:
+    try:
+        return tuple(float(v) for v in np.atleast_1d(np.asarray(values, dtype=np.float64)))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"values={values!r} of '{architecture}' must be numbers, one an objective ({error})"
+        ) from error
+
+
+def _margins(constraints: Mapping[str, float], architecture: object) -> dict[str, float]:
+    told = f"constraints={dict(constraints)!r} of '{architecture}'"
+    for name in constraints:
+        if not isinstance(name, str):
+            raise ValueError(f"{told}: {name!r} is no name; give a string, such as 'latency_ms'")
+    try:
+        return {name: float(value) for name, value in constraints.items()}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{told} must be numbers, at most 0 where kept ({error})") from error

@@ -57,7 +57,7 @@ class Results:
         self._told.append((row, known, found))
         self._told_z.append(z)
         for number, pending in enumerate(self._pending):
-            if (pending.x == row).all() and np.allclose(pending.z, z, atol=1e-9):
+            if (pending.x == row).all() and np.allclose(pending.z, z, rtol=0, atol=1e-9):
                 del self._pending[number]
                 break
 

@@ -82,6 +82,15 @@ def test_a_limit_that_nothing_meets_says_how_much_was_tried_and_how_near_it_came
         found.ask()
 
 
+def test_a_limit_whose_function_always_fails_is_not_told_to_be_loosened_only():
+    found = search(known_constraints={"ms": lambda arch: 1 / 0})
+    with (
+        pytest.warns(UserWarning, match="ZeroDivisionError"),
+        pytest.raises(SpaceExhausted, match=r"breaks ms by inf \(its function raised or returned"),
+    ):
+        found.ask()
+
+
 @pytest.mark.parametrize("returned", [True, "4 ms", None, np.zeros(2)])
 def test_a_known_constraint_that_gives_no_number_is_an_error_that_names_it(returned):
     found = search(known_constraints={"latency_ms": lambda arch: returned})
@@ -222,6 +231,21 @@ def test_nan_constraints_are_refused():
     found = search()
     with pytest.raises(ValueError, match="'cost': nan"):
         found.tell(found.ask(), 1.0, {"cost": math.nan})
+
+
+@pytest.mark.parametrize(
+    ("constraints", "named"),
+    [({1: 0.0}, "1 is no name"), ({"cost": "4 ms"}, "'4 ms'"), ({"cost": None}, "'cost': None")],
+)
+def test_constraints_that_are_no_numbers_by_name_are_refused_before_they_are_kept(
+    constraints, named
+):
+    found = search()
+    arch = found.ask()
+    found.tell(arch, 0.5, {"cost": -1.0})
+    with pytest.raises(ValueError, match=rf"constraints=.*{named}"):
+        found.tell(arch, 1.0, constraints)
+    assert len(found.observations) == 1
 
 
 @CONFIGS

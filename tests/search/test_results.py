@@ -63,6 +63,23 @@ def test_of_an_architecture_with_two_values_the_one_that_was_told_is_no_longer_p
     np.testing.assert_allclose(held.snapshot().pending_pairs.z, [[0.5]])
 
 
+def test_of_two_values_that_are_nearly_the_same_the_told_one_is_no_longer_pending() -> None:
+    held = results()
+    held.begin(proposed(0, 0.5))
+    second = held.begin(proposed(0, 0.500002))
+    held.add(second, 0.9, {})
+    assert held.snapshot().pending_pairs.z.tolist() == [[0.5]]
+
+
+@pytest.mark.parametrize("value", ["high", [0.5, "x"], 10**400, object()])
+def test_a_value_that_is_no_number_is_refused_and_the_architecture_named(value: Any) -> None:
+    held = results(NONE)
+    arch = SPACE.architectures(X[:1])[0]
+    with pytest.raises(ValueError, match=r"values=.* must be numbers") as refused:
+        held.add(arch, value, {})
+    assert str(arch) in str(refused.value)
+
+
 @pytest.mark.parametrize("hyperparameters", [NONE, LR], ids=["architectures", "pairs"])
 def test_results_become_arrays_once_a_proposal(
     hyperparameters: Hyperparameters, monkeypatch: pytest.MonkeyPatch
