@@ -147,6 +147,8 @@ def test_report_prints_markdown_and_writes_html(storage: str, tmp_path: Path) ->
     assert run("report", storage, "--study", "mine", "-o", page).exit_code == 0
     assert "<svg" in page.read_text()
     assert "must end in" in fails(run("report", storage, "-o", tmp_path / "report.pdf"), 1)
+    early = run("report", "sqlite:///no.db", "-o", tmp_path / "report.pdf")
+    assert "must end in" in fails(early, 1)  # nothing is trained for a report that can't be written
 
 
 def test_a_report_of_random_starts_pretrains_no_generator(

@@ -59,10 +59,15 @@ def _takes_nothing(found: object) -> bool:
 
 
 class OutputType(click.Path):
-    """A file that is going to be written, in a folder that is there: work that takes minutes is not done in vain."""
+    """A file that is going to be written, in a folder that is there: work that takes minutes is not done in vain.
 
-    def __init__(self) -> None:
+    Args:
+        endings: That its name may have; none for any.
+    """
+
+    def __init__(self, *endings: str) -> None:
         super().__init__(dir_okay=False, path_type=Path)
+        self._endings = endings
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Text to path; a ValueError where it can't be written."""
@@ -70,6 +75,8 @@ class OutputType(click.Path):
         assert isinstance(path, Path)
         if not path.parent.is_dir():
             raise ValueError(f"'{path}' can't be written (no such folder): give another path")
+        if self._endings and path.suffix not in self._endings:
+            raise ValueError(f"'{path}' must end in {' or '.join(self._endings)}")
         return path
 
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 @click.argument("storage")
 @study_option
 @space_option
-@click.option("--output", "-o", type=OutputType(), metavar="FILE", help="A .html or .md file.")
+@click.option(
+    "--output", "-o", type=OutputType(".html", ".md"), metavar="FILE", help="A .html or .md file."
+)
 @click.option(
     "--seed",
     type=click.IntRange(0),

@@ -151,7 +151,9 @@ class _Scale(NamedTuple):
         if not len(known):
             return _Scale(0.0, 1.0)
         center = float(np.median(known))
-        width = math.sqrt(float(np.square(known[known >= center] - center).mean()))
+        above = known[known >= center] - center
+        unit = math.ldexp(1.0, math.frexp(above.max())[1])  # squares of huge values would overflow
+        width = unit * math.sqrt(float(np.square(above / unit).mean()))
         return _Scale(center, width or 1.0)
 
     def apply(self, values: FloatArray) -> FloatArray:
@@ -176,7 +178,8 @@ class Forecast(NamedTuple):
         """
         from scipy.special import stdtr  # here, as only pruners need it
 
-        return float(stdtr(self.freedom, (self.mean[-1] - goal) / self.std[-1]))
+        with np.errstate(over="ignore"):  # of a goal that is out of all proportion
+            return float(stdtr(self.freedom, (self.mean[-1] - goal) / self.std[-1]))
 
 
 class CurveModel:

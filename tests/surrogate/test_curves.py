@@ -190,6 +190,19 @@ def test_forecasts_follow_units():
     assert forecast.chance(1e3 * 0.2 + 7) == pytest.approx(plain.chance(0.2))
 
 
+def test_huge_values_are_no_error_and_foretell_the_same():
+    values, k = study(20, seed=5)
+    unit = 2.0**980  # its square is no number
+
+    def forecast(unit):
+        model = CurveModel(unit * values[:19], k[:19, :19])
+        return model.forecast(unit * values[19, :2], k[:19, 19])
+
+    assert forecast(unit).chance(0.2 * unit) == forecast(1.0).chance(0.2)
+    with np.errstate(all="raise"):
+        assert forecast(1.0).chance(-1.7e308) == 1.0
+
+
 def test_failed_trainings_spoil_no_scale():
     values, k = study(20, seed=6)
     spoilt = values.copy()

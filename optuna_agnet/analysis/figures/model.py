@@ -62,8 +62,8 @@ def plot_latent_space(
     shown = _spread(history.rounds, max(2, panels))
     worth = _Values(history, value, objective)
     slices = [worth(*_plane(r.generator)) for r in shown]
-    means = [float(np.nanmean(worth(r.sample(_SAMPLES)[0]))) for r in shown]
-    titles = [f"{_round_name(r)}<br>mean {mean:.4g}" for r, mean in zip(shown, means, strict=True)]
+    means = [_mean(worth(r.sample(_SAMPLES)[0])) for r in shown]
+    titles = [f"{_round_name(r)}<br>mean {mean}" for r, mean in zip(shown, means, strict=True)]
     figure, rows = _heatmaps(plotly_package, slices, titles)
     low, high = sorted(worth_showing(study, np.concatenate(slices), objective))
     scale = {
@@ -74,6 +74,14 @@ def plot_latent_space(
     }
     titled(figure, "Latent space, the same plane after each round", coloraxis=scale)
     return figure.update_layout(height=120 + 260 * rows, margin={"t": 100})
+
+
+def _mean(values: np.ndarray) -> str:
+    """Of what is known (N,); infinite values of both signs have none."""
+    known = values[~np.isnan(values)]
+    if not len(known) or {np.inf, -np.inf} <= set(known):
+        return "unknown"
+    return f"{known.mean():.4g}"
 
 
 def _heatmaps(

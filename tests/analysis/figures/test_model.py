@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+import warnings
 
 import numpy as np
 import optuna
@@ -72,6 +75,21 @@ def test_latent_space_predicts_without_a_table_and_fits_the_dashboard(case: Case
     shown = np.array([trace.z for trace in figure.data], dtype=float)
     assert 0 <= np.nanmin(shown) <= np.nanmax(shown) <= 6
     assert len(figure.to_json()) < 100_000
+
+
+@pytest.mark.parametrize("worth", [(math.inf, -math.inf), (math.nan, math.nan)])
+def test_latent_space_without_a_mean_says_so_and_warns_of_nothing(
+    case: Case, worth: tuple[float, float]
+) -> None:
+    study, space, history = case
+    given = itertools.cycle(worth)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = plot_latent_space(
+            study, space, value=lambda arch: next(given), panels=2, history=history
+        )
+    titles = [note.text for note in figure.layout.annotations]
+    assert [title.split("<br>")[1] for title in titles] == ["mean unknown"] * 2
 
 
 def test_operation_shares_and_choices_are_shares(case: Case) -> None:
