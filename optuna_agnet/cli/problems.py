@@ -117,8 +117,6 @@ def search(
     FILE.py:NAME or  your own function of an Optuna trial, which calls
     MODULE:NAME        space.suggest(trial) and returns a score; needs --space
     """  # noqa: D301  # click wants the backspace itself
-    import optuna
-
     quiet_optuna()
     if problem in _BUILT_IN and (space or directions):
         raise click.UsageError(f"--space and --direction don't go with '{problem}', which has both")
@@ -136,16 +134,21 @@ def search(
         click.echo(
             f"Going on with the study '{study.study_name}', {len(study.trials)} trials so far."
         )
-    if not sys.stderr.isatty():  # a log file: a line a trial instead of a bar
-        optuna.logging.set_verbosity(optuna.logging.INFO)
-    callbacks = [found.objective.check] if isinstance(found.objective, _Counted) else []
-    study.optimize(
-        found.objective, trials, callbacks=callbacks, show_progress_bar=sys.stderr.isatty()
-    )
+    _optimize(study, found.objective, trials)
     _say(study, found)
     if storage:
         same = {"space": space, "seed": seed, "generator": generator_file, "paper": paper}
         _say_next(storage, {"study": study.study_name, **same})
+
+
+def _optimize(study: optuna.Study, objective: _Objective, trials: int) -> None:
+    import optuna
+
+    bar = sys.stderr.isatty()
+    if not bar:  # a log file: a line a trial
+        optuna.logging.set_verbosity(optuna.logging.INFO)
+    callbacks = [objective.check] if isinstance(objective, _Counted) else []
+    study.optimize(objective, trials, callbacks=callbacks, show_progress_bar=bar)
 
 
 def _say_next(storage: str, options: Mapping[str, object]) -> None:
