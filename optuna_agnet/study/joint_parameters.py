@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_agnet.core.warn_once import WarnOnce
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 
@@ -21,9 +22,11 @@ class JointParameters:
 
     Args:
         space: Whose decisions are none of them.
+        warn: Tells of what has changed its range, if anybody is to know.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, warn: WarnOnce | None = None) -> None:
+        self._warn = warn
         self._own = {d.name for d in space.decisions}
         self._seen: set[int] = set()  # numbers of complete trials
         self._common: dict[str, BaseDistribution] | None = None
@@ -55,4 +58,23 @@ class JointParameters:
         others = {n: d for n, d in trial.distributions.items() if n not in self._own}
         if self._common is None:
             self._common = others
+        if self._warn is not None:
+            self._tell_of_changes(trial.number, self._common, others, self._warn)
         self._common = {n: d for n, d in self._common.items() if others.get(n) == d}
+
+    @staticmethod
+    def _tell_of_changes(
+        number: int,
+        known: Mapping[str, BaseDistribution],
+        others: Mapping[str, BaseDistribution],
+        warn: WarnOnce,
+    ) -> None:
+        for name in known.keys() & others.keys():
+            if known[name] != others[name]:
+                warn(
+                    f"range {name}",
+                    f"the parameter '{name}' has another range in trial {number} than before ({known[name]}, then"
+                    f" {others[name]}): it leaves the model of architecture and hyperparameters, and the independent"
+                    " sampler chooses it from now on. For a new range make a new study that learns from this one:"
+                    " AGNetSampler(..., source_studies=[study])",
+                )

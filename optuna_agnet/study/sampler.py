@@ -327,7 +327,8 @@ class AGNetSampler(BaseSampler):
             self._factory.parts.config,
             since=self._since,
         )
-        joint = JointParameters(self._space) if self._factory.parts.reads_hyperparameters else None
+        reads = self._factory.parts.reads_hyperparameters
+        joint = JointParameters(self._space, self._warn) if reads else None
         new_search = partial(self.new_search, directions_of(study))
         if joint is not None:
             joint.update(study, listed_for_a_trial(study))

@@ -93,6 +93,29 @@ def test_a_study_of_both_repeats_no_pair_and_finds_the_best() -> None:
     assert "beta" not in relative  # only some trials have it
 
 
+def test_a_changed_range_is_told_once_with_the_way_out() -> None:
+    def up_to(high: float) -> Callable[[optuna.Trial], float]:
+        def objective(trial: optuna.Trial) -> float:
+            lr = trial.suggest_float("lr", 1e-4, high, log=True)
+            return str(SPACE.suggest(trial)).count("conv") - abs(np.log10(lr) + 2)
+
+        return objective
+
+    study = new_study()
+    study.optimize(up_to(1.0), n_trials=3)
+    study.optimize(up_to(0.5), n_trials=1)
+    with pytest.warns(UserWarning, match=r"'lr'.*trial 3.*high=1\.0.*high=0\.5") as caught:
+        study.optimize(up_to(0.5), n_trials=3)
+    assert len(caught) == 1
+    assert "source_studies=[study]" in str(caught[0].message)
+    study.sampler = AGNetSampler(SPACE, seed=0, config=CONFIG)
+    with pytest.warns(UserWarning, match="trial 3"):  # a worker that joins is told as well
+        study.optimize(up_to(0.5), n_trials=1)
+    wider = new_study(sampler=AGNetSampler(SPACE, seed=0, config=CONFIG, source_studies=[study]))
+    wider.optimize(up_to(0.5), n_trials=2)
+    assert "lr" in wider.sampler.infer_relative_search_space(wider, wider.trials[-1])
+
+
 def whole_and_resumed(
     objective: Callable[[optuna.Trial], float], n_trials: int
 ) -> tuple[optuna.Study, optuna.Study]:
@@ -234,7 +257,9 @@ def test_odd_studies_go_on() -> None:
             raise ZeroDivisionError
         return float(n)
 
-    study.optimize(odd, n_trials=26, catch=ZeroDivisionError)
+    with pytest.warns(UserWarning, match="'moving' has another range in trial 1") as caught:
+        study.optimize(odd, n_trials=26, catch=ZeroDivisionError)
+    assert len(caught) == 1
     assert len(study.trials) == 26
     own = {d.name for d in SPACE.decisions}
     joint = study.sampler._joint_parameters(study)  # type: ignore[attr-defined]
