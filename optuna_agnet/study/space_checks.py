@@ -48,7 +48,7 @@ class SpaceChecks:
                 raise ValueError(
                     f"the study '{study.study_name}' searches {about.get('space')}, not {self._space!r}: the same"
                     " parameters stand for other architectures there. Give the changed space a new study, and enqueue"
-                    " what was good: study.enqueue_trial(space.to_params(architecture))"
+                    " the good trials of this one there: study.enqueue_trial(trial.params)"
                 )
         if self._writes and own not in stored:
             set_study_attribute(study, own, {"space": repr(self._space), "parameters": names})

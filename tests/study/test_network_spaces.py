@@ -128,8 +128,13 @@ def test_a_study_of_another_version_of_the_space_is_refused(generator: Generator
     made = study(generator, 3)
     deeper = Network(width=ordered(64, 96, 128, 192), blocks=Repeat(BLOCK, 1, 5))
     made.sampler = AGNetSampler(deeper, seed=0)
-    with pytest.raises(ValueError, match="Give the changed space a new study"):
+    with pytest.raises(ValueError, match=r"Give the changed space a new study.*\(trial.params\)"):
         deeper.suggest(made.ask())
+    changed = optuna.create_study(direction="maximize", sampler=AGNetSampler(deeper, seed=0))
+    changed.enqueue_trial(made.best_params)  # as the message says
+    assert SPACE.to_params(SPACE.from_params(made.best_params)) == deeper.to_params(
+        deeper.suggest(changed.ask())
+    )
 
 
 def test_a_width_of_another_grid_is_refused_where_the_study_does_not_know_its_space() -> None:
