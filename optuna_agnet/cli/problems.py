@@ -272,8 +272,9 @@ class _Counted:
     def __call__(self, trial: optuna.Trial) -> float | Sequence[float]:
         """What the user's function returns."""
         found = self._objective(trial)
-        counts = isinstance(found, Sequence) and not isinstance(found, str)
-        self._given = len(found) if counts else 1
+        self._given = 1
+        if isinstance(found, Sequence) and not isinstance(found, str):
+            self._given = len(found)
         return found
 
     def check(self, study: optuna.Study, trial: FrozenTrial) -> None:
