@@ -196,7 +196,7 @@ class FinishedTrials:
 
     def known(self, hyperparameters: Hyperparameters) -> Known:
         """All that they say, given what is searched beside the architecture."""
-        pairs = len(hyperparameters) > 0
+        pairs = bool(hyperparameters.parameters)
         if not (pairs or self.failed_numbers):
             return Known(self.observations, self.excluded)
         z, observed, numbers = self._known_z(hyperparameters), self.observed(), list(self.trials)

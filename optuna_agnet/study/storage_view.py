@@ -115,7 +115,7 @@ class StudyState:
             pending.x,
             known.excluded,
             position=max(number - lost, 0),
-            pending_z=pending.z if len(hyperparameters) else None,
+            pending_z=pending.z if hyperparameters.parameters else None,
             given_up=known.given_up,
             judged=judged,
             failed=known.failed,

@@ -310,13 +310,14 @@ def test_a_search_goes_on_where_it_stopped_and_repeats_nothing_else(tmp_path):
     pieces, _ = searched([11, 13, 16], f"sqlite:///{tmp_path}/pieces.db")
     assert [t.params for t in whole] == [t.params for t in pieces]
     assert [t.user_attrs for t in whole] == [t.user_attrs for t in pieces]
-    continued = [continued_from(t) for t in whole if continued_from(t) is not None]
+    ended = [t for t in whole if t.state.is_finished()]
+    continued = [c for c in map(continued_from, ended) if c is not None]
     assert continued
     assert len({c.number for c in continued}) == len(continued)
     fresh = [tuple(t.params.values()) for t in whole if continued_from(t) is None]
     assert len(set(fresh)) == len(fresh)
-    ran = sum(max(t.intermediate_values, default=0) for t in whole if t.state.is_finished())
-    assert epochs == ran - sum(c.step for c in continued if c is not None)
+    ran = sum(max(t.intermediate_values) for t in ended)
+    assert epochs == ran - sum(c.step for c in continued)
 
 
 def test_several_objectives_are_refused():
