@@ -19,11 +19,11 @@ def test_where_the_gp_sampler_is_ahead_with_hyperparameters_beside_the_architect
         ours, theirs = found.pair(f"joint-nb201-{kind}", "agnet", "gp", 96)
         lead = ours - theirs
         error = lead.std(ddof=1) / len(lead) ** 0.5
-        assert (lead.mean() > error) == (kind == "noisy")
+        assert abs(lead.mean()) < error, kind
         fewest.append(len(lead))
     says(
-        "it is level after 96 trials, and ahead where results are noisy (`benchmarks/results/joint.md`,"
-        f" {NUMBERS[min(fewest)]} seeds or more)",
+        "it is level after 96 trials, with noisy results or without (`benchmarks/results/joint.md`,"
+        f" {NUMBERS[min(fewest)]} seeds)",
         "docs/faq.md",
     )
 
@@ -53,7 +53,7 @@ def test_hyperparameters_alone_and_beside_a_small_network() -> None:
     mean, error = lead("fcnet", "alone", "agnet", 64)
     assert abs(mean) < error
     says(
-        "it is level with both after 32 and 64 trials (`benchmarks/results/joint.md`, five seeds)",
+        "it is level with both after 32 and 64 trials (`benchmarks/results/joint.md`, five seeds or more)",
         "docs/faq.md",
     )
     says(
