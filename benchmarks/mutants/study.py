@@ -106,7 +106,7 @@ STUDY = (
         "study/halving.py",
         "np.maximum((steps[:-1] + 1) / (steps[1:] + 1), _LEAST_SHARE)",
         "np.full(len(steps) - 1, 0.5)",
-        "study/test_halving.py::test_decisions_are_those_of_the_rule",
+        "study/test_halving.py::test_a_wide_gap_to_the_next_rung_leaves_a_quarter",
     ),
     Mutant(
         "a training that is over is stopped",

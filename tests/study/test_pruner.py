@@ -415,13 +415,13 @@ def test_a_training_that_diverges_is_stopped():
 
 def test_reports_that_say_nothing_do_not_stop_a_study_for_ever():
     """Half of 200 trials with random reports may be stopped, but whole ones go on coming."""
-    study = study_of(0)
+    study = study_of(0, pruner=AGNetPruner(SPACE, n_warmup_curves=5))
     rng = np.random.default_rng(0)
     whole = []
     for params in cells(80, seed=15):
         noise = dict(zip(range(1, EPOCHS), rng.normal(size=EPOCHS - 1), strict=True))
         whole.append(watch(study, params, {**noise, EPOCHS: quality(params)}) == 0)
-    assert all(whole[:2])
+    assert all(whole[:5])
     assert sum(whole[40:]) >= 2
 
 
