@@ -42,9 +42,16 @@ def test_hyperparameters_alone_and_beside_a_small_network() -> None:
         ahead = logs[1] - logs[0]
         return ahead.mean(), ahead.std(ddof=1) / len(common) ** 0.5
 
-    for queries, rival in product((32, 64), ("tpe", "gp")):
+    for queries, rival in ((32, "tpe"), (32, "gp"), (64, "tpe")):
         mean, error = lead("mlp", "alone", rival, queries)
         assert -error < mean < 2 * error, (queries, rival)
+    mean, error = lead("mlp", "alone", "gp", 64)
+    assert mean > 2 * error
+    says(
+        "it is level with both after 32 trials; after 64 it is level with TPE, and its ranks are better than the GP"
+        f" sampler's by a factor of {np.exp(mean):.1f} (`benchmarks/results/joint.md`, ten seeds)",
+        "docs/faq.md",
+    )
     factors: dict[str, list[str]] = {"alone": [], "agnet": []}
     for method, rival in product(factors, ("tpe", "gp")):
         mean, error = lead("fcnet", method, rival, 64)
@@ -52,10 +59,6 @@ def test_hyperparameters_alone_and_beside_a_small_network() -> None:
         factors[method].append(f"{np.exp(mean):.0f}")
     mean, error = lead("fcnet", "alone", "agnet", 64)
     assert abs(mean) < error
-    says(
-        "it is level with both after 32 and 64 trials (`benchmarks/results/joint.md`, five seeds or more)",
-        "docs/faq.md",
-    )
     says(
         f"the ranks of this one after 64 trials are better than theirs by factors of {' and '.join(factors['agnet'])}",
         "docs/faq.md",
