@@ -104,15 +104,15 @@ STUDY = (
     Mutant(
         "half of those at a rung go on, however far the next one is",
         "study/halving.py",
-        "np.maximum((steps[:-1] + 1) / (steps[1:] + 1), _LEAST_SHARE)",
-        "np.full(len(steps) - 1, 0.5)",
+        "max(float((steps[rung] + 1) / (steps[rung + 1] + 1)), _LEAST_SHARE)",
+        "0.5",
         "study/test_halving.py::test_a_wide_gap_to_the_next_rung_leaves_a_quarter",
     ),
     Mutant(
         "a training that is over is stopped",
         "study/halving.py",
-        "1.0 if over or len(steps) > 1 else _LEAST_SHARE",
-        "_LEAST_SHARE",
+        "        return None  # it is over",
+        "        share = _LEAST_SHARE",
         "study/test_halving.py::test_a_training_that_is_over_is_never_stopped",
     ),
     Mutant(

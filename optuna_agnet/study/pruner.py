@@ -26,7 +26,7 @@ from optuna_agnet.study.attributes import (
     foretold_to_fail,
 )
 from optuna_agnet.study.continuations import Continued, enqueue_continuation, taken
-from optuna_agnet.study.halving import Halving
+from optuna_agnet.study.halving import fell_behind
 from optuna_agnet.study.sampler import AGNetSampler
 from optuna_agnet.study.study_curves import LEAST, LearnedCurves, StudyCurves, ended
 from optuna_agnet.study.trials import directions_of
@@ -187,7 +187,7 @@ class AGNetPruner(BasePruner):
         goal, forecasts = self._goal(learned), self._curves.forecasts_of_stopped(learned)
         return {
             t.number: forecasts[t.number].chance(goal)
-            / self._least_chance(learned, num_passed(learned.steps, t.intermediate_values))
+            / self._least_chance(learned, num_passed(learned.steps, max(t.intermediate_values)))
             for t in learned.shown
             if t.number in forecasts
         }
@@ -235,7 +235,7 @@ class AGNetPruner(BasePruner):
         whole = sum(t.state == TrialState.COMPLETE for t in done)
         if not self._warmup_curves <= whole < LEAST:
             return None
-        return Halving.of(done, float(signs(directions_of(study))[0])).behind(trial, self._top)
+        return fell_behind(done, trial, float(signs(directions_of(study))[0]), self._top)
 
     def _reason(self, learned: LearnedCurves, trial: FrozenTrial) -> StoppedBecause | None:
         """Why a trial is stopped, or None where it goes on."""
@@ -245,7 +245,7 @@ class AGNetPruner(BasePruner):
         if forecast is None:
             return None
         chance = forecast.chance(self._goal(learned))
-        rung = num_passed(learned.steps, trial.intermediate_values)
+        rung = num_passed(learned.steps, max(trial.intermediate_values))
         row = _stopped_in_a_row(learned)
         if chance >= self._least_chance(learned, rung) or chance >= row.get(rung, math.inf):
             return None
@@ -302,7 +302,7 @@ def _stopped_in_a_row(learned: LearnedCurves) -> Mapping[int, float]:
     steps = learned.steps
     found = dict.fromkeys(range(len(steps) + 1), -math.inf)
     for reason in reasons:
-        rung = int(np.searchsorted(steps, reason.step, side="right"))
+        rung = num_passed(steps, reason.step)
         found[rung] = max(found[rung], reason.chance)
     return found
 

@@ -55,7 +55,7 @@ class LearnedCurves(NamedTuple):
     def levels(self, trial: FrozenTrial) -> FloatArray | None:
         """Values (L,) at the rungs that a trial has passed; None if it passed none or began later than others."""
         values = read([trial.intermediate_values], self.steps, self.sign)[0]
-        values = values[: num_passed(self.steps, trial.intermediate_values)]
+        values = values[: num_passed(self.steps, max(trial.intermediate_values))]
         return values if len(values) and not np.isnan(values).any() else None
 
 

@@ -60,14 +60,14 @@ def steps_until_next(steps: IntArray) -> IntArray:
     return np.append(waits, waits[-1] if len(waits) else 1)
 
 
-def num_passed(steps: IntArray, reported: Mapping[int, float]) -> int:
-    """How many of the rungs (G,) a training has passed that has reported so far.
+def num_passed(steps: IntArray, last: int) -> int:
+    """How many of the rungs (G,) a training has passed that has come to a step.
 
     Example:
-        >>> num_passed(np.array([1, 3, 7]), {1: 0.5, 2: 0.5, 3: 0.6})
+        >>> num_passed(np.array([1, 3, 7]), 3)
         2
     """
-    return int(np.searchsorted(steps, max(reported), side="right"))
+    return int(np.searchsorted(steps, last, side="right"))
 
 
 def reaches_rung(steps: IntArray, reported: Mapping[int, float]) -> bool:
