@@ -153,6 +153,23 @@ def test_only_the_papers_training_is_shared() -> None:
     run_together([0, 1], lambda number: alone(a_round(number, config=paired)) or record(0.0))
 
 
+def test_pretraining_waits_for_nobody_and_is_watched() -> None:
+    """The others may wait for what it makes: a search that begins first pretrains for all."""
+    seen: list[int] = []
+
+    def search(seed: int) -> str:
+        if seed == 0:
+            given = a_round(seed)
+            given.trainer.fit(given.data, given.batches, given.rng, seen.append)
+            assert_equal(given, pretrained)
+        return "done"
+
+    pretrained = a_round(0)
+    alone(pretrained)
+    assert run_together([0, 1], search) == ["done", "done"]
+    assert seen == [0, 1, 2]
+
+
 def test_groups_are_of_one_method() -> None:
     jobs = [run.Job("p", method, seed, 5) for seed in range(3) for method in ("a", "b")]
     found = run.groups(jobs, 2)
