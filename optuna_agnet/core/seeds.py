@@ -20,6 +20,7 @@ class Stream(IntEnum):
     PRETRAINED_CHECK = 8
     HYPERPARAMETERS = 9
     SCORES = 11
+    START = 12
 
 
 def check_seed(seed: object) -> int:

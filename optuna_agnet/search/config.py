@@ -71,9 +71,10 @@ class AGNetConfig:
 
     Args:
         n_startup: Random architectures before the first model (Alg. 1, l. 2: 16). None leaves it to what is searched:
-            16, or less where little is to be learned, down to 8 (`random_starts`). Where several are evaluated
-            at once, those without a result yet are counted as soon as they are no more than the others; what failed for
-            good counts once there is a result. The generator is first trained with so many results, or with 16.
+            16, or less where little is to be learned or hyperparameters are searched, too, down to 8
+            (`random_starts`). Where several are evaluated at once, those without a result yet are counted as soon as
+            they are no more than the others; what failed for good counts once there is a result. The generator is first
+            trained with so many results, or with 16.
         retrain_every: Results between two rounds of generator training ...
         retrain_growth: ... and at least this share of all results.
         generator: Its shape.

@@ -60,7 +60,7 @@ _TURNS = (Turn.NEW, Turn.ANY, Turn.NEW, Turn.FAR)
 
 
 def turn_of(position: int, free: int) -> Turn:
-    """Whose turn it is; they are taken where `random_starts` are as many as there can be.
+    """Whose turn it is; they are taken where as many numbers are free as in a cell.
 
     Args:
         position: Of the proposal.

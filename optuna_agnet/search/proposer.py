@@ -31,12 +31,14 @@ from optuna_agnet.search.parts import SearchParts, config_or_default
 from optuna_agnet.search.pools import CandidatePools, Pools, ProposalRequest
 from optuna_agnet.search.scores import ScoreTable
 from optuna_agnet.search.source_schedule import check_sources, random_starts, use_generator
+from optuna_agnet.search.starts import start_values
 from optuna_agnet.spaces.base import Choice, SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.surrogate.base import Candidates, Surrogate
 from optuna_agnet.surrogate.gaussian_process import GaussianProcess
 from optuna_agnet.torch_settings import isolated_torch_settings
 
+_TELLING = 4  # results; fewer say nothing of hyperparameters
 _RANDOM_POOL = 64  # samples of which the first one within the limits is taken
 _MOST_KEYS = 30_000  # that are remembered: ten megabytes
 _LOW_END = 10  # the part of a pool, one in so many, that scores speak against most
@@ -207,16 +209,38 @@ class Proposer:
         free = self.untaken(snapshot, fixed_z)
         if fixed:
             free = free.with_fixed(fixed)
-        if not self.config.cell_schedule:
-            return self._propose(snapshot, free, at_random)
-        *turns, together = (
-            free.with_fixed({**by_turn, **(fixed or {})}) if by_turn else free
-            for by_turn in fixed_by_turn(self.space, self.config, snapshot.observations, self.seed)
-        )
-        for allowed in turns:
-            with suppress(SpaceExhausted):  # of that cell: on with the next turn
+        *first, last = self._narrowing(snapshot, free, fixed or {}, at_random)
+        for allowed in first:
+            with suppress(SpaceExhausted):
                 return self._propose(snapshot, allowed, at_random)
-        return self._propose(snapshot, together, at_random)
+        return self._propose(snapshot, last, at_random)
+
+    def _narrowing(
+        self, snapshot: Snapshot, free: PairFilter, fixed: Mapping[str, Choice], at_random: bool
+    ) -> list[PairFilter]:
+        """What may be proposed, and before it what is to be if it can: of the cell whose turn it is, or of the start."""
+        allowed = [free]
+        if self.config.cell_schedule:
+            allowed = [
+                free.with_fixed({**by_turn, **fixed}) if by_turn else free
+                for by_turn in fixed_by_turn(
+                    self.space, self.config, snapshot.observations, self.seed
+                )
+            ]
+        if self._pairs and not at_random and self._starts_hyperparameters(snapshot):
+            z = start_values(self.hyperparameters, snapshot.position, self.seed)
+            allowed = [replace(each, fixed=each.fix(z)) for each in allowed] + allowed
+        return allowed
+
+    def _starts_hyperparameters(self, snapshot: Snapshot) -> bool:
+        """Whether hyperparameters are those of a start, by chance: little of them is known.
+
+        Scores, which may inform a start, say nothing of hyperparameters.
+        """
+        if self.parts.prior_observations or not self._in_startup(snapshot):
+            return False
+        few = len(snapshot.observations.x) < _TELLING
+        return few or not self._informed(snapshot.observations)
 
     def untaken(self, snapshot: Snapshot, fixed_z: FloatArray | None = None) -> PairFilter:
         """What may be proposed: architectures that were not proposed before, or pairs where there are hyperparameters.

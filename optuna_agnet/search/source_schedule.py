@@ -102,7 +102,7 @@ def random_starts(config: AGNetConfig, space: SearchSpace, hyperparameters: Hype
     """How many random proposals come before the model: one for each number that is free, from 8 to 16.
 
     With fewer than 16 `free_numbers` a model of 8 results is already worth more than chance; on cells, which have more,
-    it is not.
+    it is not. With hyperparameters there are 8: of a learning rate 8 results tell enough.
 
     Example:
         >>> from optuna_agnet import AGNetConfig, spaces
@@ -113,6 +113,8 @@ def random_starts(config: AGNetConfig, space: SearchSpace, hyperparameters: Hype
     """
     if config.n_startup is not None or config.surrogate != "gp":
         return config.n_startup or STARTUP
+    if len(hyperparameters):
+        return _FEWEST_STARTS
     return min(max(free_numbers(space, hyperparameters), _FEWEST_STARTS), STARTUP)
 
 

@@ -175,11 +175,21 @@ class Hyperparameter:
         gaps = (self.high - self.low) / self.step
         return np.rint(z * gaps) / gaps
 
+    def at(self, share: FloatArray) -> FloatArray:
+        """Entries (B,) at shares from 0 to 1 of the range, of which each value has the same part."""
+        if self.choices:
+            return self.entries(self._cell(share, len(self.choices)))
+        if self.log or self.size is None or not 1 < self.size <= _LISTED:
+            return self.snap(share)
+        return self.snap(self._cell(share, self.size) / (self.size - 1))
+
+    @staticmethod
+    def _cell(share: FloatArray, cells: int) -> IntArray:
+        return np.minimum((share * cells).astype(np.int64), cells - 1)
+
     def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Entries (n,), uniformly."""
-        if self.choices:
-            return self.entries(rng.integers(len(self.choices), size=n))
-        return self.snap(rng.random(n))
+        return self.at(rng.random(n))
 
     def every(self) -> FloatArray:
         """Entries of all values, which must be countable."""

@@ -84,15 +84,19 @@ def columns(decisions, hyperparameters=()):
 FEW = spaces.Network(depth=spaces.ordered(1, 2, 3), act=("relu", "tanh", "gelu"))
 
 
-@pytest.mark.parametrize("space", [*CELLS, LONG, FEW], ids=lambda s: s.name)
+MEDIUM = spaces.Network(**{f"width_{k}": spaces.ordered(1, 2, 3) for k in range(11)})
+
+
+@pytest.mark.parametrize("space", [*CELLS, LONG, FEW, MEDIUM], ids=lambda s: s.name)
 @pytest.mark.parametrize("count", [0, 5, 30])
-def test_a_random_start_for_each_free_number(space, count):
+def test_a_random_start_for_each_free_number_and_eight_with_hyperparameters(space, count):
     given = {f"lr_{k}": FloatDistribution(0.0, 1.0) for k in range(count)}
     given["optimizer"] = CategoricalDistribution(("sgd", "adam", "rmsprop"))
-    starts = random_starts(AGNetConfig(), space, Hyperparameters.of(given))
-    free = columns(space.decisions, given.values())
-    assert free_numbers(space, Hyperparameters.of(given)) == free
-    assert starts == (8 if free < 8 else 16 if free > 16 else free)
+    beside = Hyperparameters.of(given)
+    assert free_numbers(space, beside) == columns(space.decisions, given.values())
+    assert random_starts(AGNetConfig(), space, beside) == 8
+    free = columns(space.decisions)
+    assert random_starts(AGNetConfig(), space, NONE) == min(max(free, 8), 16)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_gaps_are_those_of_a_loop() -> None:
     for h, parameter in enumerate(ALL.parameters):
         for i in range(4):
             for j in range(5):
-                same = parameter.value(a[i, h]) == parameter.value(b[j, h])
+                same = repr(parameter.value(a[i, h])) == repr(parameter.value(b[j, h]))  # True == 1
                 wanted = float(not same) if parameter.unordered else abs(a[i, h] - b[j, h])
                 assert gaps[h, i, j] == pytest.approx(wanted)
     assert gaps.max() <= 1
