@@ -85,7 +85,8 @@ def search_table(results: Results) -> list[str]:
         if constrained:
             regret = results.optimum - np.array(at(runs, last, value))
             row += [spread(regret.tolist(), len(runs))]
-            row += [f"{np.mean(at(runs, last, feasible_share)):.2f}"]
+            kept = at(runs, last, feasible_share)
+            row += [f"{np.mean(kept):.2f}" if kept else ""]
         row += [
             spread(at(runs, last, score), len(runs))
             for score in (curves.test_of_best, curves.best_test)

@@ -21,6 +21,7 @@ from optuna_agnet.search.observations import (
 )
 from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.search.proposer import Proposal
+from optuna_agnet.spaces.hyperparameters import Hyperparameter
 
 
 class Results:
@@ -71,8 +72,8 @@ class Results:
         for parameter in self.hyperparameters.parameters:
             if not parameter.has(given[parameter.name]):
                 raise ValueError(
-                    f"'{architecture}' comes with {parameter.name}={given[parameter.name]!r}, which is none of the"
-                    f" search's values: {parameter}"
+                    f"'{architecture}' comes with {parameter.name}={given[parameter.name]!r}, which must be"
+                    f" {_allowed(parameter)}"
                 )
         return self.hyperparameters.rows([given])[0]  # type: ignore[no-any-return]
 
@@ -151,3 +152,15 @@ class Results:
             for row, z in zip(state["pending"], pending_z, strict=True)
         ]
         self._asked = state["asked"]
+
+
+def _allowed(parameter: Hyperparameter) -> str:
+    """The values of a hyperparameter, as somebody reads them who gave another one."""
+    if parameter.choices:
+        return f"one of {list(parameter.choices)}"
+    if parameter.low == parameter.high:
+        return f"{parameter.low}"
+    kind = "a whole number " * parameter.integer
+    grid = parameter.step is not None and not (parameter.integer and parameter.step == 1)
+    steps = f", in steps of {parameter.step} from the first" * grid
+    return f"{kind}between {parameter.low} and {parameter.high}{steps}"

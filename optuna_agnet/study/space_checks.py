@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import compress
+from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study
@@ -34,24 +35,48 @@ class SpaceChecks:
         self._distributions = space.distributions()
 
     def check_study(self, study: Study) -> None:
-        """Leave the space in the study; refuse another one whose parameters have the same names.
+        """Leave the space in the study; refuse another one.
 
         Raises:
-            ValueError: The study searches another space with parameters of the same names.
+            ValueError: The study searches another space with parameters of the same names, or all that it has found so
+                far is of another space.
         """
         stored = study_attributes(study)
         own, names = f"{_SPACE}:{self._space.fingerprint[:16]}", list(self._distributions)
-        for key, about in stored.items():
-            if not key.startswith(_SPACE) or key == own or not isinstance(about, dict):
-                continue
+        others = [
+            about
+            for key, about in stored.items()
+            if key.startswith(_SPACE) and key != own and isinstance(about, dict)
+        ]
+        for about in others:
             if not set(names).isdisjoint(about.get("parameters", [])):
                 raise ValueError(
                     f"the study '{study.study_name}' searches {about.get('space')}, not {self._space!r}: the same"
                     " parameters stand for other architectures there. Give the changed space a new study, and enqueue"
                     " the good trials of this one there: study.enqueue_trial(trial.params)"
                 )
+        if own not in stored and names:
+            self._check_results(study, others)
         if self._writes and own not in stored:
             set_study_attribute(study, own, {"space": repr(self._space), "parameters": names})
+
+    def _check_results(self, study: Study, others: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse a study that has results of another space alone, and that this one is new to.
+
+        Two samplers that share a study have both left their spaces before its first result.
+        """
+        complete = (TrialState.COMPLETE,)
+        trials = study._storage.get_all_trials(study._study_id, False, complete) if others else []
+        known = {name for trial in trials for name in trial.params}
+        if not known.isdisjoint(self._distributions):
+            return
+        for about in others:
+            if not known.isdisjoint(about.get("parameters", [])):
+                raise ValueError(
+                    f"the study '{study.study_name}' has searched {about.get('space')}, and none of its results has a"
+                    f" parameter of {self._space!r}: they would teach nothing about it, and the best trial might be of"
+                    " either. Give the new space a new study, or this study the space that it was made with"
+                )
 
     def check_trials(self, trials: Sequence[FrozenTrial], missing: BoolArray) -> None:
         """Refuse parameters of another form; tell of complete trials that teach nothing, as they lack some.

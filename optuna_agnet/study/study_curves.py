@@ -42,6 +42,7 @@ class LearnedCurves(NamedTuple):
     model: CurveModel
     steps: IntArray  # (G,): rungs
     waits: IntArray  # (G,): steps from each rung to the next one, or to the end
+    common: FloatArray  # (G,): what all that came to a rung reported there; NaN where they differ
     sign: float
     finals: FloatArray  # (F,): of feasible whole trainings, larger is better, the best first
     # finished trials by number, without those that another one went on with
@@ -53,10 +54,16 @@ class LearnedCurves(NamedTuple):
     hyperparameters: Hyperparameters
 
     def levels(self, trial: FrozenTrial) -> FloatArray | None:
-        """Values (L,) at the rungs that a trial has passed; None if it passed none or began later than others."""
+        """Values (L,) at the rungs that a trial has passed; None where they tell nothing.
+
+        That is if it passed none, began later than others, or is level with all of them at each. Who is level is told
+        apart by what is trained, if that is known and curves part later on.
+        """
         values = read([trial.intermediate_values], self.steps, self.sign)[0]
         values = values[: num_passed(self.steps, max(trial.intermediate_values))]
-        return values if len(values) and not np.isnan(values).any() else None
+        level = (values == self.common[: len(values)]).all()
+        useless = self.features is None or not np.isnan(self.common).any()
+        return None if np.isnan(values).any() or (level and useless) else values
 
 
 class StudyCurves:
@@ -126,6 +133,7 @@ class StudyCurves:
         waits = steps_until_next(steps)
         if ends_with_objective(values):
             steps, waits, values = steps[:-1], waits[:-1], np.delete(values, -2, 1)
+        lowest, highest = (f.reduce(values[:, :-1]) for f in (np.fmin, np.fmax))  # NaN left out
         known, features = self._trained.features(shown, hyperparameters)
         near = np.eye(len(shown))
         if features is not None:
@@ -134,6 +142,7 @@ class StudyCurves:
             CurveModel(values, near),
             steps,
             waits,
+            np.where(lowest == highest, lowest, np.nan),
             sign,
             finals,
             done,

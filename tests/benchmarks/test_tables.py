@@ -99,6 +99,22 @@ def test_a_value_that_some_seeds_lack_is_marked(results, long_record):
     assert row[6] == "0.50"  # feasible
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_method_whose_runs_are_too_short_has_no_feasible_share(results, long_record):
+    limits = {"latency": [0.0] * 200}
+    short = {"latency": [0.0] * 60}
+    problem = "nb201-c100-lat5"
+    results(
+        long_record(0, problem=problem, constraints=limits),
+        long_record(0, 60, problem=problem, constraints=short, method="tpe"),
+    )
+    (found,) = tables.curves.load(problem)
+    lines = tables.search_table(found)
+    place = cells(lines, "method").index("feasible")
+    assert cells(lines, "random")[place] == "1.00"
+    assert cells(lines, "tpe")[place] == ""
+
+
 def test_a_part_is_worth_the_mean_difference_on_the_same_seeds(results, long_record):
     def run(method, seed, best):
         return long_record(seed, queries=48, method=method, values=[[best] * 48])

@@ -322,8 +322,8 @@ def test_an_unordered_choice_of_thousands_is_found_again() -> None:
     [
         ({}, "comes with the hyperparameters"),
         ({"lr": 0.1}, "comes with the hyperparameters"),
-        ({"lr": 0.1, "optimizer": "rmsprop"}, "optimizer='rmsprop', which is none"),
-        ({"lr": "fast", "optimizer": "sgd"}, "lr='fast', which is none"),
+        ({"lr": 0.1, "optimizer": "rmsprop"}, "optimizer='rmsprop', which must be one of"),
+        ({"lr": "fast", "optimizer": "sgd"}, "lr='fast', which must be between"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(given: Mapping[str, Any], message: str) -> None:

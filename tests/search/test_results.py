@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from optuna_agnet import AGNetConfig, spaces
 from optuna_agnet.search import Observations, Proposal
@@ -110,6 +116,38 @@ def test_what_is_restored_is_what_was_stored() -> None:
 def test_a_value_that_the_search_does_not_have_is_refused_and_named(value: object) -> None:
     arch = SPACE.architectures(X[:1])[0].with_hyperparameters(lr=value)
     held = results()
-    with pytest.raises(ValueError, match=rf"lr={value!r}.*low=0.0001, high=1.0"):
+    with pytest.raises(ValueError, match=rf"lr={value!r}, which must be between 0.0001 and 1.0"):
         held.add(arch, 0.5, {})
     assert not len(held.observations)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "value", "says"),
+    [
+        (
+            FloatDistribution(1e-4, 0.1, log=True),
+            2.0,
+            "lr=2.0, which must be between 0.0001 and 0.1",
+        ),
+        (
+            FloatDistribution(0, 1, step=0.25),
+            0.3,
+            "between 0.0 and 1.0, in steps of 0.25 from the first",
+        ),
+        (FloatDistribution(0.5, 0.5), 0.3, "which must be 0.5"),
+        (IntDistribution(1, 8), 1.5, "which must be a whole number between 1 and 8"),
+        (IntDistribution(8, 64, step=8), 9, "between 8 and 64, in steps of 8 from the first"),
+        (
+            CategoricalDistribution(("sgd", "adam")),
+            "x",
+            "lr='x', which must be one of ['sgd', 'adam']",
+        ),
+    ],
+)
+def test_a_value_that_the_search_does_not_have_is_told_which_it_has(
+    distribution: BaseDistribution, value: float | str, says: str
+) -> None:
+    held = results(Hyperparameters.of({"lr": distribution}))
+    cell = SPACE.architectures(X[:1])[0].with_hyperparameters(lr=value)
+    with pytest.raises(ValueError, match=f"{re.escape(says)}$"):
+        held.add(cell, 0.5, {})

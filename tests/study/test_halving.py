@@ -152,3 +152,21 @@ def test_why_it_was_stopped_is_stored_and_shown():
     watch(study, level(1.5))
     assert stopped_because(study.trials[-1]) == FellBehind(step=1, place=2, of=3)
     assert [trace.name for trace in plot_curves(study).data] == ["stopped", "whole"]
+
+
+@pytest.mark.parametrize("value", [1.0, math.nan, math.inf])
+def test_who_is_level_with_all_others_goes_on(value):
+    study = study_with()
+    for _ in range(2):
+        add(study, level(value), value=1.0)
+    for _ in range(9):
+        add(study, level(value, last=1))
+    assert watch(study, level(value), value=1.0) == 0
+
+
+def test_ties_are_no_place_behind():
+    """Of eight at step 1 the first four go on, and all that are as good as the fourth."""
+    others = [level(value, last=1) for value in (1.0, 1.0, 1.0, 1.0, 0.0)]
+    for value, stopped in ((1.0, 0), (0.5, 1)):
+        study = study_with(level(2.0), level(1.5), *others)
+        assert watch(study, {**level(3.0), 1: value}) == stopped

@@ -425,6 +425,39 @@ def test_reports_that_say_nothing_do_not_stop_a_study_for_ever():
     assert sum(whole[40:]) >= 2
 
 
+@pytest.mark.parametrize("space", [SPACE, NoArchitecture()], ids=["cells", "nothing known"])
+@pytest.mark.parametrize(
+    "reported", [lambda _: 0.5, float, lambda _: math.nan], ids=["constant", "epoch", "nan"]
+)
+def test_reports_that_are_the_same_in_all_trainings_stop_none(space, reported):
+    study = study_of(0, pruner=AGNetPruner(space))
+    curves = {e: reported(e) for e in range(1, EPOCHS + 1)}
+    for number, params in enumerate(cells(12, seed=16)):
+        study.enqueue_trial(params)
+        running = study.ask(SPACE.distributions())
+        for step, value in curves.items():
+            running.report(value, step)
+            assert not running.should_prune(), (number, step)
+        study.tell(running, quality(params))
+
+
+def test_where_curves_begin_alike_and_nothing_is_known_nobody_is_stopped_before_they_part():
+    study = study_of(0, pruner=AGNetPruner(NoArchitecture(), min_chance=1e9))
+    for end in (1.0, 2.0, 3.0, 4.0, 5.0):
+        reported = {e: end * max(0, e - 10) for e in range(1, EPOCHS + 1)}
+        study.add_trial(trial({}, reported, reported[EPOCHS]))
+    assert watch(study, {}, {e: max(0, e - 10) for e in range(1, EPOCHS + 1)}) == 15
+
+
+def test_a_report_of_nan_is_worse_than_those_of_others_alone():
+    """Optuna's pruners stop at it at once. Here it is a bad value, and one that all have tells nothing."""
+    study = study_of(12)
+    for params in cells(4, seed=17):
+        study.add_trial(trial(params, {1: math.nan}))
+    best, _ = best_and_worst()
+    assert watch(study, best, dict.fromkeys(range(1, EPOCHS + 1), math.nan)) > 0
+
+
 def test_the_objective_may_be_another_quantity():
     """Losses are reported, accuracies are maximized."""
     study = optuna.create_study(direction="maximize", pruner=AGNetPruner(SPACE))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 import torch
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import PartialFixedSampler, RandomSampler, TPESampler
-from optuna.trial import create_trial
+from optuna.trial import TrialState, create_trial
 
 from optuna_agnet import AGNetConfig, AGNetSampler, Architecture, spaces
 from optuna_agnet.analysis.report import report
@@ -355,9 +356,75 @@ def test_a_changed_space_is_refused_before_results_are_taken_for_others() -> Non
         report(study, smaller)
     study.sampler = sampler(space=larger)
     study.optimize(lambda trial: len(str(larger.suggest(trial))), n_trials=1)
-    other = sampler(space=TINY, independent_sampler=study.sampler)  # no parameter in common
-    study.sampler = other
-    study.optimize(lambda trial: len(str(TINY.suggest(trial))), n_trials=1)
+
+
+def test_a_space_without_a_common_parameter_is_refused_where_the_results_are_of_another() -> None:
+    study = new_study()
+    study.sampler = sampler(space=TINY_WIDE)
+    study.tell(study.ask(), state=TrialState.FAIL)
+    study.sampler = sampler()  # no result yet: the space may change
+    study.optimize(objective, n_trials=2)
+    study = new_study()
+    study.optimize(objective, n_trials=2)
+    study.sampler = sampler(space=TINY_WIDE)
+    with pytest.raises(ValueError, match=r"has searched EdgeCell.*parameter of Chain.*a new study"):
+        study.optimize(lambda trial: len(str(TINY_WIDE.suggest(trial))), n_trials=1)
+    with pytest.raises(ValueError, match="has searched EdgeCell"):
+        report(study, TINY_WIDE)
+    study.sampler = sampler()
+    study.optimize(objective, n_trials=1)
+    study.sampler = AGNetSampler(seed=0, config=QUICK)  # no space: hyperparameters alone
+    study.optimize(objective, n_trials=1)
+
+
+def _wide(trial: optuna.Trial) -> float:
+    return len(str(TINY_WIDE.suggest(trial)))
+
+
+def _two_samplers() -> optuna.Study:
+    """That share a study in which another parameter might decide whose part a trial needs."""
+    study = new_study(sampler=sampler(space=TINY_WIDE, independent_sampler=sampler()))
+    study.optimize(objective, n_trials=2)
+    return study
+
+
+def _by_tpe() -> optuna.Study:
+    study = new_study(sampler=TPESampler(seed=0))
+    study.optimize(objective, n_trials=2)
+    return study
+
+
+def _with_both_parts() -> optuna.Study:
+    study = new_study()
+    study.optimize(lambda trial: _wide(trial) + objective(trial), n_trials=2)
+    return study
+
+
+def _with_added_trials() -> optuna.Study:
+    study, wide = new_study(), new_study(sampler=RandomSampler(seed=0))
+    study.optimize(objective, n_trials=2)
+    wide.optimize(_wide, n_trials=1)
+    study.add_trials(wide.trials)
+    return study
+
+
+def _with_enqueued_trials() -> optuna.Study:
+    study = new_study()
+    study.enqueue_trial(dict.fromkeys(NAMES, "conv"))
+    study.tell(study.ask(), state=TrialState.FAIL)
+    study.enqueue_trial(dict.fromkeys(NAMES, "conv"))
+    return study
+
+
+@pytest.mark.parametrize(
+    "made", [_two_samplers, _by_tpe, _with_both_parts, _with_added_trials, _with_enqueued_trials]
+)
+@pytest.mark.filterwarnings("ignore:trial . finished without")
+def test_what_else_a_study_holds_is_no_change_of_space(made: Callable[[], optuna.Study]) -> None:
+    study = made()
+    study.sampler = sampler(space=TINY_WIDE)
+    study.optimize(_wide, n_trials=2)
+    assert len([trial for trial in study.trials if trial.value == 3.0]) >= 2
 
 
 def test_an_objective_that_never_takes_its_architecture_is_told() -> None:
