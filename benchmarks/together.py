@@ -230,7 +230,9 @@ class Meeting:
         after: Callable[[int], None] | None = None,
     ) -> None:
         """`Trainer.fit`, at once with the others' where all of them are here."""
-        if after is not None or not shareable(trainer):  # pretraining, for which the others may wait
+        if after is not None or not shareable(
+            trainer
+        ):  # pretraining, for which the others may wait
             _alone(trainer, data, batches, rng, after)
             return
         mine = Round(trainer, data, batches, rng)

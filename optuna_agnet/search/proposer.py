@@ -218,7 +218,7 @@ class Proposer:
     def _narrowing(
         self, snapshot: Snapshot, free: PairFilter, fixed: Mapping[str, Choice], at_random: bool
     ) -> list[PairFilter]:
-        """What may be proposed, and before it what is to be if it can: of the cell whose turn it is, or of the start."""
+        """What may be proposed, and before it what should be: of the cell in turn, or with a start's values."""
         allowed = [free]
         if self.config.cell_schedule:
             allowed = [

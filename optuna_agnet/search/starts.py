@@ -9,6 +9,8 @@ Letters: H hyperparameters.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -37,7 +39,7 @@ def start_values(hyperparameters: Hyperparameters, position: int, seed: int) -> 
     """
     scramble = seed_from(seed, Stream.START)
     with isolated_torch_settings():
-        sobol = torch.quasirandom.SobolEngine(len(hyperparameters), scramble=True, seed=scramble)
+        sobol: Any = torch.quasirandom.SobolEngine(len(hyperparameters), True, scramble)  # type: ignore[no-untyped-call]
         shares = sobol.fast_forward(position).draw(1, dtype=torch.float64)[0].numpy()
     return np.array(
         [

@@ -13,7 +13,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from optuna_agnet import AGNet, AGNetConfig, spaces
+from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.search.starts import start_values
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
@@ -113,10 +113,8 @@ def test_where_all_pairs_with_them_are_taken_others_come() -> None:
     assert len({(str(a), a.hyperparameters["on"]) for a in asked}) == 4
 
 
-def test_what_is_fixed_stays_and_the_rest_is_as_it_would_be(
-    fixed: float = 0.5,
-) -> None:
-    from optuna_agnet import AGNetSampler
+def test_what_is_fixed_stays_and_the_rest_is_as_it_would_be() -> None:
+    fixed = 0.5
 
     def suggested(sampler: optuna.samplers.BaseSampler) -> list[dict[str, object]]:
         study = optuna.create_study(sampler=sampler)
