@@ -147,7 +147,7 @@ def test_the_report_has_the_weights_of_the_search(beside: bool, warm: bool) -> N
     scores = {"convs": Counted(), "none": few}
     sampler = AGNetSampler(SPACE, seed=0, config=config, scores=scores, source_studies=sources)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.optimize(noisy, n_trials=14)
+    study.optimize(noisy, n_trials=10)
     space = {name: d for name, d in study.trials[0].distributions.items() if name == "lr"}
     search = sampler.new_search(("maximize",), study, Hyperparameters.of(space))
     state = StudyState(SPACE, study, max_failures=2, config=config, writes=False)
