@@ -6,9 +6,10 @@ from benchmarks.mutants.generator import GENERATOR
 from benchmarks.mutants.models import MODELS
 from benchmarks.mutants.search import SEARCH
 from benchmarks.mutants.spaces import SPACES
+from benchmarks.mutants.starts import STARTS
 from benchmarks.mutants.study import STUDY
 from benchmarks.mutants.surrogate import SURROGATE
 
-MUTANTS = (*CORE, *SPACES, *GENERATOR, *SURROGATE, *SEARCH, *STUDY, *MODELS)
+MUTANTS = (*CORE, *SPACES, *GENERATOR, *SURROGATE, *SEARCH, *STARTS, *STUDY, *MODELS)
 
 __all__ = ["MUTANTS", "Mutant"]

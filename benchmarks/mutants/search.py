@@ -333,6 +333,6 @@ SEARCH = (
         "search/source_schedule.py",
         "min(max(free_numbers(space, hyperparameters), _FEWEST_STARTS), STARTUP)",
         "STARTUP",
-        "search/test_source_schedule.py::test_a_random_start_for_each_free_number",
+        "search/test_source_schedule.py::test_a_random_start_for_each_free_number_and_eight_with_hyperparameters",
     ),
 )

@@ -76,6 +76,13 @@ SPACES = (
         "spaces/test_hyperparameters.py",
     ),
     Mutant(
+        "the ends of a grid are half as probable",
+        "spaces/hyperparameters.py",
+        "self.snap(self._cell(share, self.size) / (self.size - 1))",
+        "self.snap(share)",
+        "search/test_starts.py::test_values_of_a_grid_are_alike_probable",
+    ),
+    Mutant(
         "categories lie on a line",
         "spaces/hyperparameters.py",
         "gaps[self.unordered] = gaps[self.unordered] > 0",

@@ -105,12 +105,14 @@ def test_with_scores_the_first_four_results_are_of_them() -> None:
     assert asked[4] != starts(3, n=5)[4]
 
 
-def test_where_all_pairs_with_them_are_taken_others_come() -> None:
-    """An architecture and a choice of two have two pairs; the sequence would soon ask for one that is taken."""
+@pytest.mark.parametrize("seed", SEEDS)
+def test_where_all_pairs_with_them_are_taken_others_come(seed: int) -> None:
+    """Two architectures and three values are six pairs; the sequence asks for some value three times."""
     few = spaces.EdgeCell(nodes=2, ops=("conv", "pool"))
-    search = AGNet(few, seed=0, hyperparameters={"on": CategoricalDistribution((True, False))})
-    asked = search.ask(4)
-    assert len({(str(a), a.hyperparameters["on"]) for a in asked}) == 4
+    given = {"lr": CategoricalDistribution((0.1, 0.01, 0.001))}
+    search = AGNet(few, seed=seed, hyperparameters=given)
+    asked = search.ask(6)
+    assert len({(str(a), a.hyperparameters["lr"]) for a in asked}) == 6
 
 
 def test_what_is_fixed_stays_and_the_rest_is_as_it_would_be() -> None:
