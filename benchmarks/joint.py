@@ -40,6 +40,9 @@ class Split(AGNetSampler):
     def _joint_parameters(self, study: optuna.Study) -> Mapping[str, BaseDistribution]:
         return {}
 
+    def _starts(self, study: optuna.Study) -> bool:
+        return False
+
 
 METHODS: dict[str, Callable[[JointProblem, int], BaseSampler]] = {
     "alone": lambda p, seed: AGNetSampler(

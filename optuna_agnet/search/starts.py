@@ -9,6 +9,7 @@ Letters: H hyperparameters.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ import torch
 
 from optuna_agnet.core.arrays import FloatArray
 from optuna_agnet.core.seeds import Stream, seed_from
-from optuna_agnet.spaces.hyperparameters import Hyperparameter, Hyperparameters
+from optuna_agnet.spaces.hyperparameters import Hyperparameter, Hyperparameters, Value
 from optuna_agnet.torch_settings import isolated_torch_settings
 
+_EIGHT = 8
 _LISTED = 8
 """So few values are each there on purpose, the first and the last as well."""
 
@@ -41,16 +43,38 @@ def start_values(hyperparameters: Hyperparameters, position: int, seed: int) -> 
     with isolated_torch_settings():
         sobol: Any = torch.quasirandom.SobolEngine(len(hyperparameters), True, scramble)  # type: ignore[no-untyped-call]
         shares = sobol.fast_forward(position).draw(1, dtype=torch.float64)[0].numpy()
-    return np.array(
-        [
-            p.at(np.array([_toward_middle(share) if _is_range(p) else share]))[0]
-            for p, share in zip(hyperparameters.parameters, shares, strict=True)
-        ]
-    )
+    pairs = zip(hyperparameters.parameters, shares, strict=True)
+    return np.array([_entry(parameter, share) for parameter, share in pairs])
 
 
-def _is_range(parameter: Hyperparameter) -> bool:
-    return not parameter.choices and (parameter.size is None or parameter.size > _LISTED)
+def start_value(parameter: Hyperparameter, position: int, seed: int) -> Value:
+    """The value of a hyperparameter whose like nobody has seen yet: where several workers begin a study at once.
+
+    Eight in a row have one in each eighth of what is probable, in an order of the parameter's own: a Latin hypercube
+    (McKay, Beckman and Conover 1979), which needs no knowledge of the other parameters.
+
+    Args:
+        parameter: Of which the value is.
+        position: Of the proposal.
+        seed: Of the search.
+
+    Example:
+        >>> rate = Hyperparameter("lr", 1e-4, 1.0, log=True)
+        >>> rates = [start_value(rate, position, seed=0) for position in range(8)]
+        >>> sum(1e-3 < lr < 1e-1 for lr in rates) in (5, 6)  # two thirds are in the middle half
+        True
+    """
+    name = int.from_bytes(hashlib.sha256(parameter.name.encode()).digest()[:8], "big")
+    group, place = divmod(position, _EIGHT)
+    eighths = np.random.default_rng(seed_from(seed, Stream.START, name, group)).permutation(_EIGHT)
+    within = np.random.default_rng(seed_from(seed, Stream.START, name, group, place)).random()
+    return parameter.value(_entry(parameter, (eighths[place] + within) / _EIGHT))
+
+
+def _entry(parameter: Hyperparameter, share: float) -> float:
+    """The column's entry at a share of what is probable, from 0 to 1."""
+    ends_seldom = not parameter.choices and (parameter.size is None or parameter.size > _LISTED)
+    return float(parameter.at(np.array([_toward_middle(share) if ends_seldom else share]))[0])
 
 
 def _toward_middle(share: float) -> float:

@@ -33,6 +33,11 @@ class JointParameters:
         self._distributions: dict[str, BaseDistribution] = {}
         self.hyperparameters: Hyperparameters = NONE
 
+    @property
+    def known(self) -> bool:
+        """Whether a complete trial has shown them, when the study was looked at last."""
+        return self._common is not None
+
     def update(
         self, study: Study, listed: Sequence[FrozenTrial] | None = None
     ) -> Mapping[str, BaseDistribution]:

@@ -31,6 +31,7 @@ from optuna_agnet.search import Acquisition, AGNetConfig, CandidateSource, Propo
 from optuna_agnet.search.known_constraints import KnownConstraint
 from optuna_agnet.search.parts import SearchParts, config_or_default
 from optuna_agnet.search.scores import SCORE_TIME_LIMIT_S, Score, check_scores
+from optuna_agnet.search.starts import start_value
 from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 from optuna_agnet.spaces.no_architecture import NoArchitecture
@@ -249,9 +250,19 @@ class AGNetSampler(BaseSampler):
                 f"the architecture's parameter '{param_name}' is sampled independently by"
                 f" {type(self._independent_sampler).__name__}: suggest architectures with space.suggest(trial)",
             )
+        elif self._starts(study):
+            (parameter,) = Hyperparameters.of({param_name: param_distribution}).parameters
+            return start_value(parameter, trial.number, self.seed)
         return self._independent_sampler.sample_independent(
             study, trial, param_name, param_distribution
         )
+
+    def _starts(self, study: Study) -> bool:
+        """Whether no trial has shown yet which hyperparameters are searched, and nobody gave a sampler for them."""
+        with self._lock:
+            joint = self._search_of(study).joint
+        given = not isinstance(self._independent_sampler, TrialwiseTPE)
+        return joint is not None and not joint.known and not given
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Notes the time, and is forwarded to the independent sampler."""

@@ -93,6 +93,52 @@ def test_a_study_of_both_repeats_no_pair_and_finds_the_best() -> None:
     assert "beta" not in relative  # only some trials have it
 
 
+def begun_at_once(n: int, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+    """So many workers that have begun, none of which has a result."""
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(n):
+        objective(study.ask())
+    return study
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_workers_that_begin_at_once_fill_the_ranges(seed: int) -> None:
+    """No trial has shown yet what is searched; a range is Beta(2, 2), whose distribution function is 3 q^2 - 2 q^3."""
+    study = begun_at_once(16, AGNetSampler(SPACE, seed=seed, config=CONFIG))
+    for eight in (study.trials[:8], study.trials[8:]):
+        q = np.array([np.log10(trial.params["lr"]) / 4 + 1 for trial in eight])
+        assert sorted((8 * (3 * q**2 - 2 * q**3)).astype(int)) == list(range(8))
+        optimizers = Counter(trial.params["optimizer"] for trial in eight)
+        assert optimizers == {"sgd": 4, "adam": 4}
+        assert (
+            len(
+                {trial.params["lr"] > 0.01 for trial in eight if trial.params["optimizer"] == "sgd"}
+            )
+            == 2
+        )
+    rates = [trial.params["lr"] for trial in study.trials]
+    assert np.argsort(rates[:8]).tolist() != np.argsort(rates[8:]).tolist()
+    again = begun_at_once(16, AGNetSampler(SPACE, seed=seed, config=CONFIG))
+    assert [trial.params["lr"] for trial in again.trials] == rates
+
+
+def test_a_sampler_that_is_given_begins_itself_and_so_does_what_comes_later() -> None:
+    given = optuna.samplers.RandomSampler(seed=0)
+    study = begun_at_once(8, AGNetSampler(SPACE, seed=0, config=CONFIG, independent_sampler=given))
+    drawn = [trial.params["lr"] for trial in study.trials]
+    q = np.array([np.log10(lr) / 4 + 1 for lr in drawn])
+    assert sorted((8 * (3 * q**2 - 2 * q**3)).astype(int)) != list(range(8))
+
+    def late(trial: optuna.Trial) -> float:
+        return objective(trial) + (trial.suggest_float("late", 0, 1) if trial.number else 0.0)
+
+    study = new_study()
+    study.optimize(late, n_trials=9)
+    places = [t.params["late"] for t in study.trials[1:]]
+    q = np.array(places)
+    assert sorted((8 * (3 * q**2 - 2 * q**3)).astype(int)) != list(range(8))
+
+
 def test_a_changed_range_is_told_once_with_the_way_out() -> None:
     def up_to(high: float) -> Callable[[optuna.Trial], float]:
         def objective(trial: optuna.Trial) -> float:
