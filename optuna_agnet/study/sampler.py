@@ -52,11 +52,10 @@ class AGNetSampler(BaseSampler):
 
     Ask for architectures with ``space.suggest(trial)``, and for learning rates and the like with ``trial.suggest_*`` as
     usual: those that every trial asks for, always in the same range, are in the same model, and no pair of architecture
-    and hyperparameters comes twice. What only some trials ask for, and all of it in the very first trial, is left to an
-    independent sampler. All knowledge comes from the study's storage, so a study that
-    is interrupted and resumed gets the architectures that it would have got anyway, given the same ``seed``; trials
-    of other samplers, enqueued and imported ones count as well, and pruned ones by what they had reported. The trained
-    model is only a cache.
+    and hyperparameters comes twice. What only some trials ask for is left to an independent sampler. All knowledge is
+    in the study's storage, so a study that is interrupted and resumed gets the architectures that it would have got
+    anyway, given the same ``seed``; trials of other samplers, enqueued and imported ones count as well, and pruned ones
+    by what they had reported. The trained model is only a cache.
 
     Args:
         space: What is searched; None for hyperparameters alone.
@@ -65,8 +64,8 @@ class AGNetSampler(BaseSampler):
         generator: A pretrained one; default: the bundled one of the space, or one pretrained on first use (seconds).
         independent_sampler: Samples parameters that not all trials have; default: Optuna's `TPESampler`,
             with random numbers that depend on ``seed`` and the trial's number alone, so that workers differ and a
-            study that is resumed goes on as it would have gone. One of your own is left as it is: give it another seed
-            in each worker.
+            study that is resumed goes on as it would have gone. One of your own is left as it is, and also begins the
+            study, before a trial has shown which parameters there are: give it another seed in each worker.
         max_failures: Failed trials of one architecture after which it is not proposed again; until then it is tried
             again at once. A worker's death counts as one where the storage notices it (heartbeats). Of architectures
             with hyperparameters two that failed again, and none that didn't, are enough: what fails later is not tried
