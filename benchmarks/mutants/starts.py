@@ -6,7 +6,7 @@ STARTS = (
     Mutant(
         "a start comes from anywhere of a range",
         "search/starts.py",
-        "_toward_middle(share) if _is_range(p) else share",
+        "_toward_middle(share) if ends_seldom else share",
         "share",
         "search/test_starts.py::test_of_a_range_each_eighth_of_what_is_probable_comes_once",
     ),
@@ -51,5 +51,33 @@ STARTS = (
         "    if len(hyperparameters):\n",
         "    if False:\n",
         "search/test_source_schedule.py",
+    ),
+    Mutant(
+        "workers that begin at once have the same eighth",
+        "search/starts.py",
+        "(eighths[place] + within)",
+        "(eighths[0] + within)",
+        "study/test_joint_parameters.py::test_workers_that_begin_at_once_fill_the_ranges",
+    ),
+    Mutant(
+        "hyperparameters of workers that begin at once go together",
+        "search/starts.py",
+        "seed_from(seed, Stream.START, name, group)).perm",
+        "seed_from(seed, Stream.START, group)).perm",
+        "study/test_joint_parameters.py::test_workers_that_begin_at_once_fill_the_ranges",
+    ),
+    Mutant(
+        "TPE begins a study of ours",
+        "study/sampler.py",
+        "return joint is not None and not joint.known and not given",
+        "return False",
+        "study/test_joint_parameters.py::test_workers_that_begin_at_once_fill_the_ranges",
+    ),
+    Mutant(
+        "a sampler of the user's does not begin a study",
+        "study/sampler.py",
+        "return joint is not None and not joint.known and not given",
+        "return joint is not None and not joint.known",
+        "study/test_joint_parameters.py::test_a_sampler_that_is_given_begins_itself_and_so_does_what_comes_later",
     ),
 )
