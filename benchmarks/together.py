@@ -230,9 +230,8 @@ class Meeting:
         after: Callable[[int], None] | None = None,
     ) -> None:
         """`Trainer.fit`, at once with the others' where all of them are here."""
-        if after is not None or not shareable(
-            trainer
-        ):  # pretraining, for which the others may wait
+        pretrains = after is not None  # the others may wait for it
+        if pretrains or not shareable(trainer):
             _alone(trainer, data, batches, rng, after)
             return
         mine = Round(trainer, data, batches, rng)

@@ -6,7 +6,6 @@ Letters used here and in `spaces`: B graphs in a batch, n nodes a graph.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optuna_agnet.core.arrays import BoolArray
+from optuna_agnet.core.seeds import number_of
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -157,19 +157,14 @@ def _pairs(edges: Iterable[Sequence[int]]) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=4096)
-def _label_hash(label: str) -> int:
-    return int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "big")
-
-
-_OUTPUT_HASH = np.uint64(_label_hash(OUTPUT))
+_OUTPUT_HASH = np.uint64(number_of(OUTPUT))
 
 
 @lru_cache(maxsize=1024)
 def label_hashes(labels: tuple[str, ...]) -> _HashArray:
     """64-bit hashes of labels, equal on every machine; 0 stands for `NONE`. Not to be written to: it is kept."""
     hashes = np.array(
-        [0 if label == NONE else _label_hash(label) for label in labels], dtype=np.uint64
+        [0 if label == NONE else number_of(label) for label in labels], dtype=np.uint64
     )
     hashes.flags.writeable = False
     return hashes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,6 +34,12 @@ def check_seed(seed: object) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed={seed!r} must be an integer of at least 0")
     return int(seed)
+
+
+@lru_cache(maxsize=4096)
+def number_of(text: str) -> int:
+    """A number of 64 bits that stands for a text, in every process the same."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def seed_from(*parts: int) -> int:

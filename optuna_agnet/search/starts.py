@@ -9,14 +9,13 @@ Letters: H hyperparameters.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
 import torch
 
 from optuna_agnet.core.arrays import FloatArray
-from optuna_agnet.core.seeds import Stream, seed_from
+from optuna_agnet.core.seeds import Stream, number_of, seed_from
 from optuna_agnet.spaces.hyperparameters import Hyperparameter, Hyperparameters, Value
 from optuna_agnet.torch_settings import isolated_torch_settings
 
@@ -64,7 +63,7 @@ def start_value(parameter: Hyperparameter, position: int, seed: int) -> Value:
         >>> sum(1e-3 < lr < 1e-1 for lr in rates) in (5, 6)  # two thirds are in the middle half
         True
     """
-    name = int.from_bytes(hashlib.sha256(parameter.name.encode()).digest()[:8], "big")
+    name = number_of(parameter.name)
     group, place = divmod(position, _EIGHT)
     eighths = np.random.default_rng(seed_from(seed, Stream.START, name, group)).permutation(_EIGHT)
     within = np.random.default_rng(seed_from(seed, Stream.START, name, group, place)).random()

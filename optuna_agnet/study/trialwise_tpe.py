@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_agnet.core.seeds import Stream, seed_from
+from optuna_agnet.core.seeds import Stream, number_of, seed_from
 
 _SEEDS = 2**32  # numpy's RandomState, which Optuna's samplers use, takes no larger ones
 
@@ -76,7 +75,5 @@ class TrialwiseTPE(BaseSampler):
         self._shared.after_trial(study, trial, state, values)
 
     def _of(self, trial: FrozenTrial, name: str) -> TPESampler:
-        digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-        return TPESampler(
-            seed=seed_from(self._seed, Stream.HYPERPARAMETERS, trial.number, digest) % _SEEDS
-        )
+        seed = seed_from(self._seed, Stream.HYPERPARAMETERS, trial.number, number_of(name))
+        return TPESampler(seed=seed % _SEEDS)

@@ -116,8 +116,6 @@ def test_where_all_pairs_with_them_are_taken_others_come(seed: int) -> None:
 
 
 def test_what_is_fixed_stays_and_the_rest_is_as_it_would_be() -> None:
-    fixed = 0.5
-
     def suggested(sampler: optuna.samplers.BaseSampler) -> list[dict[str, object]]:
         study = optuna.create_study(sampler=sampler)
         for _ in range(6):
@@ -130,10 +128,10 @@ def test_what_is_fixed_stays_and_the_rest_is_as_it_would_be() -> None:
 
     free = suggested(AGNetSampler(SPACE, seed=0))
     partial = suggested(
-        optuna.samplers.PartialFixedSampler({"momentum": fixed}, AGNetSampler(SPACE, seed=0))
+        optuna.samplers.PartialFixedSampler({"momentum": 0.5}, AGNetSampler(SPACE, seed=0))
     )
     assert [each["lr"] for each in free] == [each["lr"] for each in partial]
-    assert {each["momentum"] for each in partial} == {fixed}
+    assert {each["momentum"] for each in partial} == {0.5}
 
 
 @pytest.mark.parametrize(
