@@ -13,15 +13,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # worker processes import the crew by its name
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # tests and worker processes import what is beside them by name
 import crew
+from servers import free_port, wait_for
 
 STORAGES = ("journal", "sqlite", "postgresql", "mysql", "redis", "grpc")
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"  # where Debian puts servers
@@ -133,22 +135,3 @@ def grpc(postgresql: str) -> Iterator[str]:
     yield f"grpc:{port}"
     proxy.kill()
     proxy.join()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(attempt: object, error: type[Exception], seconds: float = 30) -> None:
-    """Try until there is no such error."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            attempt()
-            return
-        except error:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)

@@ -9,10 +9,10 @@ from pathlib import Path
 import crew
 import optuna
 import pytest
-from conftest import free_port, wait_for
 from crew import PHASES, Death, Lockstep, Sampler
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import TrialState
+from servers import free_port, wait_for
 
 from optuna_agnet import spaces
 from optuna_agnet.search.model import training_sizes
