@@ -24,7 +24,7 @@ _MOST_ALIKE = 32
 
 
 class SpaceExhausted(ValueError):
-    """Every architecture of the space was proposed, or nothing new was found."""
+    """Nothing new is left to propose, or was found, in the space or within the known constraints."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,10 +94,11 @@ class SearchParts:
 
     def _check_what_the_surrogate_reads(self) -> None:
         another = self.surrogate or (self.config.surrogate if self.config.surrogate != "gp" else "")
-        for name in ("prior_observations", "scores"):
+        for name, also in (("prior_observations", " (a sampler's source_studies)"), ("scores", "")):
             if getattr(self, name) and another:
                 raise ValueError(
-                    f"{name} need the surrogate 'gp', not {another!r}: no other one learns from them"
+                    f"{name}{also} need surrogate='gp', not {another!r}, which learns nothing from them: leave them out"
+                    " or leave the surrogate at its default"
                 )
         if self.scores and self.space.num_combinations == 1:
             raise ValueError(
@@ -166,7 +167,8 @@ def _check_generator(generator: Generator | None, space: SearchSpace) -> None:
     check_type("generator", generator, Generator, "pretrain(space)")
     if generator.space != space:
         raise ValueError(
-            f"the generator was made for {generator.space!r}, the search is in {space!r}"
+            f"the generator was made for {generator.space!r}, the search is in {space!r}: make one for it,"
+            " pretrain(space), or leave it out"
         )
 
 

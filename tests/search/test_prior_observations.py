@@ -106,7 +106,7 @@ def test_a_source_that_does_not_fit(prior_observations, error, message):
 
 
 def test_only_the_gaussian_process_learns_from_sources():
-    with pytest.raises(ValueError, match="need the surrogate 'gp', not 'mlp'"):
+    with pytest.raises(ValueError, match="need surrogate='gp', not 'mlp'"):
         AGNet(SPACE, config=AGNetConfig.paper(), prior_observations=[source()])
 
 

@@ -422,7 +422,7 @@ def test_what_is_no_score_is_refused(scores: object) -> None:
     ids=["the paper's", "XGBoost", "one's own"],
 )
 def test_scores_need_the_default_surrogate(given: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="scores need the surrogate 'gp'"):
+    with pytest.raises(ValueError, match="scores need surrogate='gp'"):
         AGNet(SPACE, scores={"convs": convs}, **given)
 
 

@@ -96,7 +96,7 @@ def test_scores_can_be_read_from_the_study_alone() -> None:
 def test_scores_are_checked_at_the_door() -> None:
     with pytest.raises(TypeError, match="scores"):
         AGNetSampler(SPACE, scores=["convs"])  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="scores need the surrogate 'gp'"):
+    with pytest.raises(ValueError, match="scores need surrogate='gp'"):
         AGNetSampler(SPACE, scores={"convs": Counted()}, config=AGNetConfig.paper())
     with pytest.raises(ValueError, match="score_time_limit_s"):
         AGNetSampler(SPACE, scores={"convs": Counted()}, score_time_limit_s=0)

@@ -5,7 +5,7 @@ import pickle
 import optuna
 import pytest
 
-from optuna_agnet import AGNetSampler, spaces
+from optuna_agnet import AGNetConfig, AGNetSampler, spaces
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = spaces.nas_bench_201()
@@ -71,6 +71,8 @@ def test_studies_that_do_not_fit():
     down = study_of(trials=2, name="down", direction="minimize")
     with pytest.raises(ValueError, match=r"'down' has the directions \['minimize'\], 'up' has"):
         AGNetSampler(SPACE, source_studies=[study_of(trials=2, name="up"), down])
+    with pytest.raises(ValueError, match=r"source_studies\) need surrogate='gp'.*leave them out"):
+        AGNetSampler(SPACE, config=AGNetConfig.paper(), source_studies=[study_of(trials=2)])
 
 
 def test_a_source_of_other_directions_stops_the_study_with_a_message():
