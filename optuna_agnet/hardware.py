@@ -27,7 +27,8 @@ class Latency:
 
     Args:
         median_ms: Median over all runs, in milliseconds.
-        spread: Interquartile range divided by the median; 0.05 means that half of the runs lie within 5 %.
+        spread: Interquartile range divided by the median; 0.05 means that the middle half of the runs
+            lies in a range 5 % of the median wide.
         runs: Forward passes that were timed.
 
     Example:
