@@ -119,7 +119,7 @@ class Architecture:
             labels: All labels in the order of the one-hot columns, e.g. ``space.node_types``.
 
         Raises:
-            ImportError: torch-geometric is missing (``pip install optuna-agnet[gnn]``).
+            ImportError: torch-geometric is missing (``pip install 'optuna-agnet[gnn]'``).
             ValueError: A node's label is not among ``labels``.
         """
         try:

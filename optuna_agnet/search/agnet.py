@@ -68,8 +68,8 @@ class AGNet:
             random startup, and are believed as far as results bear them out. Need the default surrogate.
         score_time_limit_s: Seconds for that; with fewer architectures scored, the scores are less exact.
         checkpoints: Rounds of training of equal searches elsewhere or before, which need not be trained again.
-        hyperparameters: Of what is searched together with the architecture Optuna's distributions, by name. Proposals
-            have values of them, `Architecture.hyperparameters`, and no pair of architecture and values comes twice.
+        hyperparameters: What is searched together with the architecture: Optuna's distributions, by name. Proposals
+            have values of these, `Architecture.hyperparameters`, and no pair of architecture and values comes twice.
             They need the default surrogate, or one of your own that has ``reads_hyperparameters = True``.
 
     Raises:
