@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from torch.nn.functional import cross_entropy
 
 from optuna_agnet import AGNetSampler, build_model, spaces
-from optuna_agnet.study.retry import RetryCallback
+from optuna_agnet.retry import RetryCallback
 
 TRIALS = int(
     os.environ.get("TRIALS", "100")
@@ -42,6 +42,7 @@ def main() -> None:
         os.environ["STORAGE"],
         heartbeat_interval=60,  # a worker that is silent for three minutes is dead:
         grace_period=180,  # its trial fails, and another worker takes it up
+        # in Optuna 4 this argument is failed_trial_callback
         heartbeat_stale_trial_callback=RetryCallback(max_retry=3),
     )
     study = optuna.create_study(
