@@ -105,6 +105,12 @@ def test_a_training_that_is_over_is_never_stopped():
     assert watch(once, {40: 0.0}) == 0
 
 
+def test_a_training_that_ended_at_infinity_changes_nothing_for_those_that_are_over():
+    """Its last report is its objective, too."""
+    once = study_with({40: math.inf}, {40: 1.0}, direction="minimize")
+    assert watch(once, {40: 2.0}) == 0
+
+
 def test_who_wants_whole_ones_gets_them():
     study = study_with(level(2.0), level(1.0), level(3.0), n_warmup_curves=4)
     assert watch(study, level(0.0)) == 0  # the fourth

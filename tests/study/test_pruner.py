@@ -491,6 +491,19 @@ def test_infinite_results_set_no_goal():
     assert watch(study, best, curve(best)) == 0
 
 
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_a_training_that_ended_at_infinity_changes_nothing_for_those_that_are_over(value):
+    """Its last report is its objective, as in the others: nobody is stopped after the last epoch."""
+    found = []
+    for end in (value, -1e9):
+        study = study_of(12)
+        params = cells(1, seed=14)[0]
+        reported = {e: end if e > 15 else v for e, v in curve(params).items()}
+        study.add_trial(trial(params, reported, end))
+        found.append(study.pruner._curves.learn(study).steps.tolist())
+    assert found[0] == found[1] == [1, 3, 7, 15]
+
+
 def test_workers_may_share_one():
     study = study_of(12)
     _, worst = best_and_worst()
