@@ -25,7 +25,7 @@ class Fixed:
     Args:
         decisions: By name.
         hyperparameters: (H,), NaN where they are free.
-        by_sampler: Whether decisions are fixed for all trials alike: then a used up space ends the study.
+        by_sampler: Whether all of that is fixed for all trials alike: then a used up space ends the study.
         everything: All parameters of the trial by name, where nothing is left to choose; None where something is.
     """
 
@@ -49,7 +49,8 @@ class Fixed:
         everything = None
         if not np.isnan(z).any() and space.is_complete({**single, **decisions}):
             everything = {**single, **decisions, **hyperparameters.values(z)}
-        return cls(decisions, z, decisions == by_sampler, everything)
+        alike = np.array_equal(z, hyperparameters.rows([of_all])[0], equal_nan=True)
+        return cls(decisions, z, alike and decisions == by_sampler, everything)
 
 
 def settled(trial: FrozenTrial) -> dict[str, object]:

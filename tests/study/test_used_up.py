@@ -131,6 +131,23 @@ def test_a_used_up_part_of_a_space_ends_the_study_as_well() -> None:
     assert len(study.trials) == len(trainings.trained) == len(set(trainings.trained)) == 3
 
 
+def test_a_used_up_part_that_one_trial_was_enqueued_with_does_not_end_the_study() -> None:
+    """Whether an architecture's decision was given or a hyperparameter, the next trials have others to choose from."""
+
+    def objective(trial: optuna.Trial) -> float:
+        return trial.suggest_int("a", 0, 3) + len(trial.suggest_categorical("b", ("x", "yy")))
+
+    study = optuna.create_study(direction="maximize", sampler=AGNetSampler(seed=0))
+    study.optimize(objective, n_trials=1)
+    for _ in range(4):
+        study.enqueue_trial({"a": 1})
+    study.optimize(objective, n_trials=9)
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+    assert [trial.params["a"] for trial in study.trials[1:5]] == [1, 1, 1, 1]
+    others = [tuple(trial.params.values()) for trial in study.trials if trial.params["a"] != 1]
+    assert len(others) == len(set(others)) > 5
+
+
 def test_who_wants_duplicates_gets_them() -> None:
     config = AGNetConfig(n_startup=100, allow_duplicates=True)
     study, trainings = new_study(sampler=sampler(config=config)), Trainings()
