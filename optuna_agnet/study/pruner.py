@@ -29,7 +29,7 @@ from optuna_agnet.study.continuations import Continued, enqueue_continuation, ta
 from optuna_agnet.study.halving import fell_behind
 from optuna_agnet.study.sampler import AGNetSampler
 from optuna_agnet.study.study_curves import LEAST, LearnedCurves, StudyCurves, ended
-from optuna_agnet.study.trials import directions_of
+from optuna_agnet.study.trials import directions_of, is_feasible
 from optuna_agnet.surrogate.curves import num_passed, reaches_rung
 
 _PATIENCE = 10  # stopped trials in a row, after which the most promising ones are let through
@@ -131,9 +131,9 @@ class AGNetPruner(BasePruner):
         if not reported or max(reported) < self._warmup_steps:
             return False
         try:
-            with self._lock:
+            with self._lock:  # features are made in memory that the next decision uses again
                 learned = self._curves.learn(study)
-            reason = self._behind(study, trial) if learned is None else self._reason(learned, trial)
+                reason = self._reason(learned, trial) if learned else self._behind(study, trial)
         except np.linalg.LinAlgError as error:  # a trial must not die of the model
             self._tell_of(error)
             return False
@@ -183,13 +183,13 @@ class AGNetPruner(BasePruner):
         return enqueue_continuation(study, next(t for t in learned.shown if t.number == best))
 
     def _promise_of_stopped(self, learned: LearnedCurves) -> Mapping[int, float]:
-        """Their chances in units of the least one of a trial that goes on, by number."""
+        """Their chances in units of the least one of a trial that goes on, by number; none of who broke a constraint."""
         goal, forecasts = self._goal(learned), self._curves.forecasts_of_stopped(learned)
         return {
             t.number: forecasts[t.number].chance(goal)
             / self._least_chance(learned, num_passed(learned.steps, max(t.intermediate_values)))
             for t in learned.shown
-            if t.number in forecasts
+            if t.number in forecasts and is_feasible(t)
         }
 
     def _tell_of(self, error: np.linalg.LinAlgError) -> None:

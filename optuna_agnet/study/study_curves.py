@@ -63,7 +63,8 @@ class LearnedCurves(NamedTuple):
         values = values[: num_passed(self.steps, max(trial.intermediate_values))]
         level = (values == self.common[: len(values)]).all()
         useless = self.features is None or not np.isnan(self.common).any()
-        return None if np.isnan(values).any() or (level and useless) else values
+        untold = not len(values) or np.isnan(values).any()
+        return None if untold or (level and useless) else values
 
 
 class StudyCurves:

@@ -143,6 +143,28 @@ def test_who_began_late_is_not_judged():
     assert study.pruner.continue_stopped(study) is None
 
 
+def test_who_was_stopped_before_the_first_rung_is_not_judged():
+    """Its reports tell nothing, and how far the next look is counts from a rung."""
+    study = study_of()
+    study.pruner = AGNetPruner(SPACE, min_chance=1e-9)
+    add(study, BEST, {0: 0.9})
+    curves = StudyCurves(SPACE)
+    learned = curves.learn(study)
+    assert curves.forecasts_of_stopped(learned) == {}
+    assert curves.forecast(learned, study.trials[-1]) is None
+    assert study.pruner.continue_stopped(study) is None
+
+
+def test_who_broke_a_constraint_does_not_come_again():
+    """It would break it again, and so come again after each trial."""
+    study = study_of()
+    add(study, BEST, curve(BEST, 3), system_attrs={"constraints": [1.0]})
+    add(study, WORST, curve(WORST, 3), system_attrs={"constraints": [-1.0]})
+    assert study.pruner.continue_stopped(study) is None
+    study.pruner = AGNetPruner(SPACE, min_chance=1e-9)
+    assert study.pruner.continue_stopped(study) == (13, 3)
+
+
 def test_before_enough_is_known_nothing_goes_on():
     study = study_of(whole=4)
     add(study, BEST, curve(BEST, 3))

@@ -3,6 +3,7 @@
 import math
 import pickle
 import threading
+import time
 import warnings
 from itertools import product
 
@@ -15,6 +16,7 @@ from optuna_agnet import AGNetPruner, AGNetSampler, spaces
 from optuna_agnet.spaces import Network
 from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study.attributes import foretold_to_fail, stopped_because
+from optuna_agnet.study.study_curves import StudyCurves
 
 SPACE = spaces.nas_bench_201()
 EPOCHS = 20
@@ -518,6 +520,29 @@ def test_workers_may_share_one():
         thread.join()
     assert len(steps) == 4
     assert all(0 < step < EPOCHS for step in steps)
+
+
+def test_workers_that_share_one_are_judged_one_by_one(monkeypatch):
+    """Features of what is trained are made in memory that the next decision uses again."""
+    study, inside, most = study_of(12), [], []
+    forecast = StudyCurves.forecast
+
+    def watched(self, learned, running):
+        inside.append(running.number)
+        time.sleep(0.05)
+        most.append(len(inside))
+        found = forecast(self, learned, running)
+        inside.remove(running.number)
+        return found
+
+    monkeypatch.setattr(StudyCurves, "forecast", watched)
+    _, worst = best_and_worst()
+    threads = [threading.Thread(target=watch, args=(study, worst, {1: 0.0})) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1]
 
 
 def test_workers_with_pruners_of_their_own_share_a_journal(tmp_path):
