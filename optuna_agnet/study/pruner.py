@@ -183,7 +183,7 @@ class AGNetPruner(BasePruner):
         return enqueue_continuation(study, next(t for t in learned.shown if t.number == best))
 
     def _promise_of_stopped(self, learned: LearnedCurves) -> Mapping[int, float]:
-        """Their chances in units of the least one of a trial that goes on, by number; none of who broke a constraint."""
+        """Chances in units of the least one of a trial that goes on, by number; of none that broke a constraint."""
         goal, forecasts = self._goal(learned), self._curves.forecasts_of_stopped(learned)
         return {
             t.number: forecasts[t.number].chance(goal)
