@@ -23,6 +23,9 @@ from optuna_agnet.search.parts import SearchParts
 from optuna_agnet.search.proposer import Proposal
 from optuna_agnet.spaces.hyperparameters import Hyperparameter
 
+_SAME = 1e-6
+"""Of a range: what single precision, or a sum with a large number, may change in a value on its way to `tell`."""
+
 
 class Results:
     """Results in the order in which they came, and pairs without one. Arguments are checked as `AGNet.tell` says.
@@ -57,10 +60,12 @@ class Results:
         known, found = check_result(architecture, values, constraints, self.directions)
         self._told.append((row, known, found))
         self._told_z.append(z)
-        for number, pending in enumerate(self._pending):
-            if (pending.x == row).all() and np.allclose(pending.z, z, rtol=0, atol=1e-9):
-                del self._pending[number]
-                break
+        gaps = [
+            np.abs(pending.z - z).max(initial=0.0) if (pending.x == row).all() else np.inf
+            for pending in self._pending
+        ]
+        if gaps and min(gaps) <= _SAME:  # of two that are nearly the same it was the nearer one
+            del self._pending[int(np.argmin(gaps))]
 
     def _z_of(self, architecture: Architecture) -> FloatArray:
         names, given = self.hyperparameters.names, architecture.hyperparameters

@@ -77,6 +77,15 @@ def test_of_two_values_that_are_nearly_the_same_the_told_one_is_no_longer_pendin
     assert held.snapshot().pending_pairs.z.tolist() == [[0.5]]
 
 
+def test_a_value_that_comes_back_in_single_precision_is_no_longer_pending() -> None:
+    held = results()
+    asked = held.begin(proposed(0, 0.3))
+    single = float(np.float32(asked.hyperparameters["lr"]))
+    assert single != asked.hyperparameters["lr"]
+    held.add(asked.with_hyperparameters(lr=single), 0.9, {})
+    assert not len(held.snapshot().pending)
+
+
 @pytest.mark.parametrize("value", ["high", [0.5, "x"], 10**400, object()])
 def test_a_value_that_is_no_number_is_refused_and_the_architecture_named(value: Any) -> None:
     held = results(NONE)
