@@ -372,6 +372,9 @@ class Proposer:
         rank, best = observations.ranked(self._ranking)
         if not len(rank) and self.parts.prior_observations:
             _, best = self.parts.prior_observations[0].ranked(self._ranking)
+            best = replace(
+                best, z=self.hyperparameters.snap(best.z)
+            )  # it may have had other values
         request = ProposalRequest(snapshot, observations, best, allowed, rng)
         pool = self._pools.draw(request, self.model)
         self.model.fit(observations, rank)

@@ -104,8 +104,12 @@ class Hyperparameter:
             return int(self.high - self.low) + 1 if self.integer else None
         return int((self.high - self.low) / self.step + 1e-8) + 1
 
-    def to_unit(self, value: Value) -> float:
+    def to_unit(self, value: Value, beyond: bool = False) -> float:
         """The column's entry for a value.
+
+        Args:
+            value: A number beyond the limits counts as the nearer one ...
+            beyond: ... unless it is to keep its distance: then its entry is below 0 or above 1.
 
         Raises:
             ValueError: It is none of the categories, or no number.
@@ -117,10 +121,10 @@ class Hyperparameter:
             raise ValueError(f"'{self.name}' is {value!r}; it must be a number")
         if self.high == self.low:
             return 0.0
-        inside = min(max(value, self.low), self.high)
+        number = value if beyond else min(max(value, self.low), self.high)
         if self.log:
-            return math.log(inside / self.low) / math.log(self.high / self.low)
-        return (inside - self.low) / (self.high - self.low)
+            return math.log(number / self.low) / math.log(self.high / self.low)
+        return (number - self.low) / (self.high - self.low)
 
     def has(self, value: Value) -> bool:
         """Whether it can have a value: between its limits and on its grid, or one of its categories."""
@@ -276,17 +280,23 @@ class Hyperparameters:
             for p, z in zip(self.parameters, fixed, strict=True)
         ]
 
-    def rows(self, values: Iterable[Mapping[str, Any]]) -> FloatArray:
-        """Values by name as rows (B, H); NaN where one is missing or not possible."""
-        rows = [[self._entry(p, found) for p in self.parameters] for found in values]
+    def rows(self, values: Iterable[Mapping[str, Any]], beyond: bool = False) -> FloatArray:
+        """Values by name as rows (B, H), as `Hyperparameter.to_unit`; NaN where one is missing or not possible."""
+        rows = [[self._entry(p, found, beyond) for p in self.parameters] for found in values]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self))
 
     @staticmethod
-    def _entry(parameter: Hyperparameter, values: Mapping[str, Any]) -> float:
+    def _entry(parameter: Hyperparameter, values: Mapping[str, Any], beyond: bool) -> float:
         try:
-            return parameter.to_unit(values[parameter.name])
+            return parameter.to_unit(values[parameter.name], beyond)
         except (KeyError, ValueError, TypeError):
             return math.nan
+
+    def snap(self, z: FloatArray) -> FloatArray:
+        """Rows (B, H) moved to the nearest possible ones; NaN stays."""
+        columns = zip(self.parameters, z.T, strict=True)
+        snapped = [np.where(np.isnan(c), c, p.snap(np.nan_to_num(c))) for p, c in columns]
+        return self._stack(snapped, len(z))
 
     def values(self, row: FloatArray) -> dict[str, Value]:
         """A row (H,) as values by name."""

@@ -36,10 +36,13 @@ class Source:
     params: tuple[Mapping[str, Any], ...] = ()
 
     def with_hyperparameters(self, hyperparameters: Hyperparameters) -> Observations:
-        """Its results, with those of the hyperparameters that all its trials have; NaN for others."""
+        """Its results, with those of the hyperparameters that all its trials have; NaN for others.
+
+        What lies beyond the range of this search keeps its distance: at the nearer limit it was not tried.
+        """
         if not len(hyperparameters):
             return self.observations
-        z = hyperparameters.rows(self.params)
+        z = hyperparameters.rows(self.params, beyond=True)
         z[:, np.isnan(z).any(0)] = np.nan
         return replace(self.observations, z=z)
 

@@ -87,6 +87,17 @@ def test_what_is_missing_or_impossible_is_unknown() -> None:
     assert np.isnan(rows).all()
 
 
+def test_beyond_the_limits_a_number_keeps_its_distance_if_it_is_to() -> None:
+    found = {"lr": 1e-6, "layers": 12, "optimizer": "rmsprop"}
+    some = Hyperparameters.of({n: DISTRIBUTIONS[n] for n in found})
+    near, far = some.rows([found])[0], some.rows([found], beyond=True)[0]
+    lr, layers = some.names.index("lr"), some.names.index("layers")
+    assert (near[lr], near[layers]) == (0.0, 1.0)
+    assert far[lr] < 0 < 1 < far[layers]
+    np.testing.assert_array_equal(some.snap(far[None])[0], near)
+    assert np.isnan(some.rows([{"lr": -1.0}], beyond=True)).all()
+
+
 def test_true_is_not_one() -> None:
     optimizer = Hyperparameter.of("optimizer", DISTRIBUTIONS["optimizer"])
     assert (optimizer.to_unit(True), optimizer.to_unit(1)) == (3.0, 4.0)

@@ -16,7 +16,9 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import TrialState
 
 from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
+from optuna_agnet.spaces.hyperparameters import Hyperparameters
 from optuna_agnet.study.joint_parameters import JointParameters
+from optuna_agnet.study.warm_start import read_sources
 
 SPACE = spaces.EdgeCell(nodes=3, ops=("skip", "conv", "pool"))
 CONFIG = AGNetConfig(n_startup=6, candidate_sources=("neighbors", "random"), pool_size=64)
@@ -277,6 +279,31 @@ def test_a_warm_start_may_have_other_hyperparameters() -> None:
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.optimize(objective, n_trials=6)
     assert np.median([t.value for t in study.trials]) > 1.5
+
+
+def test_what_a_source_tried_beyond_the_range_keeps_its_distance() -> None:
+    """At the limits it was not tried; and what is proposed is on the grid of this search."""
+    source = new_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for lr, width in ((10.0, 3), (0.1, 5), (1e-5, 9)):
+        source.enqueue_trial({"lr": lr, "width": width})
+
+    def wide(trial: optuna.Trial) -> float:
+        SPACE.suggest(trial)
+        return trial.suggest_float("lr", 1e-6, 10.0, log=True) + trial.suggest_int("width", 1, 16)
+
+    source.optimize(wide, n_trials=3)
+    (read,) = read_sources([source], SPACE)
+    narrow = {"lr": FloatDistribution(1e-4, 1.0, log=True), "width": IntDistribution(2, 6, step=2)}
+    hyperparameters = Hyperparameters.of(narrow)
+    prior = read.with_hyperparameters(hyperparameters)
+    assert prior.z is not None
+    np.testing.assert_allclose(prior.z, [[1.25, 0.25], [0.75, 0.75], [-0.25, 1.75]])
+    search = AGNet(
+        SPACE, config=CONFIG, prior_observations=[prior], hyperparameters=hyperparameters
+    )
+    search.ask(6)
+    taken = np.array(search.state_dict()["pending_hyperparameters"])
+    np.testing.assert_array_equal(hyperparameters.snap(taken), taken)
 
 
 def test_odd_studies_go_on() -> None:
