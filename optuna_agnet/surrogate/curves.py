@@ -82,7 +82,7 @@ def reaches_rung(steps: IntArray, reported: Mapping[int, float]) -> bool:
 
 
 def ends_with_objective(values: FloatArray) -> bool:
-    """Whether the last report is the objective, in all trainings (N, G + 1) that have both; infinity is as in `read`."""
+    """Whether the last report is the objective, in all trainings (N, G + 1) that have both, infinity as in `read`."""
     both = values[~np.isnan(values[:, -2:]).any(1), -2:].clip(-_HUGE, _HUGE)
     return bool((both[:, 0] == both[:, 1]).all())
 
