@@ -121,7 +121,8 @@ class Hyperparameter:
             raise ValueError(f"'{self.name}' is {value!r}; it must be a number")
         if self.high == self.low:
             return 0.0
-        number = value if beyond else min(max(value, self.low), self.high)
+        far = beyond and not (self.log and value <= 0)  # which has no logarithm
+        number = value if far else min(max(value, self.low), self.high)
         if self.log:
             return math.log(number / self.low) / math.log(self.high / self.low)
         return (number - self.low) / (self.high - self.low)

@@ -31,7 +31,7 @@ def fell_behind(
     when it comes there, among those before it (ASHA; Li et al. 2020).
 
     Args:
-        done: Finished trials that have reported, at least one of them whole.
+        done: Finished trials that have reported and broke no constraint, at least one of them whole.
         trial: The one that runs.
         sign: 1 where larger values are better, else -1.
         top: So many of each rung go on at least.

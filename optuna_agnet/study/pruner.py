@@ -231,7 +231,7 @@ class AGNetPruner(BasePruner):
     def _behind(self, study: Study, trial: FrozenTrial) -> FellBehind | None:
         """Where a trial stands that has to stop while nothing can be foretold; None where it goes on."""
         trials = ended(study._storage.get_all_trials(study._study_id, deepcopy=False))
-        done = [t for t in trials if t.intermediate_values]
+        done = [t for t in trials if t.intermediate_values and is_feasible(t)]
         whole = sum(t.state == TrialState.COMPLETE for t in done)
         if not self._warmup_curves <= whole < LEAST:
             return None

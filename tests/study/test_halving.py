@@ -15,13 +15,14 @@ SPACE = spaces.nas_bench_201()
 STEPS = (1, 3, 7, 15, 31)  # and 40, where the objective is reported
 
 
-def add(study, reported, value=None):
+def add(study, reported, value=None, **attrs):
     """A finished trial: stopped, or whole with a value."""
     study.add_trial(
         optuna.create_trial(
             state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
             value=value,
             intermediate_values=reported,
+            system_attrs=attrs,
         )
     )
 
@@ -134,6 +135,16 @@ def test_five_whole_trainings_of_which_none_is_feasible_stop_nothing():
     for value in (1.0, 2.0, 3.0, 4.0, 5.0):
         add(study, level(value), value=math.nan if value < 0 else math.inf)
     assert watch(study, level(0.0)) == 0
+
+
+def test_who_broke_a_constraint_is_not_compared_with():
+    """Were large networks ahead, and too slow, no other one would be trained to its end."""
+    study = study_with(level(2.0), level(1.0))
+    for value in (9.0, 8.0):
+        add(study, level(value), value, constraints=[1.0])
+    assert watch(study, level(3.0)) == 0
+    assert watch(study, level(0.5)) == 1
+    assert stopped_because(study.trials[-1]) == FellBehind(1, 4, 4)
 
 
 def test_running_trials_are_not_compared_with():
