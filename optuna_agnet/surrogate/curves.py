@@ -139,7 +139,10 @@ def _interpolated(curve: Mapping[int, float], steps: IntArray, sign: float) -> F
 
 
 class _Scale(NamedTuple):
-    """Units of one level: values are measured from their median, in root mean squares of those above it."""
+    """Units of one level: values are measured from their median, in root mean squares of those above it.
+
+    Where none is above, as most have reached what can be reached, in the median distance of those below.
+    """
 
     center: float
     width: float
@@ -152,6 +155,8 @@ class _Scale(NamedTuple):
             return _Scale(0.0, 1.0)
         center = float(np.median(known))
         above = known[known >= center] - center
+        if not above.any() and (known < center).any():
+            above = np.array([np.median(center - known[known < center])])
         unit = math.ldexp(1.0, math.frexp(above.max())[1])  # squares of huge values would overflow
         width = unit * math.sqrt(float(np.square(above / unit).mean()))
         return _Scale(center, width or 1.0)

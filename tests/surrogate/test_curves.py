@@ -190,6 +190,24 @@ def test_forecasts_follow_units():
     assert forecast.chance(1e3 * 0.2 + 7) == pytest.approx(plain.chance(0.2))
 
 
+def test_forecasts_follow_units_where_most_have_reached_the_best_value():
+    values, k = study(20, seed=5)
+    best = np.quantile(values[:19], 0.3, axis=0)
+    values = np.minimum(values, best)
+    values[3] = -50.0  # a failed one, which tells nothing about the scale
+    low = values[:, :2].min(1).argsort()[1]
+    rest = np.delete(np.arange(20), low)
+
+    def forecast(unit):
+        model = CurveModel(unit * values[rest], k[np.ix_(rest, rest)])
+        return model.forecast(unit * values[low, :2], k[rest, low])
+
+    plain = forecast(1.0)
+    for unit in (2.0**30, 2.0**-30):
+        assert forecast(unit).mean == pytest.approx(unit * plain.mean)
+        assert forecast(unit).std == pytest.approx(unit * plain.std)
+
+
 def test_huge_values_are_no_error_and_foretell_the_same():
     values, k = study(20, seed=5)
     unit = 2.0**980  # its square is no number
