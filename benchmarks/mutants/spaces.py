@@ -71,8 +71,8 @@ SPACES = (
     Mutant(
         "logarithmic ranges are straight ones",
         "spaces/hyperparameters.py",
-        "return math.log(inside / self.low) / math.log(self.high / self.low)",
-        "return (inside - self.low) / (self.high - self.low)",
+        "return math.log(number / self.low) / math.log(self.high / self.low)",
+        "return (number - self.low) / (self.high - self.low)",
         "spaces/test_hyperparameters.py",
     ),
     Mutant(
