@@ -44,8 +44,8 @@ class AGNetPruner(BasePruner):
     knowledge comes from the study's storage: many workers may share it, and a resumed study decides as if it had never
     stopped.
 
-    Report with ``trial.report(value, step)`` after each epoch, whatever says how good the model is by then; the
-    objective may be another quantity. Constraints are respected: only feasible trials set the goal.
+    Report with ``trial.report(value, step)`` after each epoch, whatever says how good the model is by then, and ask
+    ``trial.should_prune()`` each time: between rungs the answer is no. The objective may be another quantity. Constraints are respected: only feasible trials set the goal.
 
     Args:
         sampler: The study's sampler. Architectures are known where it is an `AGNetSampler`; give a search space instead
