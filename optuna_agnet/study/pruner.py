@@ -45,7 +45,8 @@ class AGNetPruner(BasePruner):
     stopped.
 
     Report with ``trial.report(value, step)`` after each epoch, whatever says how good the model is by then, and ask
-    ``trial.should_prune()`` each time: between rungs the answer is no. The objective may be another quantity. Constraints are respected: only feasible trials set the goal.
+    ``trial.should_prune()`` each time: between rungs the answer is no. The objective may be another quantity.
+    Constraints are respected: only feasible trials set the goal.
 
     Args:
         sampler: The study's sampler. Architectures are known where it is an `AGNetSampler`; give a search space instead
