@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,16 @@ class Decision:
         raise ValueError(f"'{self.name}' is {value!r}; it can be {list(self.choices)}")
 
 
+def plain_values(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Values as Python's own: numpy's are written in another way by each of its versions, and JSON knows few of them.
+
+    Example:
+        >>> plain_values(np.linspace(0, 1, 3))
+        (0.0, 0.5, 1.0)
+    """
+    return tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+
+
 @dataclass(frozen=True, slots=True)
 class Ordered:
     """Ascending numbers of which one is chosen; `ordered` makes it."""
@@ -109,6 +120,7 @@ def ordered(*values: int | float) -> Ordered:
         raise TypeError(
             f"ordered({values[0]!r}) must have the values one by one: ordered(*{values[0]!r})"
         )
+    values = plain_values(values)
     kinds = {type(value) for value in values}
     if not (kinds == {int} or kinds == {float}):
         raise TypeError(

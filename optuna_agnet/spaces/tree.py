@@ -18,7 +18,7 @@ import numpy as np
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.spaces.base import SearchSpace
-from optuna_agnet.spaces.decision import Ordered
+from optuna_agnet.spaces.decision import Ordered, plain_values
 from optuna_agnet.spaces.parts import OPEN, Cell, Choices, Part, Slot
 from optuna_agnet.spaces.tree_graph import TreeGraph
 
@@ -197,7 +197,7 @@ def as_part(name: str, value: object) -> Part:
 
     Raises:
         TypeError: It is none of these.
-        ValueError: The choices are empty, repeated, or neither strings nor finite numbers.
+        ValueError: The choices are empty, repeated, or read alike, as 1 and "1" do.
     """
     if isinstance(value, Tree):
         return value.part
@@ -210,7 +210,7 @@ def as_part(name: str, value: object) -> Part:
             f"{name}={value!r} is no part of a network: give a space, ordered(16, 32, 64), a tuple of choices such as"
             " ('relu', 'gelu'), or Network() where there is nothing to choose"
         )
-    return Choices(_checked(name, tuple(value)), ordered=False)
+    return Choices(_checked(name, plain_values(value)), ordered=False)
 
 
 def _checked(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -228,6 +228,15 @@ def _checked(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
     twice = [value for i, value in enumerate(values) if value in values[:i]]
     if twice:
         raise ValueError(f"{name}={values!r} has the choice {twice[0]!r} twice (True equals 1)")
+    texts = [
+        str(value) for value in values
+    ]  # labels of nodes; one that two share is the first one's
+    alike = [value for value in values if texts.count(str(value)) > 1]
+    if alike:
+        raise ValueError(
+            f"{name}={values!r} has the choices {alike[0]!r} and {alike[1]!r}, which read alike in an architecture:"
+            " rename one"
+        )
     return values
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from optuna_agnet import spaces
@@ -37,6 +38,8 @@ from optuna_agnet.spaces import Decision, Network, OneOf, Repeat, ordered
         (lambda: Network(rate=(0.1, math.inf)), TypeError, "rate has the choice inf"),
         (lambda: Network(act=("relu", "relu")), ValueError, "has the choice 'relu' twice"),
         (lambda: Network(bias=(True, 1)), ValueError, "twice"),
+        (lambda: Network(k=("a", "1", 1)), ValueError, "choices '1' and 1, which read alike"),
+        (lambda: Repeat((0.5, "0.5"), 1, 2), ValueError, "choices 0.5 and '0.5', which read"),
         (lambda: ordered(), ValueError, "at least one value"),
         (lambda: ordered(1, 2.0), TypeError, "int alone or float alone"),
         (lambda: ordered("16", "32"), TypeError, "a plain tuple is an unordered choice"),
@@ -109,6 +112,16 @@ def test_spaces_that_differ_are_different() -> None:
         Repeat((1, 2), 1, 2),
     ]
     assert len({space.fingerprint for space in every}) == len(every)
+
+
+def test_numpys_numbers_are_pythons() -> None:
+    rates, widths = np.linspace(0.0, 1.0, 3), np.array([8, 16])
+    numpys = Network(rate=tuple(rates), width=ordered(*widths), act=tuple(np.array(["a", "b"])))
+    own = Network(rate=(0.0, 0.5, 1.0), width=ordered(8, 16), act=("a", "b"))
+    assert numpys == own
+    assert repr(numpys) == repr(own)
+    values = {"rate": 0.5, "width": 16, "act": "b"}
+    assert str(numpys.from_values(values)) == str(own.from_values(values))
 
 
 def test_parts_may_be_shared() -> None:
