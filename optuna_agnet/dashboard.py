@@ -28,7 +28,12 @@ from optuna_agnet.analysis.history import search_history
 from optuna_agnet.analysis.report_page import plain
 from optuna_agnet.spaces import SearchSpace
 from optuna_agnet.study.attributes import SOURCE, VERSION
-from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
+from optuna_agnet.study.trials import (
+    best_architectures,
+    constraint_names,
+    constraints_of,
+    is_feasible,
+)
 from optuna_agnet.visualization import (
     architecture_svg,
     plot_feasibility,
@@ -166,23 +171,24 @@ class Dashboard:
             figures["feasibility"] = plot_feasibility(study, self.space, history=history)
         if history.observations.names or len(study.directions) > 1:
             figures["latency"] = plot_latency_accuracy(study)
-        figures["latent-space"] = plot_latent_space(study, self.space, history=history)
-        figures["operations"] = plot_operation_drift(
-            study, self.space, most_choices=0, history=history
-        )
+        if history.has_generator:
+            figures["latent-space"] = plot_latent_space(study, self.space, history=history)
+            figures["operations"] = plot_operation_drift(
+                study, self.space, most_choices=0, history=history
+            )
         if history.judgements():
             figures["surrogate"] = plot_surrogate_calibration(study, self.space, history=history)
         return figures
 
     def _best(self, study: optuna.Study) -> str:
         """One line, for the study's user attributes: the dashboard's own "Best Trial" ignores constraints."""
-        best = best_trials(study)
+        best = best_architectures(study, self.space)
         if not best:
             return "none yet"
         return f"trial {best[0].number}: {', '.join(f'{value:.6g}' for value in best[0].values)}"
 
     def _note(self, study: optuna.Study) -> str:
-        best = best_trials(study)
+        best = best_architectures(study, self.space)
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         limits = constraint_names(study.get_trials(deepcopy=False))
         feasible = sum(is_feasible(trial, limits) for trial in trials)

@@ -40,7 +40,12 @@ from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.attributes import SECONDS, SOURCE, VERSION, stopped_because
 from optuna_agnet.study.continuations import superseded
 from optuna_agnet.study.sampler import AGNetSampler
-from optuna_agnet.study.trials import best_trials, constraint_names, constraints_of, is_feasible
+from optuna_agnet.study.trials import (
+    best_architectures,
+    constraint_names,
+    constraints_of,
+    is_feasible,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -82,7 +87,7 @@ def report(
     trials = [
         trial for trial in study.get_trials(deepcopy=False) if space.is_complete(trial.params)
     ]
-    best = best_trials(study)
+    best = best_architectures(study, space)
     samples = [r.sample(SAMPLES) for r in history.rounds] if _generated(history, trials) else []
     sections = (
         _queries(study, trials),

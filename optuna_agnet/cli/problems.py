@@ -215,16 +215,16 @@ def _database(storage: str) -> optuna.storages.BaseStorage:
 
 def _say(study: optuna.Study, problem: _Problem) -> None:
     from optuna_agnet.analysis.figures.values import value_name
-    from optuna_agnet.study.trials import best_trials
+    from optuna_agnet.study.trials import best_architectures, best_trials
 
-    best = best_trials(study)
-    if not best:
-        raise ValueError("no trial is complete and within its constraints")
-    if not all(problem.space.is_complete(trial.params) for trial in best):
+    best = best_architectures(study, problem.space)
+    if not best and best_trials(study):
         raise ValueError(
             f"the best trial has no architecture of {problem.space!r}: let the objective call suggest(trial) of the"
             " space that is searched"
         )
+    if not best:
+        raise ValueError("no trial is complete and within its constraints")
     archs = [problem.space.from_params(trial.params) for trial in best]
     rows = {"trials": str(len(study.trials)), "best architecture": str(archs[0])}
     for k, value in enumerate(best[0].values):

@@ -235,7 +235,8 @@ def _from_study(
     storage: str, name: str | None, number: int | None, space: SearchSpace | None
 ) -> tuple[SearchSpace, Architecture]:
     study = load_study(storage, name)
-    space, trial = space or space_of(study), _trial(study, number)
+    space = space or space_of(study)
+    trial = _trial(study, number, space)
     if not space.is_complete(trial.params):
         raise ValueError(
             f"trial {trial.number} ({trial.state.name.lower()}) has no architecture of {space!r}: give another --trial,"
@@ -244,8 +245,8 @@ def _from_study(
     return space, space.from_params(trial.params)
 
 
-def _trial(study: optuna.Study, number: int | None) -> FrozenTrial:
-    from optuna_agnet.study.trials import best_trials
+def _trial(study: optuna.Study, number: int | None, space: SearchSpace) -> FrozenTrial:
+    from optuna_agnet.study.trials import best_architectures, best_trials
 
     if number is not None:
         if number >= len(study.trials):
@@ -253,7 +254,7 @@ def _trial(study: optuna.Study, number: int | None) -> FrozenTrial:
                 f"trial {number} does not exist: the study '{study.study_name}' has {len(study.trials)}, from 0"
             )
         return study.trials[number]
-    best = best_trials(study)
+    best = best_architectures(study, space) or best_trials(study)
     if not best:
         raise ValueError(
             f"the study '{study.study_name}' has no complete, feasible trial yet; --trial takes any other"

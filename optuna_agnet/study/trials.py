@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_agnet.core.ranking import fronts, signs
+from optuna_agnet.spaces.base import SearchSpace
 
 CONSTRAINTS = "constraints"
 """A list of all constraints of a trial (Optuna 4); with ":" and a name behind it, one of them (Optuna 5)."""
@@ -85,6 +86,24 @@ def best_trials(study: Study, *, unknown_as_feasible: bool = False) -> list[Froz
         [[1.0, 3.0], [2.0, 5.0]]
     """
     trials = study.get_trials(states=(TrialState.COMPLETE,))
+    return _best_of(trials, study, unknown_as_feasible)
+
+
+def best_architectures(study: Study, space: SearchSpace) -> list[FrozenTrial]:
+    """`best_trials` among those that have an architecture: an imported baseline, or another sampler's trial, has none.
+
+    Args:
+        study: The study.
+        space: Of the architectures.
+    """
+    trials = study.get_trials(states=(TrialState.COMPLETE,))
+    return _best_of([t for t in trials if space.is_complete(t.params)], study)
+
+
+def _best_of(
+    trials: Sequence[FrozenTrial], study: Study, unknown_as_feasible: bool = False
+) -> list[FrozenTrial]:
+    """Those of complete trials that `best_trials` says."""
     feasible = [trial for trial in trials if is_feasible(trial)]
     if not unknown_as_feasible:
         feasible = _without_unknown(feasible, constraint_names(study.get_trials(deepcopy=False)))
@@ -105,6 +124,6 @@ def _without_unknown(trials: Sequence[FrozenTrial], names: Sequence[str]) -> lis
             f" ({', '.join(names)}): whether they keep it is unknown, so they are not among the best. To count them as"
             " feasible: best_trials(study, unknown_as_feasible=True)",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return known

@@ -285,6 +285,13 @@ def test_a_trial_whose_constraint_is_unknown_is_named_and_not_the_best() -> None
     assert queries["complete and feasible"][0].startswith(f"{kept} ")
 
 
+def test_the_best_architecture_is_shown_where_a_better_trial_has_none() -> None:
+    study = run(3)
+    study.add_trial(optuna.create_trial(value=99.0))  # somebody's baseline
+    best = table(report(study, SPACE), "Best feasible architecture")
+    assert best["trial"] == (str(np.argmax([trial.value for trial in study.trials[:3]])),)
+
+
 def test_the_public_name_is_the_function_also_after_the_module_was_imported() -> None:
     code = (
         "import optuna_agnet.analysis.report, optuna_agnet; from optuna_agnet import report;"

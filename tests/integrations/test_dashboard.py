@@ -171,6 +171,31 @@ def test_without_a_feasible_or_complete_trial_it_says_so(tmp_path: Path) -> None
         Dashboard(SPACE, tmp_path, every=0)
 
 
+def test_a_search_without_a_generator_has_the_other_figures(tmp_path: Path) -> None:
+    space = spaces.Chain([("conv", "pool", "skip")] * 34)
+    study = optuna.create_study(direction="maximize", sampler=AGNetSampler(space, seed=0))
+    for number in range(4):
+        params = space.to_params(space.random_architecture(number))
+        distributions = space.distributions()
+        study.add_trial(
+            optuna.create_trial(value=1.0 * number, params=params, distributions=distributions)
+        )
+    Dashboard(space, tmp_path).publish_study(study)
+    assert any("progress" in key for key in study_attrs(study))
+    assert not any("latent" in key for key in study_attrs(study))
+
+
+def test_the_best_architecture_is_shown_where_a_better_trial_has_none(tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    trial = study.ask()
+    cell = SPACE.suggest(trial)
+    study.tell(trial, 1.0)
+    study.add_trial(optuna.create_trial(value=2.0))  # somebody's baseline
+    dashboard = Dashboard(SPACE, tmp_path)
+    assert f"`{cell}`" in dashboard._note(study)
+    assert dashboard._best(study) == "trial 0: 1"
+
+
 @pytest.mark.parametrize("package", ["optuna_dashboard", "plotly"])
 def test_a_missing_package_is_named_before_the_search(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
