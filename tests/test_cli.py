@@ -96,6 +96,10 @@ def test_what_does_not_exist_is_named_and_not_made(storage: str, tmp_path: Path)
     assert f"sqlite:///{missing} does not exist" in fails(run("report", f"sqlite:///{missing}"), 1)
     assert not missing.exists()
     assert "'nowhere.log' does not exist" in fails(run("report", "nowhere.log"), 1)
+    for number, text in enumerate(("space = 1\nn = 2\n", '{"name": "x"}\n', "[1]\n")):
+        file = tmp_path / f"{number}.log"
+        file.write_text(text)
+        assert f"'{file}' is no journal file" in fails(run("report", file), 1)
     assert "no study 'x'; it has 'mine'" in fails(run("report", storage, "--study", "x"), 1)
     assert "trial 7 does not exist" in fails(run("export", storage, "--trial", 7), 1)
     assert "neither one of" in fails(run("generator-report", "nas_bench_999"), 2)
@@ -560,6 +564,11 @@ def test_search_says_what_is_wrong_with_an_objective(
     )
     assert "neither one of digits, " in fails(run("search", "digit", *where), 2)
     assert "No module named" in fails(run("search", "no_such_module:objective", *where), 1)
+    for odd in (":objective", "./train:objective", ".train:objective"):
+        assert f"'{odd}' is neither one of" in fails(run("search", odd, *where), 2)
+    dotted = own.with_name("my.train.py")
+    dotted.write_text(own.read_text())
+    assert "rename the file" in fails(run("search", f"{dotted}:objective", *where), 1)
     assert "is no URL" in fails(run("search", f"{own}:objective", *where, "--storage", "nas.db"), 1)
     assert "don't go with" in fails(run("search", "nb201-c10", *where), 2)
     assert "go with 'digits'" in fails(run("search", f"{own}:objective", *where, "--epochs", 2), 2)

@@ -101,7 +101,7 @@ def imported(value: str, known: Collection[str]) -> Any:
         ImportError: It can't be imported.
     """
     home, colon, name = value.rpartition(":")
-    if not colon:
+    if not colon or not home or (home[0] == "." and not home.endswith(".py")):
         others = f"neither one of {', '.join(sorted(known))} nor" if known else "not"
         raise click.BadParameter(f"'{value}' is {others} FILE.py:NAME or MODULE:NAME")
     module = _file_module(Path(home)) if home.endswith(".py") else _module(home, Path.cwd())
@@ -114,6 +114,10 @@ def _file_module(path: Path) -> ModuleType:
     """A file as module of its own name, its folder on the import path, as ``python FILE.py`` has it."""
     if not path.is_file():
         raise ValueError(f"the file '{path}' does not exist")
+    if "." in path.stem:
+        raise ImportError(
+            f"'{path}' can't be imported: Python takes the dot for a package's; rename the file"
+        )
     module = _module(path.stem, path.resolve().parent)
     if module.__file__ is None or not path.samefile(module.__file__):
         raise ImportError(
@@ -200,7 +204,12 @@ def _open(storage: str) -> Any:
             is_sqlite = file.read(15) == b"SQLite format 3"
         if is_sqlite:
             raise ValueError(f"'{storage}' is an SQLite database: give sqlite:///{storage}")
-        return JournalStorage(JournalFileBackend(storage))
+        try:
+            return JournalStorage(JournalFileBackend(storage))
+        except (ValueError, KeyError, TypeError, AttributeError):  # whatever reading it comes to
+            raise ValueError(
+                f"'{storage}' is no journal file of Optuna; a database is given as URL, such as sqlite:///nas.db"
+            ) from None
     url = make_url(storage)
     if url.get_backend_name() == "sqlite":
         if not Path(url.database or "").is_file():
