@@ -16,7 +16,12 @@ from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.spaces.base import Decision, SearchSpace
 from optuna_agnet.spaces.graphs import Graphs, edge_endpoints
-from optuna_agnet.spaces.operations import all_operations, operation_table, operations_by_place
+from optuna_agnet.spaces.operations import (
+    all_operations,
+    in_order,
+    operation_table,
+    operations_by_place,
+)
 
 _FIRST_OP = 2  # node types are (output, input, *ops)
 
@@ -68,7 +73,7 @@ class EdgeCell(SearchSpace):
         self._sources, self._targets = edge_endpoints(self.nodes)
         pairs = list(zip(self._sources.tolist(), self._targets.tolist(), strict=True))
         by_edge = operations_by_place(pairs, ops, edge_ops, "edge_ops")
-        self._common_ops, self.edge_ops = tuple(ops), dict(edge_ops or {})
+        self._common_ops, self.edge_ops = tuple(ops), in_order(edge_ops)
         table = operation_table(by_edge)
         self._types = np.where(table < 0, -1, table + _FIRST_OP)  # (D, K) of each edge's choices
         super().__init__(

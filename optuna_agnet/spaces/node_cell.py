@@ -14,7 +14,12 @@ from optuna_agnet.core.arrays import BoolArray, IntArray
 from optuna_agnet.core.validation import check_count
 from optuna_agnet.spaces.base import Decision, SearchSpace
 from optuna_agnet.spaces.graphs import Graphs, edge_endpoints, edge_position, to_adjacency
-from optuna_agnet.spaces.operations import all_operations, operation_table, operations_by_place
+from optuna_agnet.spaces.operations import (
+    all_operations,
+    in_order,
+    operation_table,
+    operations_by_place,
+)
 from optuna_agnet.spaces.ordering import canonical_order
 
 _OUTPUT, _INPUT, _FIRST_OP = 0, 1, 2  # node types are (output, input, *ops)
@@ -73,7 +78,7 @@ class NodeCell(SearchSpace):
     ) -> None:
         n = check_count("max_nodes", max_nodes, 3)
         by_node = operations_by_place(range(1, n - 1), ops, node_ops, "node_ops")
-        self._common_ops, self.node_ops = tuple(ops), dict(node_ops or {})
+        self._common_ops, self.node_ops = tuple(ops), in_order(node_ops)
         self._op_of = operation_table(by_node)  # (n - 2, K)
         self.max_nodes = n
         self._sources, self._targets = edge_endpoints(n)

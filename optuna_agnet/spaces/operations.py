@@ -11,6 +11,7 @@ from optuna_agnet.core.arrays import IntArray
 from optuna_agnet.spaces.checks import check_operations
 
 _Place = TypeVar("_Place")
+_Ordered = TypeVar("_Ordered", int, tuple[int, int])
 
 
 def operations_by_place(
@@ -47,6 +48,16 @@ def operations_by_place(
         return [check_operations(given[place]) for place in places]
     others = check_operations(ops)
     return [check_operations(given[place]) if place in given else others for place in places]
+
+
+def in_order(own: Mapping[_Ordered, Sequence[str]] | None) -> dict[_Ordered, tuple[str, ...]]:
+    """The operations of single places, by place: a space is the same however they are written.
+
+    Example:
+        >>> in_order({2: ["skip"], 1: ("conv",)})
+        {1: ('conv',), 2: ('skip',)}
+    """
+    return {place: tuple(ops) for place, ops in sorted((own or {}).items())}
 
 
 def all_operations(by_place: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -124,6 +124,19 @@ def test_numpys_numbers_are_pythons() -> None:
     assert str(numpys.from_values(values)) == str(own.from_values(values))
 
 
+def test_a_cell_is_the_same_in_whatever_order_its_places_are_written() -> None:
+    one, other = {(0, 1): ("a",), (0, 2): ("b", "a")}, {(0, 2): ["b", "a"], (0, 1): ["a"]}
+    edges = [spaces.EdgeCell(nodes=3, ops=("a", "b"), edge_ops=own) for own in (one, other)]
+    nodes = [
+        spaces.NodeCell(max_nodes=4, ops=("a", "b"), node_ops=own)
+        for own in ({1: ("a",), 2: ("b",)}, {2: ["b"], 1: ["a"]})
+    ]
+    for first, second in (edges, nodes):
+        assert first == second
+        assert repr(first) == repr(second)
+        assert Network(cell=first) == Network(cell=second)
+
+
 def test_parts_may_be_shared() -> None:
     block = Network(kernel=ordered(3, 5))
     space = Network(a=block, b=Repeat(block, 1, 2), c=OneOf(d=block, e=block))
