@@ -137,7 +137,8 @@ class Dashboard:
             trial.set_user_attr("feasible", is_feasible(frozen))
         with tempfile.TemporaryDirectory() as folder:
             picture = Path(folder) / "cell.svg"
-            picture.write_text(architecture_svg(arch, width=_PICTURE, ops=self.space.ops))
+            svg = architecture_svg(arch, width=_PICTURE, ops=self.space.ops)
+            picture.write_text(svg, encoding="utf-8")
             upload_artifact(
                 artifact_store=self._store,
                 file_path=str(picture),

@@ -46,7 +46,7 @@ class AGNetSearch(OptunaSearch):
         ...     space, metric="accuracy", mode="max", limits={"latency_ms": 4.0}, seed=0
         ... )
         >>> config = search.suggest("trial-1")
-        >>> len(space.from_params(config).types)
+        >>> len(space.from_params(config).nodes)
         8
         >>> search.on_trial_complete("trial-1", {"accuracy": 0.9, "latency_ms": 3.5})
         >>> from optuna_agnet.study.trials import constraints_of

@@ -196,6 +196,20 @@ def test_the_best_architecture_is_shown_where_a_better_trial_has_none(tmp_path: 
     assert dashboard._best(study) == "trial 0: 1"
 
 
+def test_pictures_are_the_same_under_every_locale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = spaces.EdgeCell(nodes=2, ops=("größer", "kleiner"))
+    study = optuna.create_study()
+    trial = study.ask(space.distributions())
+    write = Path.write_text
+    monkeypatch.setattr(  # a locale that has no "ö"
+        Path, "write_text", lambda self, text, encoding="ascii": write(self, text, encoding)
+    )
+    Dashboard(space, tmp_path).publish_trial(trial)
+    assert len(get_all_artifact_meta(trial)) == 1
+
+
 @pytest.mark.parametrize("package", ["optuna_dashboard", "plotly"])
 def test_a_missing_package_is_named_before_the_search(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
