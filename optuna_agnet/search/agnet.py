@@ -195,12 +195,19 @@ class AGNet:
         """The next architecture, or a list of ``n``; any number may be pending.
 
         Raises:
-            SpaceExhausted: All architectures were proposed (a ValueError).
+            SpaceExhausted: Fewer than ``n`` architectures are left (a ValueError); those can be asked for one by one.
             ValueError: ``n`` is no positive integer.
         """
         if n is None:
             return self._ask_one()
-        return [self._ask_one() for _ in range(check_count("n", n, 1))]
+        found: list[Architecture] = []
+        try:
+            for _ in range(check_count("n", n, 1)):
+                found.append(self._ask_one())
+        except BaseException:  # nobody gets them: the next ask may
+            self._results.withdraw(len(found))
+            raise
+        return found
 
     def _ask_one(self) -> Architecture:
         return self._results.begin(self.proposer.propose(self._results.snapshot()))

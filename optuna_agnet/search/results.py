@@ -49,6 +49,11 @@ class Results:
         self._pending.append(Pairs(proposal.row[None], z[None]))
         return self.architectures(self._pending[-1])[0]
 
+    def withdraw(self, count: int) -> None:
+        """The last proposals are not being evaluated after all."""
+        self._asked -= count
+        del self._pending[len(self._pending) - count :]
+
     def add(
         self,
         architecture: Architecture,

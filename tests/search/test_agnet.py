@@ -167,6 +167,16 @@ def test_a_space_that_runs_out_says_so(startup):
         search.ask()
 
 
+def test_asking_for_more_than_are_left_loses_none():
+    search = AGNet(SMALL, seed=0, config=AGNetConfig(n_startup=16, dedup="encoding"))
+    run(search, 5)
+    state = search.state_dict()
+    with pytest.raises(SpaceExhausted):
+        search.ask(4)
+    assert search.state_dict() == state
+    assert len({str(arch) for arch in search.ask(3)}) == 3
+
+
 def test_duplicates_are_allowed_on_request():
     config = AGNetConfig(n_startup=4, allow_duplicates=True)
     assert len(run(AGNet(SMALL, seed=0, config=config), 20)) == 20
