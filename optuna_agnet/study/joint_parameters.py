@@ -14,11 +14,12 @@ from optuna_agnet.spaces.hyperparameters import NONE, Hyperparameters
 
 
 class JointParameters:
-    """Parameters that every complete trial of a study has, with one and the same distribution (Optuna's rule).
+    """Parameters that every complete trial of an architecture has, with one and the same distribution (Optuna's rule).
 
-    So what only some trials ask for stays with the independent sampler, and so does one that has changed its range.
-    Optuna's `IntersectionSearchSpace` finds the same; it compares the space's decisions as well, of all trials, and a
-    worker that joins a long study would wait for that.
+    Trials without one, such as an imported baseline, teach the search nothing and so don't count. What only some trials
+    ask for stays with the independent sampler, and so does one that has changed its range. Optuna's
+    `IntersectionSearchSpace` finds the same of trials of architectures; it compares the space's decisions as well, and
+    a worker that joins a long study would wait for that.
 
     Args:
         space: Whose decisions are none of them.
@@ -27,7 +28,7 @@ class JointParameters:
 
     def __init__(self, space: SearchSpace, warn: WarnOnce | None = None) -> None:
         self._warn = warn
-        self._own = {d.name for d in space.decisions}
+        self._own = set(space.distributions())
         self._seen: set[int] = set()  # numbers of complete trials
         self._common: dict[str, BaseDistribution] | None = None
         self._distributions: dict[str, BaseDistribution] = {}
@@ -52,7 +53,8 @@ class JointParameters:
         for trial in listed:
             if trial.number not in self._seen and trial.state == TrialState.COMPLETE:
                 self._seen.add(trial.number)
-                self._learn(trial)
+                if not self._own or not self._own.isdisjoint(trial.params):
+                    self._learn(trial)
         common = sorted((self._common or {}).items())
         found = {name: d for name, d in common if not d.single()}
         if found != self._distributions:

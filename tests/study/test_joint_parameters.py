@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from optuna_agnet import AGNet, AGNetConfig, AGNetSampler, spaces
 from optuna_agnet.spaces.hyperparameters import Hyperparameters
+from optuna_agnet.spaces.no_architecture import NoArchitecture
 from optuna_agnet.study.joint_parameters import JointParameters
 from optuna_agnet.study.warm_start import read_sources
 
@@ -83,6 +84,16 @@ def test_they_are_what_optuna_finds() -> None:
             assert list(joint.update(study)) == list(theirs)
             found.add(tuple(theirs))
     assert len(found) > 8
+
+
+def test_trials_without_an_architecture_leave_them_in_the_model() -> None:
+    study = new_study()
+    study.add_trial(optuna.create_trial(value=0.5))  # a baseline
+    other = {"lr": FloatDistribution(1e-3, 1e-2)}  # of another search
+    study.add_trial(optuna.create_trial(value=0.1, params={"lr": 0.005}, distributions=other))
+    study.optimize(objective, n_trials=2)
+    assert set(JointParameters(SPACE).update(study)) == {"lr", "optimizer"}
+    assert JointParameters(NoArchitecture()).update(study) == {}  # there all trials count
 
 
 def test_a_study_of_both_repeats_no_pair_and_finds_the_best() -> None:
