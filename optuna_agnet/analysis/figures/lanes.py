@@ -76,7 +76,7 @@ def is_network(arch: Architecture) -> bool:
 
     Their texts are JSON. So is that of a recurrent cell, which has neither.
     """
-    parts = any(map(_decides, arch.nodes)) or arch.nodes.count(OUTPUT) > 1
+    parts = bool(_deciding(arch)) or arch.nodes.count(OUTPUT) > 1
     return arch.text[:1] in ("{", "[") and parts
 
 
@@ -85,15 +85,19 @@ def _decides(label: str) -> bool:
     return bool(sign) and all(part.isidentifier() for part in name.split("."))
 
 
+def _deciding(arch: Architecture) -> set[int]:
+    """Its decisions by node: they lead to the output itself, unlike a cell's operation called ``k=3``."""
+    last = len(arch.nodes) - 1
+    return {i for i, j in arch.edges if j == last and _decides(arch.nodes[i])}
+
+
 def lane_places(arch: Architecture) -> dict[int, Place]:
     """Lane and column of each decision, by node: a block is one column after the block before."""
     sources = {j: i for i, j in arch.edges if j < len(arch.nodes) - 1}
     found: dict[int, Place] = {}
     ends: dict[str, int] = {}
-    for node, label in enumerate(arch.nodes):
-        if not _decides(label):
-            continue
-        lane, _, value = label.partition("=")
+    for node in sorted(_deciding(arch)):
+        lane, _, value = arch.nodes[node].partition("=")
         source = found.get(sources[node])
         column = 0 if source is None else source.column + (source.lane == lane)
         column = max(column, ends.get(lane, -1) + 1)
@@ -161,7 +165,8 @@ def lane_numbers(ops: Sequence[str]) -> dict[str, int]:
 
 def without_decisions(arch: Architecture) -> Architecture:
     """The cells alone, behind the input; of a network without cells, the input alone."""
-    kept = [i for i, label in enumerate(arch.nodes) if not _decides(label)][:-1]
+    deciding = _deciding(arch)
+    kept = [i for i in range(len(arch.nodes) - 1) if i not in deciding]
     number = {node: k for k, node in enumerate(kept)}
     edges = [(number.get(i, 0), number[j]) for i, j in arch.edges if j in number]
     moved = [(0 if arch.nodes[kept[i]] == OUTPUT else i, j) for i, j in edges]  # from cell to cell

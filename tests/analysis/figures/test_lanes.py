@@ -5,7 +5,12 @@ from itertools import combinations, pairwise
 import pytest
 
 from optuna_agnet import spaces
-from optuna_agnet.analysis.figures.lanes import lane_places, lanes_of
+from optuna_agnet.analysis.figures.lanes import (
+    is_network,
+    lane_places,
+    lanes_of,
+    without_decisions,
+)
 from optuna_agnet.analysis.figures.layout import draw
 from optuna_agnet.core.architecture import Architecture
 from optuna_agnet.spaces import Network, OneOf, Repeat, ordered
@@ -121,6 +126,15 @@ def test_a_thumbnail_calls_lanes_by_the_last_part_of_their_name():
     assert names == ["width", "depth", "mixer", "kernel", "heads", "ratio"]
     assert {"4", "5", "2"} <= {box.op for box in drawing.boxes}
     assert [name for _, _, name in draw(architecture(), 900).captions][1] == "blocks.depth"
+
+
+def test_an_operation_that_is_called_like_a_choice_is_a_cells():
+    cell = spaces.EdgeCell(nodes=3, ops=("k=3", "skip"))
+    space = Network(cell=cell, width=ordered(1, 2))
+    arch = space.from_values({"cell": "|k=3~0|+|k=3~0|k=3~1|", "width": 1})
+    assert [place.lane for place in lane_places(arch).values()] == ["width"]
+    assert without_decisions(arch).nodes.count("cell.k=3") == 3
+    assert not is_network(spaces.DartsCell(nodes=1, ops=("k=3", "k=5")).random_architecture(0))
 
 
 def test_cells_of_a_repeat_are_numbered():
