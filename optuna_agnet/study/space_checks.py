@@ -17,6 +17,7 @@ from optuna_agnet.spaces.base import SearchSpace
 from optuna_agnet.study.attributes import CLAIM, set_study_attribute, study_attributes
 from optuna_agnet.study.claims import parse_claim
 from optuna_agnet.study.known_trials import KnownTrials, has_heartbeats
+from optuna_agnet.study.trials import listed_for_a_trial
 
 _SPACE = "agnet:space"  # of a study, with a digest behind it
 
@@ -38,8 +39,8 @@ class SpaceChecks:
         """Leave the space in the study; refuse another one.
 
         Raises:
-            ValueError: The study searches another space with parameters of the same names, or all that it has found so
-                far is of another space.
+            ValueError: The study searches another space with parameters of the same names, all that it has found so far
+                is of another space, or a trial recorded a parameter with other choices.
         """
         stored = study_attributes(study)
         own, names = f"{_SPACE}:{self._space.fingerprint[:16]}", list(self._distributions)
@@ -58,6 +59,8 @@ class SpaceChecks:
         if own not in stored and names:
             self._check_results(study, others)
         if self._writes and own not in stored:
+            for trial in listed_for_a_trial(study):  # what is refused leaves nothing in the study
+                self._check_distributions(trial)
             set_study_attribute(study, own, {"space": repr(self._space), "parameters": names})
 
     def _check_results(self, study: Study, others: Sequence[Mapping[str, Any]]) -> None:

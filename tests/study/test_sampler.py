@@ -358,6 +358,17 @@ def test_a_changed_space_is_refused_before_results_are_taken_for_others() -> Non
     study.optimize(lambda trial: len(str(larger.suggest(trial))), n_trials=1)
 
 
+def test_a_refused_space_leaves_nothing_in_a_study_that_another_sampler_began() -> None:
+    study = new_study(sampler=RandomSampler(seed=0))
+    study.optimize(objective, n_trials=2)
+    study.sampler = sampler(space=spaces.EdgeCell(nodes=4, ops=("none", "skip", "conv")))
+    with pytest.raises(ValueError, match="recorded the parameter"):
+        study.optimize(objective, n_trials=1)
+    study.sampler = sampler()
+    study.optimize(objective, n_trials=1)
+    assert study.trials[-1].state == TrialState.COMPLETE
+
+
 def test_a_space_without_a_common_parameter_is_refused_where_the_results_are_of_another() -> None:
     study = new_study()
     study.sampler = sampler(space=TINY_WIDE)
