@@ -163,10 +163,20 @@ def evaluate(
                     found[name].append(value)
                 bar.update()
             for name, values in found.items():
-                store[piece_key(name, piece)] = values
+                others = store.get(piece_key(name, piece), ())  # who had more time, by now
+                store[piece_key(name, piece)] = _together(values, others)
     if skipped:
         _warn_of_the_limit(time_limit_s, skipped, len(x))
     return read_table(space, tuple(scores), store)
+
+
+def _together(
+    values: Sequence[float | None], others: Sequence[float | None]
+) -> Sequence[float | None]:
+    """A piece with the values that another worker has of what this one has none of."""
+    if len(others) != len(values):
+        return values
+    return [other if value is None else value for value, other in zip(values, others, strict=True)]
 
 
 def read_table(space: SearchSpace, names: tuple[str, ...], store: Store) -> ScoreTable:

@@ -112,6 +112,24 @@ def test_pieces_fit_into_a_storage_attribute(number: float) -> None:
         assert json.loads(text) == values
 
 
+def test_a_worker_without_time_takes_nothing_from_what_another_stored_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+    store: dict[str, Sequence[float | None]] = {}
+    whole = evaluate(SPACE, {"convs": convs}, {}, time_limit_s=math.inf)
+
+    def while_another_is_quicker(architecture: Architecture) -> float:
+        store[piece_key("convs", 0)] = whole.values[:PIECE, 0].tolist()
+        return convs(architecture)
+
+    with pytest.warns(UserWarning, match="score_time_limit_s"):
+        table = evaluate(SPACE, {"convs": while_another_is_quicker}, store, time_limit_s=5)
+    assert table.values[:PIECE].tolist() == whole.values[:PIECE].tolist()
+    assert np.isnan(table.values[PIECE:]).all()
+
+
 def test_failures_are_left_out_and_named_once() -> None:
     def moody(architecture: Architecture) -> float:
         count = convs(architecture)
