@@ -13,7 +13,7 @@ from optuna_agnet.spaces.rows import Rows
 NESTED = Network(
     width=ordered(16, 32, 64),
     body=OneOf(mlp=Network(act=("relu", "gelu"), skip=(True, False)), none=Network()),
-    dtype=(1, "1", 2.0),
+    dtype=(1, "one", 2.0),
 )
 SPACES = [NESTED, nas_bench_201()]
 
