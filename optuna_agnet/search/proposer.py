@@ -372,9 +372,8 @@ class Proposer:
         rank, best = observations.ranked(self._ranking)
         if not len(rank) and self.parts.prior_observations:
             _, best = self.parts.prior_observations[0].ranked(self._ranking)
-            best = replace(
-                best, z=self.hyperparameters.snap(best.z)
-            )  # it may have had other values
+            # that study may have had values that this search can't have
+            best = replace(best, z=self.hyperparameters.snap(best.z))
         request = ProposalRequest(snapshot, observations, best, allowed, rng)
         pool = self._pools.draw(request, self.model)
         self.model.fit(observations, rank)

@@ -228,9 +228,7 @@ def _checked(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
     twice = [value for i, value in enumerate(values) if value in values[:i]]
     if twice:
         raise ValueError(f"{name}={values!r} has the choice {twice[0]!r} twice (True equals 1)")
-    texts = [
-        str(value) for value in values
-    ]  # labels of nodes; one that two share is the first one's
+    texts = list(map(str, values))  # of nodes: one that two choices share is the first one's
     alike = [value for value in values if texts.count(str(value)) > 1]
     if alike:
         raise ValueError(

@@ -44,12 +44,13 @@ class Fixed:
         if not of_all and not of_trial and any(len(d.choices) > 1 for d in space.decisions):
             return cls({}, z, True)
         by_sampler, by_trial = space.known_choices(of_all), space.known_choices(of_trial)
-        decisions, z = {**by_sampler, **by_trial}, hyperparameters.rows([{**of_all, **of_trial}])[0]
+        decisions = {**by_sampler, **by_trial}
+        z_of_all, z = hyperparameters.rows([of_all, {**of_all, **of_trial}])
         single = {d.name: d.choices[0] for d in space.decisions if len(d.choices) == 1}
         everything = None
         if not np.isnan(z).any() and space.is_complete({**single, **decisions}):
             everything = {**single, **decisions, **hyperparameters.values(z)}
-        alike = np.array_equal(z, hyperparameters.rows([of_all])[0], equal_nan=True)
+        alike = np.array_equal(z, z_of_all, equal_nan=True)
         return cls(decisions, z, alike and decisions == by_sampler, everything)
 
 

@@ -19,9 +19,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-sys.path.insert(
-    0, str(Path(__file__).parent)
-)  # tests and worker processes import what is beside them by name
+# tests and worker processes import what is beside them by name
+sys.path.insert(0, str(Path(__file__).parent))
 import crew
 from servers import free_port, wait_for
 

@@ -132,7 +132,7 @@ def test_a_used_up_part_of_a_space_ends_the_study_as_well() -> None:
 
 
 def test_a_used_up_part_that_one_trial_was_enqueued_with_does_not_end_the_study() -> None:
-    """Whether an architecture's decision was given or a hyperparameter, the next trials have others to choose from."""
+    """The next trials have other values to choose from."""
 
     def objective(trial: optuna.Trial) -> float:
         return trial.suggest_int("a", 0, 3) + len(trial.suggest_categorical("b", ("x", "yy")))
